@@ -1,0 +1,145 @@
+//! The state machine of one attempt, from its dial to its end.
+//!
+//! It does nothing itself: whoever drives it hands in what happened and the time, takes out commands in order, and
+//! wakes it when its next deadline is reached. Its whole state is [`CallState`], which can be stored after any event
+//! and resumed by another worker.
+
+use serde::{Deserialize, Serialize};
+
+use super::program::{Digit, MessageIndex, Target};
+use crate::model::{AnsweredBy, Disposition, Happening, LegId, Party};
+use std::time::Duration;
+
+/// What happened, as far as one attempt is concerned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallInput {
+    /// The callee's phone rings.
+    Ringing,
+    /// The callee's leg is up.
+    Answered,
+    /// The callee pressed a key.
+    Digit(Digit),
+    /// A playback came to its end: by itself, because it was stopped, or because it could not be played.
+    PlaybackFinished {
+        /// Which one.
+        playback: u32,
+        /// False when it could not be played.
+        played: bool,
+    },
+    /// Machine detection has an answer.
+    PartyDetected(AnsweredBy),
+    /// The answering machine's beep is over.
+    BeepHeard,
+    /// The slot that was asked for is held now.
+    SlotGranted {
+        /// The leg it is for.
+        leg: LegId,
+    },
+    /// The number is on the do-not-call list now.
+    OptOutRecorded,
+    /// The other leg was answered.
+    LegAnswered {
+        /// Which one.
+        leg: LegId,
+    },
+    /// The other leg is gone, or never came about.
+    LegEnded {
+        /// Which one.
+        leg: LegId,
+        /// What the backend said of it.
+        end: LegEnd,
+    },
+    /// The callee's leg is gone. Nothing follows but [`CallCommand::Finish`].
+    Ended(LegEnd),
+    /// Somebody wants the call to end.
+    HangUpRequested,
+    /// Another worker has taken the call over: its commands may not have been carried out.
+    Adopted,
+}
+
+/// What the backend said of a leg's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LegEnd {
+    /// Q.850 cause, if any came.
+    pub cause: Option<u8>,
+    /// SIP status, if any came.
+    pub sip: Option<u16>,
+    /// Who ended it, where the backend knows.
+    pub by: Option<Party>,
+    /// The backend knows nothing of the leg any more: how it ended cannot be learnt.
+    pub lost: bool,
+}
+
+/// What is to be done next, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallCommand {
+    /// Write down that this happened, together with the state, before carrying out what follows.
+    Record(Happening),
+    /// Play a message to the callee; [`CallInput::PlaybackFinished`] follows.
+    Play {
+        /// A number for this playback, never used before in the attempt.
+        playback: u32,
+        /// What to play.
+        message: MessageIndex,
+        /// Whether the message asks for a key.
+        expects_key: bool,
+    },
+    /// Stop a playback.
+    StopPlayback {
+        /// Which one.
+        playback: u32,
+    },
+    /// Find out who picked up; [`CallInput::PartyDetected`] follows, and [`CallInput::BeepHeard`] if asked for.
+    DetectMachine {
+        /// Whether to wait for the beep of a machine.
+        wait_for_beep: bool,
+    },
+    /// Record the callee's leg from now on.
+    StartRecording,
+    /// Leave out what comes now: something sensitive is keyed in.
+    PauseRecording,
+    /// Go on recording.
+    ResumeRecording,
+    /// Ask for a slot for a second leg until [`CallInput::SlotGranted`] comes or it is released.
+    AcquireSlot {
+        /// The leg it is for.
+        leg: LegId,
+    },
+    /// Give back, or stop waiting for, the slot of a second leg.
+    ReleaseSlot {
+        /// The leg it was for.
+        leg: LegId,
+    },
+    /// Dial a second leg, once; [`CallInput::LegAnswered`] or [`CallInput::LegEnded`] follows.
+    DialLeg {
+        /// The leg.
+        leg: LegId,
+        /// Whom to dial.
+        target: Target,
+        /// How long it may ring.
+        ring_timeout: Duration,
+    },
+    /// Join a second leg with the callee.
+    Bridge {
+        /// The leg.
+        leg: LegId,
+    },
+    /// Hang a second leg up.
+    HangUpLeg {
+        /// The leg.
+        leg: LegId,
+    },
+    /// Hand the callee's leg to the backend; [`CallInput::LegAnswered`] or [`CallInput::LegEnded`] tells of `leg`.
+    BlindTransfer {
+        /// The name under which the backend's answer comes.
+        leg: LegId,
+        /// Whom to hand it to.
+        target: Target,
+    },
+    /// Write the callee's number on the do-not-call list durably; [`CallInput::OptOutRecorded`] follows.
+    RecordOptOut,
+    /// Hang the callee's leg up; [`CallInput::Ended`] follows.
+    HangUp,
+    /// The attempt is over: settle it.
+    Finish(Disposition),
+}

@@ -1,0 +1,7 @@
+//! `robocall`: a campaign worker for automated phone calls.
+//!
+//! `ARCHITECTURE.md` has the map of the house and the life of one call.
+
+pub mod model;
+pub mod callflow;
+pub mod reading;

@@ -1,0 +1,264 @@
+//! Events that leave: CloudEvents 1.0 in structured JSON.
+
+use std::sync::Arc;
+
+use serde::ser::{SerializeMap as _, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::status::{self, CallEntry, RequestSummary, StepLabel};
+use super::{AttemptId, CallId, Destination, Fact, Happening, OrganisationId, RequestHeader, RequestId, Timestamp, WorkerId};
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The kinds of events; on the wire prefixed with `robocall.`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum EventType {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl EventType {
+            /// Every kind.
+            pub const ALL: &'static [EventType] = &[$(EventType::$name,)*];
+
+            /// The kind without its `robocall.` prefix, such as `call.ended`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(EventType::$name => $text,)* }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// A request was checked, loaded and sealed.
+    RequestAccepted = "request.accepted",
+    /// A request was refused.
+    RequestRejected = "request.rejected",
+    /// A request waits for its `scheduledAt`.
+    RequestScheduled = "request.scheduled",
+    /// A request's first dial.
+    RequestStarted = "request.started",
+    /// A request was paused.
+    RequestPaused = "request.paused",
+    /// A paused request goes on.
+    RequestResumed = "request.resumed",
+    /// A request was cancelled and is at rest.
+    RequestCancelled = "request.cancelled",
+    /// A request's time was over before anything was dialled.
+    RequestExpired = "request.expired",
+    /// Every call of a request has ended.
+    RequestCompleted = "request.completed",
+    /// The store lost a request.
+    RequestLost = "request.lost",
+    /// An attempt was committed to.
+    CallDialing = "call.dialing",
+    /// The callee's phone rings.
+    CallRinging = "call.ringing",
+    /// The callee picked up.
+    CallAnswered = "call.answered",
+    /// The call ended for good.
+    CallEnded = "call.ended",
+    /// An attempt ended and another follows.
+    CallRetryScheduled = "call.retryScheduled",
+    /// The callee asked not to be called again.
+    CallOptedOut = "call.optedOut",
+    /// A step began.
+    StepStarted = "step.started",
+    /// A step ended.
+    StepFinished = "step.finished",
+    /// A second leg was committed to.
+    LegAdded = "leg.added",
+    /// A second leg did not come about.
+    LegFailed = "leg.failed",
+    /// A second leg left.
+    LegRemoved = "leg.removed",
+    /// Recording began.
+    RecordingStarted = "recording.started",
+    /// Recording ended.
+    RecordingStopped = "recording.stopped",
+    /// A command from outside was carried out.
+    CommandExecuted = "command.executed",
+}
+
+/// What every event of one call refers to.
+#[derive(Debug)]
+pub struct CallContext {
+    /// The request.
+    pub header: Arc<RequestHeader>,
+    /// Names and paths of the flow's steps.
+    pub steps: Arc<[StepLabel]>,
+    /// The call.
+    pub call: CallId,
+    /// Whom it calls.
+    pub destination: Destination,
+    /// When the request was sealed.
+    pub queued_at: Timestamp,
+}
+
+/// One event, not yet written out: rendering costs more than everything else about it, and some buses drop it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something happened in a call.
+    Call {
+        /// The call.
+        context: Arc<CallContext>,
+        /// Its history up to and including what happened.
+        facts: Arc<[Fact]>,
+        /// Place among the call's events, from 1.
+        seq: u32,
+        /// Who publishes.
+        worker: WorkerId,
+    },
+    /// Something happened to a request.
+    Request(Arc<RequestEvent>),
+}
+
+/// Something that happened to a request as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestEvent {
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// The request.
+    pub request: RequestId,
+    /// Place among the request's events, from 1.
+    pub seq: u32,
+    /// What happened.
+    pub kind: EventType,
+    /// When.
+    pub at: Timestamp,
+    /// The request's summary at that moment.
+    pub summary: RequestSummary,
+}
+
+impl Event {
+    /// The tenant.
+    pub fn organisation(&self) -> &OrganisationId {
+        match self {
+            Event::Call { context, .. } => &context.header.organisation,
+            Event::Request(event) => &event.organisation,
+        }
+    }
+
+    /// The request.
+    pub fn request(&self) -> &RequestId {
+        match self {
+            Event::Call { context, .. } => &context.header.id,
+            Event::Request(event) => &event.request,
+        }
+    }
+
+    /// The call, if it is an event of one.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Event::Call { context, .. } => Some(context.call),
+            Event::Request(_) => None,
+        }
+    }
+
+    /// Its place among the events of its call or request, from 1, without gaps.
+    pub fn seq(&self) -> u32 {
+        match self {
+            Event::Call { seq, .. } => *seq,
+            Event::Request(event) => event.seq,
+        }
+    }
+
+    /// What kind of event it is.
+    pub fn kind(&self) -> EventType {
+        match self {
+            Event::Call { .. } => self.last_fact().and_then(|fact| fact.what.event_type()).unwrap_or(EventType::CallEnded),
+            Event::Request(event) => event.kind,
+        }
+    }
+
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Event::Call { .. } => self.last_fact().map(|fact| fact.at).unwrap_or_default(),
+            Event::Request(event) => event.at,
+        }
+    }
+
+    /// The attempt it belongs to, if it is an event of a call: claim 0 if the call ended without one.
+    pub fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Event::Call { context, facts, .. } => Some(AttemptId { call: context.call, claim: last_claim(facts) }),
+            Event::Request(_) => None,
+        }
+    }
+
+    /// `{callId}.{attempt}.{seq}`, or `{requestId}.r.{seq}`; the same however often it is published.
+    pub fn id(&self) -> String {
+        match self {
+            Event::Call { context, facts, seq, .. } => format!("{}.{}.{seq}", context.call, last_claim(facts)),
+            Event::Request(event) => format!("{}.r.{}", event.request, event.seq),
+        }
+    }
+
+    fn last_fact(&self) -> Option<&Fact> {
+        match self {
+            Event::Call { facts, .. } => facts.last(),
+            Event::Request(_) => None,
+        }
+    }
+}
+
+fn last_claim(facts: &[Fact]) -> u32 {
+    let dialled = facts.iter().rev().find_map(|fact| match fact.what {
+        Happening::Dialing { claim, .. } => Some(claim),
+        _ => None,
+    });
+    dialled.unwrap_or(0)
+}
+
+/// Data of a call's event.
+#[derive(Serialize)]
+struct CallData<'a> {
+    seq: u32,
+    worker: &'a WorkerId,
+    #[serde(flatten)]
+    entry: &'a CallEntry<'a>,
+}
+
+/// Data of a request's event.
+#[derive(Serialize)]
+struct RequestData<'a> {
+    seq: u32,
+    #[serde(flatten)]
+    summary: &'a RequestSummary,
+}
+
+impl Serialize for Event {
+    /// Writes the CloudEvent.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("specversion", "1.0")?;
+        map.serialize_entry("id", &self.id())?;
+        map.serialize_entry("source", &format_args!("/robocall/{}", self.organisation()))?;
+        map.serialize_entry("type", &format_args!("robocall.{}", self.kind().as_str()))?;
+        match self.call() {
+            Some(call) => map.serialize_entry("subject", &format_args!("{}/{call}", self.request()))?,
+            None => map.serialize_entry("subject", self.request())?,
+        }
+        map.serialize_entry("time", &self.at())?;
+        map.serialize_entry("datacontenttype", "application/json")?;
+        match self {
+            Event::Call { context, facts, seq, worker } => {
+                let entry = status::CallEntry::fold(context, CallStatusHint::FromFacts, facts);
+                map.serialize_entry("data", &CallData { seq: *seq, worker, entry: &entry })?;
+            }
+            Event::Request(event) => {
+                map.serialize_entry("data", &RequestData { seq: event.seq, summary: &event.summary })?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// Where the status of a call comes from when its entry is folded.
+#[derive(Clone, Copy, Debug)]
+pub enum CallStatusHint {
+    /// From its history alone: right for every event.
+    FromFacts,
+    /// From the store, which knows ends that leave no history (a request cancelled or expired as a whole).
+    Stored(super::CallStatus),
+}
