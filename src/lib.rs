@@ -5,3 +5,5 @@
 pub mod model;
 pub mod callflow;
 pub mod reading;
+#[cfg(feature = "daemon")]
+pub mod ports;

@@ -1,0 +1,76 @@
+//! Events on their way out, and commands on their way in.
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+
+use crate::model::{CallId, Event, OrganisationId, RequestId, WorkerId};
+
+/// The bus did not confirm.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event bus does not confirm: {0}")]
+pub struct BusError(pub String);
+
+/// Events on their way out.
+pub trait EventBus: Send + Sync + 'static {
+    /// Publishes one event, in the order of the calls of this function. The future completes when the bus has
+    /// confirmed it; nobody needs to wait for that before publishing the next.
+    ///
+    /// # Errors
+    /// The future fails when no confirmation came; the event may have been published all the same.
+    fn publish(&self, event: Event) -> BoxFuture<'static, Result<(), BusError>>;
+}
+
+/// A command from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its id; a command given twice is carried out once.
+    pub id: Box<str>,
+    /// The tenant it is for.
+    pub organisation: OrganisationId,
+    /// What is to be done.
+    pub kind: CommandKind,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandKind {
+    /// Dial nothing more of a request until it is resumed.
+    Pause(RequestId),
+    /// Go on with a paused request.
+    Resume(RequestId),
+    /// Dial nothing more of a request, ever.
+    Cancel {
+        /// The request.
+        request: RequestId,
+        /// Whether its live calls are hung up; otherwise they go on to their end.
+        hang_up: bool,
+    },
+    /// Hang a live call up.
+    HangUp(CallId),
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandReply {
+    /// Carried out.
+    Done,
+    /// No such request or call, or it has ended.
+    NotFound,
+    /// The worker that owned the call is being replaced: ask again.
+    Adopting,
+    /// Nobody answered in time.
+    Unavailable,
+}
+
+/// Commands on their way in.
+#[async_trait]
+pub trait CommandBus: Send + Sync + 'static {
+    /// The next command this worker can take: any worker's, or its own. None when the bus is closed for good.
+    async fn next(&self, worker: &WorkerId) -> Option<Command>;
+
+    /// Passes a command on to the worker that owns its call.
+    async fn forward(&self, owner: &WorkerId, command: Command);
+
+    /// Tells whoever gave it what became of a command.
+    async fn answer(&self, command: &Command, reply: CommandReply);
+}

@@ -1,0 +1,18 @@
+//! What dispatch asks of the world, as traits. Adapters implement them; only the composition root names an adapter.
+//!
+//! Every reply may fail to come, and every operation of the store may be repeated: the effect of asking twice is that
+//! of asking once. **Invariant:** no type of a broker, a database or a telephony server appears here.
+
+pub mod bus;
+pub mod clock;
+pub mod queue;
+pub mod speech;
+pub mod store;
+pub mod telephony;
+
+pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus};
+pub use clock::Clock;
+pub use queue::{Delivery, QueueError, RequestBody, RequestQueue};
+pub use speech::{Audio, Speech, SpeechError};
+pub use store::{CampaignStore, StoreError, StoreResult};
+pub use telephony::{Telephony, TelephonyError};

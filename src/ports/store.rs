@@ -1,0 +1,439 @@
+//! The waiting room: requests and their destinations, slots, ownership, checkpoints, and what was not yet confirmed.
+//!
+//! Each operation is atomic, looks at the store's own time, and may be repeated when no answer came.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::callflow::call::CallState;
+use crate::model::event::RequestEvent;
+use crate::model::status::{RejectReason, RequestError, RequestSummary};
+use crate::model::{
+    AttemptId, CallId, CallStatus, Destination, Disposition, Fact, LegId, Organisation, OrganisationId, Phone,
+    RequestHeader, RequestId, StepStatus, Timestamp, WorkerId,
+};
+
+/// What the store answers.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Why the store did not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No answer came: whether it took effect is unknown, and asking again is right.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// There is no such request.
+    #[error("no such request")]
+    NotFound,
+}
+
+/// A request's full name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey {
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// The request.
+    pub request: RequestId,
+}
+
+/// Proof of ownership: raised each time a call changes hands, so that an earlier owner is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// An attempt in somebody's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// The request.
+    pub request: RequestId,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The holder's proof.
+    pub token: Token,
+}
+
+/// How many destinations a request, or a part of one, has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Destinations, duplicates not counted.
+    pub total: u32,
+    /// Destinations left out because their number stood there before.
+    pub duplicates: u32,
+}
+
+/// What opening a request for loading found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opened {
+    /// It is to be loaded, from this chunk on.
+    Load {
+        /// Number of the next chunk, from 0.
+        next_chunk: u32,
+    },
+    /// The same request was sealed before.
+    Known(RequestSummary),
+    /// Another request of this name exists; it is untouched.
+    Conflict,
+}
+
+/// Destinations that share a calling window's clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// The clock they share, if the request's window asks for recipients' time: IANA zones, all of which must be open.
+    pub zones: Vec<Box<str>>,
+    /// The destinations, in file order; their indices count within the part.
+    pub destinations: Vec<Destination>,
+}
+
+/// What loading a chunk found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// It is stored.
+    Stored,
+    /// It is not the next: it was stored before, or comes too early.
+    Expected {
+        /// Number of the next chunk.
+        next_chunk: u32,
+    },
+}
+
+/// A request that is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejection {
+    /// Its name.
+    pub key: RequestKey,
+    /// Why.
+    pub reason: RejectReason,
+    /// The first hundred errors.
+    pub errors: Vec<RequestError>,
+    /// How many there are in all.
+    pub error_count: u32,
+}
+
+/// A destination in a worker's hands, not yet dialled.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The attempt and the proof of holding it.
+    pub held: Held,
+    /// The request's header.
+    pub header: Arc<RequestHeader>,
+    /// Whom to call.
+    pub destination: Destination,
+    /// When the request was sealed.
+    pub queued_at: Timestamp,
+    /// The call's history from earlier attempts.
+    pub history: Vec<Fact>,
+}
+
+/// What claiming brought.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// What the worker holds now.
+    pub claims: Vec<Claim>,
+    /// When more may become claimable without a wake-up: a retry or schedule comes due, a window opens, a rate
+    /// allows, or other applications may have given slots back.
+    pub again_at: Option<Timestamp>,
+}
+
+/// What committing to a dial found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DialDecision {
+    /// Dial now: the INVITE follows within a second of `committed_at`, or never.
+    Dial {
+        /// When the store committed.
+        committed_at: Timestamp,
+        /// The call's history now, the new `Dialing` included.
+        history: Vec<Fact>,
+        /// What it meant for the request.
+        events: Vec<RequestEvent>,
+    },
+    /// Not now; the claim is given back.
+    GivenBack(NotNow),
+    /// The call is somebody else's.
+    Fenced,
+}
+
+/// Why a claim was given back instead of dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// The request is paused.
+    Paused,
+    /// The request is cancelled, or its time is over.
+    Over,
+    /// The organisation's calls a second are used up.
+    Rate,
+    /// The calling window has closed.
+    Window,
+    /// Other applications took the slot, or the limit was lowered.
+    NoSlot,
+    /// The number was put on the do-not-call list.
+    Blocked,
+}
+
+/// How an attempt ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// How it ended.
+    pub disposition: Disposition,
+    /// Why it was refused undialled, where a step's status says so.
+    pub refusal: Option<StepStatus>,
+    /// When another attempt is due, if policy grants one. The store grants none if the request is over by then.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What a write under a token found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written<T> {
+    /// Written, now or when it was asked before.
+    Done(T),
+    /// The call is somebody else's: touch it no more.
+    Fenced,
+}
+
+/// What ending an attempt brought.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// The whole history of the call, its last fact included.
+    pub history: Vec<Fact>,
+    /// What it meant for the request.
+    pub events: Vec<RequestEvent>,
+    /// Other destinations the worker holds instead.
+    pub refill: Vec<Claim>,
+}
+
+/// What asking for a slot for a second leg found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotAnswer {
+    /// It is held.
+    Granted,
+    /// None is free; the leg waits in line, before new dials. Ask again after a wake-up.
+    Waiting,
+}
+
+/// How far a held call is, to the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Claimed, not dialled.
+    Claimed,
+    /// Committed to a dial, or further.
+    Dialing,
+}
+
+/// A call whose owner has not renewed it for a whole time to live.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    /// The attempt, with its owner's proof.
+    pub held: Held,
+    /// The owner.
+    pub worker: WorkerId,
+    /// How far it is.
+    pub stage: Stage,
+    /// When even the longest call allowed is surely over.
+    pub over_at: Timestamp,
+}
+
+/// A call taken over.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// The call, in the adopter's hands now.
+    pub claim: Claim,
+    /// How far it is.
+    pub stage: Stage,
+    /// Where its flow stood at the last checkpoint; none if it was not dialled.
+    pub state: Option<CallState>,
+    /// How many of its events are confirmed.
+    pub confirmed: u32,
+}
+
+/// Events of a call that nobody holds, or of a request, which were stored but not confirmed.
+#[derive(Clone, Debug)]
+pub enum Unconfirmed {
+    /// Of a call.
+    Call {
+        /// The call's request.
+        header: Arc<RequestHeader>,
+        /// Whom it calls.
+        destination: Destination,
+        /// When the request was sealed.
+        queued_at: Timestamp,
+        /// The call's history.
+        history: Vec<Fact>,
+        /// How many of its events are confirmed.
+        confirmed: u32,
+    },
+    /// Of a request.
+    Request(RequestEvent),
+}
+
+/// That the bus has confirmed all events of a call or request up to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The request.
+    pub key: RequestKey,
+    /// The call; none for the request's own events.
+    pub call: Option<CallId>,
+    /// The last confirmed event's `seq`.
+    pub seq: u32,
+}
+
+/// What is done to a request as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Dial nothing more until resumed.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Dial nothing more, ever.
+    Cancel,
+}
+
+/// What controlling a request brought.
+#[derive(Clone, Debug)]
+pub struct Controlled {
+    /// The request now.
+    pub summary: RequestSummary,
+    /// What it meant.
+    pub events: Vec<RequestEvent>,
+    /// Calls that are live, and who owns them.
+    pub live: Vec<(Held, WorkerId)>,
+}
+
+/// One destination and its call, for Status.
+#[derive(Clone, Debug)]
+pub struct CallSnapshot {
+    /// Whom it calls.
+    pub destination: Destination,
+    /// How far it is.
+    pub status: CallStatus,
+    /// Its history.
+    pub history: Vec<Fact>,
+}
+
+/// A request for Status.
+#[derive(Clone, Debug)]
+pub struct RequestSnapshot {
+    /// The summary.
+    pub summary: RequestSummary,
+    /// The header; none if it was rejected.
+    pub header: Option<Arc<RequestHeader>>,
+    /// When it was sealed.
+    pub queued_at: Option<Timestamp>,
+}
+
+/// An organisation's slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotUse {
+    /// Concurrent calls allowed.
+    pub limit: u32,
+    /// Held by other applications.
+    pub external: u32,
+    /// Held by us, suspects included.
+    pub leased: u32,
+    /// Held by owners who have not renewed in time.
+    pub suspect: u32,
+}
+
+/// The waiting room.
+#[async_trait]
+pub trait CampaignStore: Send + Sync + 'static {
+    // Intake.
+
+    /// Opens a request (or the part of one that its header names) for loading, or finds it known. A request that is
+    /// being loaded with the same content goes on where it stopped.
+    async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened>;
+
+    /// Stores the `number`th chunk of a request's part; only the next one is taken.
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded>;
+
+    /// Seals a request's part; the request can be dialled when all its parts are sealed.
+    async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)>;
+
+    /// Writes down durably that a request was refused. One that exists under its name is left as it is, but the event
+    /// is made all the same.
+    async fn reject(&self, rejection: &Rejection) -> StoreResult<(RequestSummary, Vec<RequestEvent>)>;
+
+    // Dispatch.
+
+    /// Claims at most `want` destinations for a worker from the organisation whose turn it is. May bring none
+    /// although others have work: `again_at` is then at once.
+    async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims>;
+
+    /// Commits to dialling a claim, if everything still allows it; otherwise gives it back.
+    async fn begin_dial(&self, held: &Held, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> StoreResult<DialDecision>;
+
+    /// Gives an undialled claim back to where it came from.
+    async fn give_back(&self, held: &Held) -> StoreResult<Written<()>>;
+
+    /// Appends facts to a call's history, which had `after` facts before, and stores where its flow stands.
+    async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>>;
+
+    /// Ends an attempt: appends its last facts to a history of `after` facts, releases its leases, counts, schedules
+    /// the retry, and claims up to `refill` other destinations of the organisation.
+    async fn finish(&self, held: &Held, worker: &WorkerId, after: u32, facts: &[Fact], end: AttemptEnd, refill: u32) -> StoreResult<Written<Finished>>;
+
+    /// Asks for a slot for a second leg; it waits in line until `until`.
+    async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>>;
+
+    /// Gives a second leg's slot back, or stops waiting for it.
+    async fn release_slot(&self, held: &Held, leg: LegId) -> StoreResult<Written<()>>;
+
+    /// Puts a number on the organisation's do-not-call list, durably.
+    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()>;
+
+    // Ownership.
+
+    /// Renews everything the worker holds, leases of second legs included; answers which are lost to it.
+    async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Vec<Held>>;
+
+    /// Calls whose owners have not renewed them in time, at most `limit`.
+    async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>>;
+
+    /// Whether `adopter` may look after what `dead` left, for one time to live.
+    async fn lock_adoption(&self, dead: &WorkerId, adopter: &WorkerId) -> StoreResult<bool>;
+
+    /// Takes a suspect over, if it still is one: under a new token, its leases renewed.
+    async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>>;
+
+    // What leaves.
+
+    /// Notes what the bus has confirmed.
+    async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()>;
+
+    /// Events that were stored before `before`, are not confirmed, and have nobody to publish them.
+    async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>>;
+
+    // Requests and organisations.
+
+    /// Pauses, resumes or cancels a request.
+    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled>;
+
+    /// Who owns a live call.
+    async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>>;
+
+    /// Carries out what time alone brings: schedules, expiry, parts that never came, retention. Answers what it meant
+    /// and when to look again.
+    async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)>;
+
+    /// One request.
+    async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot>;
+
+    /// Its calls in request order from an index on, at most `limit`.
+    async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>>;
+
+    /// The organisation's settings.
+    async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation>;
+
+    /// Sets them.
+    async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()>;
+
+    /// Sets what other applications hold, as they write it: none, or text that should be a whole number.
+    async fn set_external(&self, organisation: &OrganisationId, value: Option<String>) -> StoreResult<()>;
+
+    /// The organisation's slots.
+    async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse>;
+
+    /// Changes whenever something may have become claimable, or a slot may have become free.
+    fn wakeups(&self) -> watch::Receiver<u64>;
+}
