@@ -9,14 +9,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use robocall::adapters::simulator::Dice;
 use robocall::callflow::call::CallState;
-use robocall::callflow::program::Target;
+use robocall::callflow::program::{Target, Utterance};
 use robocall::model::{CallId, Event, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
 use robocall::ports::queue::Verdict;
 use robocall::ports::store::*;
 use robocall::ports::telephony::{LegReport, LegState, NewLeg};
 use robocall::ports::{
     Audio, BusError, CampaignStore, Clock, Command, CommandBus, CommandReply, Delivery, EventBus, QueueError,
-    RequestQueue, Telephony, TelephonyError,
+    RequestQueue, Speech, SpeechError, Telephony, TelephonyError,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -112,7 +112,6 @@ pub struct ChaosStore {
     pub inner: Arc<dyn CampaignStore>,
     pub fate: Arc<Fate>,
     pub checker: Arc<Checker>,
-    pub worker: WorkerId,
 }
 
 impl ChaosStore {
@@ -295,15 +294,31 @@ impl Telephony for ChaosTelephony {
 }
 
 pub struct ChaosBus {
-    pub inner: Arc<dyn EventBus>,
-    pub fate: Arc<Fate>,
+    inner: Arc<dyn EventBus>,
+    fate: Arc<Fate>,
+    /// A connection that has lost one message loses all, until it is made anew.
+    broken_until: Arc<AtomicI64>,
+}
+
+impl ChaosBus {
+    /// How long it takes to notice and to connect again.
+    const RECONNECT: Duration = Duration::from_millis(500);
+
+    pub fn new(inner: Arc<dyn EventBus>, fate: Arc<Fate>) -> Self {
+        Self { inner, fate, broken_until: Arc::new(AtomicI64::new(i64::MIN)) }
+    }
 }
 
 impl EventBus for ChaosBus {
     fn publish(&self, event: Event) -> BoxFuture<'static, Result<(), BusError>> {
         let lost = || Err(BusError("lost by the test".to_owned()));
+        let now = self.fate.clock.now();
+        let broken = now.as_millis() < self.broken_until.load(Ordering::Relaxed);
         let loss = self.fate.loss();
-        if self.fate.dead.load(Ordering::Relaxed) || loss == Loss::Request {
+        if loss != Loss::None {
+            self.broken_until.store((now + Self::RECONNECT).as_millis(), Ordering::Relaxed);
+        }
+        if self.fate.dead.load(Ordering::Relaxed) || broken || loss == Loss::Request {
             return async move { lost() }.boxed();
         }
         let confirmation = self.inner.publish(event);
@@ -314,6 +329,25 @@ impl EventBus for ChaosBus {
             if loss == Loss::Reply { lost() } else { answer }
         }
         .boxed()
+    }
+}
+
+pub struct ChaosSpeech {
+    pub inner: Arc<dyn Speech>,
+    pub fate: Arc<Fate>,
+}
+
+#[async_trait]
+impl Speech for ChaosSpeech {
+    fn speaks(&self, language: &str) -> bool {
+        self.inner.speaks(language)
+    }
+    async fn prepare(&self, utterance: &Utterance) -> Result<Audio, SpeechError> {
+        self.fate.gate().await;
+        if self.fate.loss() != Loss::None {
+            return Err(SpeechError::Unavailable("lost by the test".to_owned()));
+        }
+        self.inner.prepare(utterance).await
     }
 }
 
