@@ -3,7 +3,14 @@
 //! **Invariant:** pure. No port, no runtime, no clock: events and time go in, commands come out.
 
 pub mod call;
+pub mod compile;
+pub mod document;
+pub mod prepare;
 pub mod program;
+pub mod schema;
 pub mod template;
 
+pub use compile::{compile, compile_for};
+pub use document::{Flow, FlowReference, canonical};
+pub use prepare::Unspeakable;
 pub use program::Program;

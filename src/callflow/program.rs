@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::template::Template;
-use crate::model::status::StepLabel;
 use crate::model::Phone;
+use crate::model::status::StepLabel;
 
 /// Index of a step in its program; steps are numbered in document order, from 0.
 pub type StepIndex = u16;
@@ -33,7 +33,8 @@ pub struct Program {
 pub struct Step {
     /// What it does.
     pub action: Action,
-    /// What follows when it runs to its end; none: the flow ends.
+    /// What follows when it runs to its end; none: the flow ends. Of a gather: where its branches go on when they have
+    /// run to their ends, which their own last steps know too.
     pub next: Option<StepIndex>,
 }
 
@@ -179,12 +180,12 @@ impl std::fmt::Debug for Digit {
 /// Something that is spoken or played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Where it stands in the request, such as `callFlow.steps[0].message`.
+    /// Where it stands in the request, such as `callFlow.steps[0].message`; as published, like [`StepLabel::path`].
     pub path: Box<str>,
     /// What is heard.
     pub content: Content,
-    /// With which voice.
-    pub voice: Voice,
+    /// With which voice; messages of the same voice share it.
+    pub voice: Arc<Voice>,
 }
 
 /// What is heard.
@@ -193,7 +194,7 @@ pub enum Content {
     /// Text with placeholders.
     Text(Template),
     /// A recorded file, by name.
-    Media(Box<str>),
+    Media(Arc<str>),
 }
 
 /// A voice to speak with.
@@ -225,11 +226,11 @@ pub enum Gender {
 pub enum Utterance {
     /// Text without placeholders.
     Text {
-        /// What is spoken.
-        text: Box<str>,
+        /// What is spoken; a message without placeholders is shared by all destinations.
+        text: Arc<str>,
         /// With which voice.
         voice: Arc<Voice>,
     },
     /// A recorded file.
-    Media(Box<str>),
+    Media(Arc<str>),
 }
