@@ -5,3 +5,4 @@
 pub mod model;
 pub mod callflow;
 pub mod reading;
+pub mod request;
