@@ -4,4 +4,5 @@
 
 pub mod model;
 pub mod callflow;
+pub mod policy;
 pub mod reading;

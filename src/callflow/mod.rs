@@ -4,6 +4,7 @@
 
 pub mod call;
 pub mod program;
+mod step;
 pub mod template;
 
 pub use program::Program;
