@@ -7,3 +7,8 @@ pub mod callflow;
 pub mod reading;
 #[cfg(feature = "daemon")]
 pub mod ports;
+#[cfg(feature = "daemon")]
+pub mod adapters;
+#[cfg(feature = "daemon")]
+#[doc(hidden)]
+pub mod conformance;
