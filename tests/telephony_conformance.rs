@@ -42,7 +42,7 @@ impl TelephonyWorld for Simulated {
             Outcome::Unreachable => (90, ""),
         };
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        format!("+999{kind}{serial:05}{keys}").parse().unwrap()
+        format!("+999{kind}{serial:05}{keys}").parse().expect("a number")
     }
 
     async fn invites(&self, number: Phone) -> usize {
@@ -68,7 +68,7 @@ fn in_virtual_time(test: impl FnOnce(Arc<Simulated>) -> BoxFuture<'static, ()> +
         tokio::spawn(driver);
         test(Arc::new(world)).await;
     });
-    played.unwrap();
+    played.expect("a runtime");
 }
 
 robocall::telephony_conformance!(in_virtual_time);

@@ -233,7 +233,7 @@ impl<'w> Line<'w> {
     }
 
     /// What a leg reports up to its end, and how it ended; nothing may follow.
-    async fn to_the_end(&mut self, leg: LegId) -> (Vec<LegEvent>, LegEnd) {
+    async fn hear_out(&mut self, leg: LegId) -> (Vec<LegEvent>, LegEnd) {
         let mut events = self.until(leg, |event| matches!(event, LegEvent::Ended(_))).await;
         let Some(LegEvent::Ended(end)) = events.pop() else { panic!("waited for the end") };
         assert_eq!(self.telephony.inspect(leg).await, Ok(None), "an ended leg is gone");

@@ -92,9 +92,4 @@ impl Agenda {
         let (entry, (leg, due)) = first.remove_entry();
         Some((entry.at, leg, due))
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
-    }
 }

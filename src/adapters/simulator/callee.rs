@@ -162,7 +162,9 @@ impl Callee {
             Persona::Person => population.ring,
             Persona::Machine => population.machine_ring,
             Persona::Staff => population.staff.ring,
-            Persona::Listener | Persona::Brief | Persona::Typist(_) | Persona::Recorder => Span::millis_between(1_000, 4_000),
+            Persona::Listener | Persona::Brief | Persona::Typist(_) | Persona::Recorder => {
+                Span::millis_between(1_000, 4_000)
+            }
         };
         self.length(Quantity::Ring, span)
     }
@@ -224,7 +226,9 @@ impl Callee {
         match self.persona {
             Persona::Machine => self.length(Quantity::Greeting, population.greeting),
             Persona::Recorder => self.length(Quantity::Greeting, Span::millis_between(5_500, 6_500)),
-            Persona::Listener | Persona::Brief | Persona::Typist(_) | Persona::Person | Persona::Staff => Duration::ZERO,
+            Persona::Listener | Persona::Brief | Persona::Typist(_) | Persona::Person | Persona::Staff => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -248,7 +252,10 @@ impl Callee {
                 let barges_in = dice.falls(population.barge_in);
                 let delay = dice.within(population.reaction);
                 // Whoever barges in has heard at least a third of what is asked.
-                Some((key, if barges_in { message.mul_f64(1.0 / 3.0 + dice.unit() * 2.0 / 3.0) } else { message + delay }))
+                Some((
+                    key,
+                    if barges_in { message.mul_f64(1.0 / 3.0 + dice.unit() * 2.0 / 3.0) } else { message + delay },
+                ))
             }
             Persona::Listener | Persona::Brief | Persona::Recorder | Persona::Machine | Persona::Staff => None,
         }

@@ -42,7 +42,8 @@ fn magic_numbers_do_what_their_digits_say() {
 
 #[test]
 fn a_typist_presses_the_digits_behind_its_serial() {
-    let keys = |number: &str| (0..).map_while(|turn| key_of(phone(number), turn)).map(Digit::as_char).collect::<String>();
+    let keys =
+        |number: &str| (0..).map_while(|turn| key_of(phone(number), turn)).map(Digit::as_char).collect::<String>();
     assert_eq!(keys("+99970000011"), "1");
     assert_eq!(keys("+999700000190210"), "90210");
     assert_eq!(keys("+9997000001"), "");
@@ -71,7 +72,14 @@ fn somebody_behaves_the_same_however_often_one_asks() {
     let population = Population::default();
     let tell = |callee: Callee| {
         let keys: Vec<_> = (0..4).map(|turn| callee.key(&population, turn, Duration::from_secs(3))).collect();
-        (callee.response, callee.persona, callee.ring(&population), callee.leaves_after(&population), keys, callee.verdict())
+        (
+            callee.response,
+            callee.persona,
+            callee.ring(&population),
+            callee.leaves_after(&population),
+            keys,
+            callee.verdict(),
+        )
     };
     for index in 0..200 {
         let forwards = tell(callee("+6512345678", index));

@@ -81,7 +81,14 @@ impl Exchange {
         self.make(app, new.leg, new.target.clone(), new.caller, over).map(drop)
     }
 
-    fn make(&mut self, app: AppIndex, id: LegId, target: Target, caller: Option<Phone>, over: Timestamp) -> Outcome<u64> {
+    fn make(
+        &mut self,
+        app: AppIndex,
+        id: LegId,
+        target: Target,
+        caller: Option<Phone>,
+        over: Timestamp,
+    ) -> Outcome<u64> {
         let key = dice::fingerprint(id);
         if !self.used.insert(key) {
             return Err(TelephonyError::Conflict);
@@ -150,7 +157,13 @@ impl Exchange {
         Ok(())
     }
 
-    pub(super) fn blind_transfer(&mut self, leg: LegId, other: LegId, target: &Target, now: Timestamp) -> Outcome<Invite> {
+    pub(super) fn blind_transfer(
+        &mut self,
+        leg: LegId,
+        other: LegId,
+        target: &Target,
+        now: Timestamp,
+    ) -> Outcome<Invite> {
         let (leg, _) = self.answered_leg(leg, now)?;
         if leg.link != Link::Alone {
             return Err(TelephonyError::Conflict);

@@ -70,7 +70,14 @@ pub(super) struct Scene<'a> {
 }
 
 impl Leg {
-    pub(super) fn new(id: LegId, key: u64, app: AppIndex, target: Target, caller: Option<Phone>, callee: Callee) -> Self {
+    pub(super) fn new(
+        id: LegId,
+        key: u64,
+        app: AppIndex,
+        target: Target,
+        caller: Option<Phone>,
+        callee: Callee,
+    ) -> Self {
         Self {
             id,
             key,
@@ -306,7 +313,8 @@ impl Audience {
 
     /// The app, if somebody listens to it now.
     pub(super) fn present(&self, app: &WorkerId) -> Option<AppIndex> {
-        self.index(app).filter(|AppIndex(index)| self.listeners.get(*index as usize).is_some_and(|listener| !listener.is_closed()))
+        self.index(app)
+            .filter(|AppIndex(index)| self.listeners.get(*index as usize).is_some_and(|listener| !listener.is_closed()))
     }
 
     fn tell(&self, AppIndex(index): AppIndex, report: LegReport) -> bool {

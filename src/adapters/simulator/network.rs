@@ -145,7 +145,3 @@ impl std::fmt::Debug for SimulatedNetwork {
         f.debug_struct("SimulatedNetwork").field("counters", &self.counters()).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-#[path = "network_tests.rs"]
-mod tests;

@@ -32,7 +32,14 @@ impl Telephony for SimulatedNetwork {
         self.act(not_after, |exchange, now| exchange.hang_up(leg, now))
     }
 
-    async fn play(&self, leg: LegId, playback: u32, audio: &Audio, expects_key: bool, not_after: Timestamp) -> Result<(), TelephonyError> {
+    async fn play(
+        &self,
+        leg: LegId,
+        playback: u32,
+        audio: &Audio,
+        expects_key: bool,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
         let playback = Playback {
             number: playback,
             millis: u32::try_from(audio.length.as_millis()).unwrap_or(u32::MAX),
@@ -46,7 +53,12 @@ impl Telephony for SimulatedNetwork {
         self.act(not_after, |exchange, now| exchange.stop_playback(leg, playback, now))
     }
 
-    async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp) -> Result<(), TelephonyError> {
+    async fn detect_machine(
+        &self,
+        leg: LegId,
+        wait_for_beep: bool,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
         self.act(not_after, |exchange, now| exchange.detect_machine(leg, wait_for_beep, now))
     }
 
@@ -54,7 +66,13 @@ impl Telephony for SimulatedNetwork {
         self.act(not_after, |exchange, now| exchange.bridge(leg, other, now))
     }
 
-    async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Result<(), TelephonyError> {
+    async fn blind_transfer(
+        &self,
+        leg: LegId,
+        other: LegId,
+        target: &Target,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
         let invite = self.act(not_after, |exchange, now| exchange.blind_transfer(leg, other, target, now))?;
         self.tell(&invite);
         Ok(())

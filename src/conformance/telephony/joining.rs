@@ -14,11 +14,11 @@ pub async fn joined_legs_end_one_by_one(world: &dyn TelephonyWorld) {
     line.telephony.bridge(leg, other, line.soon()).await.expect("asking again is harmless");
     line.stays_quiet(leg).await;
     line.hang_up(other).await;
-    let (events, end) = line.to_the_end(other).await;
+    let (events, end) = line.hear_out(other).await;
     assert_eq!((events, end.by), (vec![], Some(Party::Us)));
     assert_eq!(line.telephony.inspect(leg).await, Ok(Some(LegState::Up)), "the callee stays");
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
 }
 
 #[expect(missing_docs, reason = "the name is the sentence")]
@@ -26,12 +26,12 @@ pub async fn a_leg_cannot_be_joined_with_one_that_is_gone(world: &dyn TelephonyW
     let mut line = Line::open(world).await;
     let (leg, other) = (line.reach(Outcome::Answers).await, line.reach(Outcome::Answers).await);
     line.hang_up(other).await;
-    line.to_the_end(other).await;
+    line.hear_out(other).await;
     assert_eq!(line.telephony.bridge(leg, other, line.soon()).await, Err(TelephonyError::NoSuchLeg));
     assert_eq!(line.telephony.bridge(other, leg, line.soon()).await, Err(TelephonyError::NoSuchLeg));
     assert_eq!(line.telephony.inspect(leg).await, Ok(Some(LegState::Up)));
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
 }
 
 #[expect(missing_docs, reason = "the name is the sentence")]
@@ -59,9 +59,9 @@ pub async fn a_blind_transfer_to_a_busy_line_leaves_the_callee(world: &dyn Telep
     let leg = line.reach(Outcome::Answers).await;
     let (other, number) = (LegId::transfer(leg.attempt, 1), world.number_for(Outcome::Busy));
     line.telephony.blind_transfer(leg, other, &Target::External(number), line.soon()).await.expect("hands over");
-    let (events, end) = line.to_the_end(other).await;
+    let (events, end) = line.hear_out(other).await;
     assert_eq!((events, codes(end)), (vec![], (Some(17), Some(486))));
     assert_eq!(line.telephony.inspect(leg).await, Ok(Some(LegState::Up)));
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
 }

@@ -14,7 +14,7 @@ pub async fn a_leg_that_is_never_dialled_never_invites(world: &dyn TelephonyWorl
     let leg = line.create(number).await;
     line.stays_quiet(leg).await;
     line.hang_up(leg).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, codes(end)), (vec![], (Some(21), Some(603))));
     assert_eq!(world.invites(number).await, 0);
 }
@@ -29,7 +29,7 @@ pub async fn a_leg_is_dialled_once(world: &dyn TelephonyWorld) {
     line.until(leg, |event| *event == LegEvent::Answered).await;
     assert_eq!(line.telephony.dial(leg, RING_TIMEOUT, line.soon()).await, Err(TelephonyError::Conflict));
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
     assert_eq!(world.invites(number).await, 1);
 }
 
@@ -44,7 +44,7 @@ pub async fn a_name_in_use_is_refused(world: &dyn TelephonyWorld) {
     line.until(leg, |event| *event == LegEvent::Answered).await;
     assert_eq!(line.telephony.create(&line.app, &again, line.soon()).await, Err(TelephonyError::Conflict));
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
     assert_eq!((world.invites(first).await, world.invites(second).await), (1, 0));
 }
 
@@ -60,7 +60,7 @@ pub async fn an_ended_leg_is_not_found(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.reach(Outcome::Answers).await;
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
     finds_nothing(&line, leg).await;
     line.stays_quiet(leg).await;
 }
@@ -104,7 +104,7 @@ pub async fn what_comes_too_late_does_nothing(world: &dyn TelephonyWorld) {
     assert_eq!(line.telephony.inspect(leg).await, Ok(Some(LegState::Up)));
     for leg in [leg, other] {
         line.hang_up(leg).await;
-        line.to_the_end(leg).await;
+        line.hear_out(leg).await;
     }
 }
 
@@ -126,7 +126,11 @@ pub async fn a_leg_that_rings_lives_no_longer_than_it_may(world: &dyn TelephonyW
     assert!(lived < lives_at_most + 2 * QUIET, "{lived:?}");
 }
 
-async fn outlive(world: &dyn TelephonyWorld, outcome: Outcome, lives_at_most: Duration) -> (Line<'_>, Duration, Vec<LegEvent>) {
+async fn outlive(
+    world: &dyn TelephonyWorld,
+    outcome: Outcome,
+    lives_at_most: Duration,
+) -> (Line<'_>, Duration, Vec<LegEvent>) {
     let mut line = Line::open(world).await;
     let (leg, begin) = (line.fresh_leg(), line.clock.now());
     let new = NewLeg { lives_at_most, ..Line::new_leg(leg, world.number_for(outcome)) };
@@ -169,7 +173,7 @@ pub async fn a_newer_listener_takes_over(world: &dyn TelephonyWorld) {
     let newer = line.telephony.listen(&line.app).await.expect("listens");
     let mut older = std::mem::replace(&mut line.reports, newer);
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
     let over = line.clock.sleep_until(line.soon());
     let last = tokio::select! {
         biased;
@@ -193,5 +197,5 @@ pub async fn a_call_outlives_its_listener(world: &dyn TelephonyWorld) {
     let events = line.until(leg, |event| matches!(event, LegEvent::PartyDetected(_))).await;
     assert_eq!(events, [LegEvent::PartyDetected(AnsweredBy::Human)]);
     line.hang_up(leg).await;
-    line.to_the_end(leg).await;
+    line.hear_out(leg).await;
 }

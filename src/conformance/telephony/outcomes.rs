@@ -14,7 +14,7 @@ pub async fn an_answered_call_rings_and_ends_when_we_hang_up(world: &dyn Telepho
     assert_eq!(events, [LegEvent::Ringing, LegEvent::Answered]);
     line.stays_quiet(leg).await;
     line.hang_up(leg).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, end.cause, end.by), (vec![], Some(16), Some(Party::Us)));
 }
 
@@ -22,7 +22,7 @@ pub async fn an_answered_call_rings_and_ends_when_we_hang_up(world: &dyn Telepho
 pub async fn a_busy_line_ends_with_17_486(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.call(Outcome::Busy).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, codes(end)), (vec![], (Some(17), Some(486))));
     assert_ne!(end.by, Some(Party::Us));
 }
@@ -45,7 +45,7 @@ pub async fn nobody_answers_until_our_ring_timeout(world: &dyn TelephonyWorld) {
 pub async fn an_unknown_number_ends_with_1_404(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.call(Outcome::UnknownNumber).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, codes(end)), (vec![], (Some(1), Some(404))));
 }
 
@@ -53,7 +53,7 @@ pub async fn an_unknown_number_ends_with_1_404(world: &dyn TelephonyWorld) {
 pub async fn a_declined_call_ends_with_21(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.call(Outcome::Rejects).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     // A person declines while it rings, a device may do so before.
     assert!(events.iter().all(|event| *event == LegEvent::Ringing), "{events:?}");
     assert_eq!(codes(end), (Some(21), Some(603)));
@@ -64,7 +64,7 @@ pub async fn a_declined_call_ends_with_21(world: &dyn TelephonyWorld) {
 pub async fn congestion_ends_with_34_503(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.call(Outcome::Congestion).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, codes(end)), (vec![], (Some(34), Some(503))));
 }
 
@@ -72,7 +72,7 @@ pub async fn congestion_ends_with_34_503(world: &dyn TelephonyWorld) {
 pub async fn an_unreachable_phone_does_not_ring(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.call(Outcome::Unreachable).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, codes(end)), (vec![], (Some(19), Some(480))));
 }
 
@@ -80,7 +80,7 @@ pub async fn an_unreachable_phone_does_not_ring(world: &dyn TelephonyWorld) {
 pub async fn a_callee_who_hangs_up_is_told_from_us(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.reach(Outcome::HangsUp).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, end.by), (vec![], Some(Party::Callee)));
     assert!(matches!(end.cause, Some(0 | 16)), "{end:?}");
 }
@@ -91,6 +91,6 @@ pub async fn a_call_we_cancel_while_it_rings_is_never_answered(world: &dyn Telep
     let leg = line.call(Outcome::Unanswered).await;
     line.until(leg, |event| *event == LegEvent::Ringing).await;
     line.hang_up(leg).await;
-    let (events, end) = line.to_the_end(leg).await;
+    let (events, end) = line.hear_out(leg).await;
     assert_eq!((events, end.cause, end.by), (vec![], Some(16), Some(Party::Us)));
 }

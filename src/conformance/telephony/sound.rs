@@ -80,7 +80,7 @@ pub async fn a_hang_up_cuts_the_message_off(world: &dyn TelephonyWorld) {
     let mut line = Line::open(world).await;
     let leg = line.reach(Outcome::HangsUp).await;
     line.play(leg, 1, 60 * SECOND, false).await;
-    let (events, _) = line.to_the_end(leg).await;
+    let (events, _) = line.hear_out(leg).await;
     assert_eq!(events, [LegEvent::PlaybackFinished { playback: 1, played: false }]);
 }
 

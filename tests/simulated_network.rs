@@ -1,15 +1,18 @@
+//! The simulated phone network, told as stories in virtual time.
+#![expect(clippy::unwrap_used, reason = "a story that cannot be told is a failed test")]
+
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use robocall::adapters::clock::{SystemClock, VirtualClock};
+use robocall::adapters::simulator::{Chance, NetworkSettings, Population, Shares, SimulatedNetwork, Span, Staff};
+use robocall::callflow::program::Target;
+use robocall::model::{AttemptId, CallId, LegId, Timestamp, WorkerId};
+use robocall::ports::telephony::{LegEvent, LegReport, LegState, NewLeg};
+use robocall::ports::{Audio, Clock, Telephony, TelephonyError};
 use tokio::sync::mpsc::UnboundedReceiver;
-
-use super::super::population::{Chance, Population, Shares, Span, Staff};
-use super::*;
-use crate::adapters::clock::VirtualClock;
-use crate::callflow::program::Target;
-use crate::model::{AttemptId, CallId, WorkerId};
-use crate::ports::Audio;
-use crate::ports::telephony::{LegEvent, LegReport, NewLeg};
 
 const SECOND: Duration = Duration::from_secs(1);
 const START: Timestamp = Timestamp::VIRTUAL_START;
@@ -41,7 +44,7 @@ impl Desk {
         self.clock.now() + SECOND
     }
 
-    async fn create(&self, leg: LegId, target: Target) -> Outcome<()> {
+    async fn create(&self, leg: LegId, target: Target) -> Result<(), TelephonyError> {
         let new = NewLeg { leg, target, caller: None, lives_at_most: self.lives_at_most };
         self.network.create(&self.app, &new, self.late()).await
     }
@@ -58,7 +61,10 @@ impl Desk {
 }
 
 /// Runs a story in virtual time on a network that is driven.
-fn on<F>(settings: NetworkSettings, story: impl FnOnce(Desk, UnboundedReceiver<LegReport>) -> F + Send + 'static) -> F::Output
+fn on<F>(
+    settings: NetworkSettings,
+    story: impl FnOnce(Desk, UnboundedReceiver<LegReport>) -> F + Send + 'static,
+) -> F::Output
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
@@ -200,8 +206,7 @@ fn nothing_is_left_to_wait_for_when_all_calls_have_ended() {
         }
         tokio::task::yield_now().await;
         assert_eq!((desk.clock.timers(), desk.clock.now()), (0, last));
-        let left = desk.network.ask(|exchange, _| (exchange.agenda.len(), exchange.legs.len()));
-        assert_eq!(left, (0, 0));
+        assert_eq!(desk.network.counters().live(), 0);
     });
 }
 
@@ -236,7 +241,11 @@ fn a_dial_is_told_of_before_the_command_returns() {
             assert_eq!(told.lock().unwrap().last(), Some(&(leg(index), START, u64::from(index) + 1)));
         }
         let log = desk.network.dial_log();
-        assert_eq!(log.iter().map(|invite| invite.leg).collect::<Vec<_>>(), [leg(1), leg(2)], "the log keeps the latest");
+        assert_eq!(
+            log.iter().map(|invite| invite.leg).collect::<Vec<_>>(),
+            [leg(1), leg(2)],
+            "the log keeps the latest"
+        );
         assert_eq!((log[0].number(), desk.network.counters().created), ("+9991000001".parse().ok(), 6));
     });
     on(NetworkSettings { dial_log: 0, ..NetworkSettings::default() }, async |desk, _reports| {
@@ -285,7 +294,8 @@ fn people_do_not_listen_to_silence_for_ever() {
             let leg = desk.call(index, "+6580000000").await;
             until(&mut reports, |report| report.what == LegEvent::Answered).await;
             desk.network.play(leg, 1, &audio(5), false, desk.late()).await.unwrap();
-            until(&mut reports, |report| matches!(report.what, LegEvent::PlaybackFinished { .. }) || is_end(report)).await;
+            until(&mut reports, |report| matches!(report.what, LegEvent::PlaybackFinished { .. }) || is_end(report))
+                .await;
             let heard = desk.clock.now();
             if desk.network.inspect(leg).await == Ok(None) {
                 continue;
@@ -337,13 +347,36 @@ fn a_campaign_of_the_default_population_has_something_of_everything() {
     for story in stories.values() {
         let (_, end) = story.last().unwrap();
         let cause = end.split("cause: Some(").nth(1).unwrap().split(')').next().unwrap();
-        *ends.entry(match cause {
-            "0" | "16" => "answered",
-            "17" => "busy",
-            "19" => "unanswered",
-            _ => "other",
-        })
-        .or_default() += 1;
+        *ends
+            .entry(match cause {
+                "0" | "16" => "answered",
+                "17" => "busy",
+                "19" => "unanswered",
+                _ => "other",
+            })
+            .or_default() += 1;
     }
     assert!(ends["answered"] > 45 && ends["unanswered"] > 12 && ends["busy"] > 1 && ends["other"] > 1, "{ends:?}");
+}
+
+#[test]
+fn in_real_time_it_works_the_same_and_as_fast_as_asked() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::at_speed(500.0).unwrap());
+        let network = SimulatedNetwork::new(Arc::clone(&clock), NetworkSettings::default());
+        tokio::spawn(network.run());
+        let app = worker("w1");
+        let mut reports = network.listen(&app).await.unwrap();
+        let target = Target::External("+9996000001".parse().unwrap());
+        let new = NewLeg { leg: leg(0), target, caller: None, lives_at_most: 3_600 * SECOND };
+        network.create(&app, &new, clock.now() + 60 * SECOND).await.unwrap();
+        network.dial(leg(0), 600 * SECOND, clock.now() + 60 * SECOND).await.unwrap();
+        let told = until(&mut reports, is_end).await;
+        let [LegEvent::Ringing, LegEvent::Answered, LegEvent::Ended(_)] = [0, 1, 2].map(|n| told[n].what.clone())
+        else {
+            panic!("{told:?}");
+        };
+        assert_eq!(told[2].at.since(told[1].at), Duration::from_millis(1_500), "each thing at its own time");
+    });
 }
