@@ -7,3 +7,5 @@ pub mod callflow;
 pub mod reading;
 #[cfg(feature = "daemon")]
 pub mod ports;
+#[cfg(feature = "daemon")]
+pub mod adapters;
