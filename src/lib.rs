@@ -14,5 +14,5 @@ pub mod model;
 pub mod policy;
 #[cfg(feature = "daemon")]
 pub mod ports;
-pub mod reading;
-pub mod request;
+#[cfg(feature = "daemon")]
+pub mod adapters;

@@ -1,8 +1,5 @@
-//! The world outside, one folder per neighbour, each behind a port.
+//! What the ports look like in the world: one folder for each kind of outside.
 //!
-//! **Invariant:** no adapter imports another; only the composition root names them.
+//! **Invariant:** no adapter knows another, and nothing but the composition root names a concrete one.
 
-pub mod clock;
 pub mod memory;
-pub mod simulator;
-pub mod speech;

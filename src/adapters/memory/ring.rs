@@ -19,12 +19,6 @@ pub(super) struct Share {
     place: Option<(u128, u64)>,
 }
 
-impl Share {
-    pub fn is_ready(&self) -> bool {
-        self.place.is_some()
-    }
-}
-
 /// Organisations with due work and a free slot.
 #[derive(Default)]
 pub(super) struct Ring {
