@@ -1,5 +1,7 @@
 //! The flows we ship, and a request for each: all of them are sound, and every sample can be spoken.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the files is a failed test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
