@@ -12,6 +12,7 @@ pub mod prepare;
 pub mod program;
 pub mod render;
 pub mod schema;
+mod step;
 pub mod template;
 
 pub use compile::{compile, compile_for};

@@ -561,7 +561,10 @@ impl<'a> CallEntry<'a> {
                 info: StepInfo {
                     call_state: Some(CallState::Ended),
                     call_status: Some(disposition.result.into()),
-                    status: Some(refusal.unwrap_or(StepStatus::ErrorSessionEnded)),
+                    status: Some(refusal.unwrap_or(match disposition.result {
+                        DispositionResult::Blocked => StepStatus::ErrorDestNotSupported,
+                        _ => StepStatus::ErrorSessionEnded,
+                    })),
                     user_pressed_digits: keys,
                     keys,
                     transfer_status: None,

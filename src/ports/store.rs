@@ -228,6 +228,8 @@ pub struct Suspect {
     pub held: Held,
     /// The owner.
     pub worker: WorkerId,
+    /// Under whose name the backend reports on its legs: the worker that dialled it.
+    pub app: WorkerId,
     /// How far it is.
     pub stage: Stage,
     /// When even the longest call allowed is surely over.

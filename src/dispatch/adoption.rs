@@ -1,0 +1,129 @@
+//! Going on with a call whose owner is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call_task::{self, end_of, give_back, keep_one, lost_leg, settle};
+use super::ledger::{Fenced, Ledger};
+use super::live_call::LiveCall;
+use super::worker::Shared;
+use crate::callflow::call::{CallInput, CallMachine, CallTerms};
+use crate::model::event::CallContext;
+use crate::model::{Disposition, DispositionResult, Fact, Happening, LegId, LegRole, WorkerId};
+use crate::ports::store::{Adopted, AttemptEnd, Claim, Stage};
+use crate::ports::telephony::LegState;
+
+/// How often an unanswering backend is asked what became of a leg.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Under whose name the backend reports on an attempt's legs: that of the worker that dialled it.
+pub fn app_of(history: &[Fact]) -> Option<&WorkerId> {
+    history.iter().rev().find_map(|fact| match &fact.what {
+        Happening::Dialing { worker, .. } => Some(worker),
+        _ => None,
+    })
+}
+
+/// Carries an adopted call to its end, and then those that come in exchange.
+pub async fn carry_on(shared: &Arc<Shared>, adopted: Adopted) {
+    let refill = match adopted.stage {
+        Stage::Claimed => {
+            take_down(shared, &adopted).await;
+            Vec::new()
+        }
+        Stage::Dialing => settle_or_follow(shared, adopted).await.unwrap_or_default(),
+    };
+    if let Some(claim) = keep_one(shared, refill) {
+        call_task::carry(shared, claim).await;
+    }
+}
+
+/// A claim that was never committed to a dial: whatever channel bears its name goes, and others may claim it.
+async fn take_down(shared: &Arc<Shared>, adopted: &Adopted) {
+    let _seat = shared.roster.enter(&adopted.claim.held);
+    let leg = LegId::callee(adopted.claim.held.attempt);
+    // The name is used up either way, and without a commitment nobody will dial it.
+    let _ = shared.ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+    give_back(shared, &adopted.claim.held).await;
+}
+
+async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<Claim>, Fenced> {
+    let Adopted { claim, state, confirmed, .. } = adopted;
+    let Claim { held, header, destination, queued_at, history } = claim;
+    let ports = &shared.ports;
+    let seat = shared.roster.enter(&held);
+    let leg = LegId::callee(held.attempt);
+    let program = shared.programs.of(&header);
+    let steps = program.as_ref().map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into());
+    let utterances = program.as_ref().ok().and_then(|program| program.prepare(&destination).ok());
+    let context = CallContext { header, steps, call: held.attempt.call, destination, queued_at };
+    let app = app_of(&history).cloned().unwrap_or_else(|| shared.settings.id.clone());
+    let caller = history.iter().rev().find_map(|fact| match fact.what {
+        Happening::Dialing { caller, .. } => Some(caller),
+        _ => None,
+    });
+    let ledger = Ledger::new(shared, Arc::new(context), held, history);
+    ledger.republish(confirmed);
+
+    let fate = loop {
+        match ports.telephony.inspect(leg).await {
+            Ok(fate) => break fate,
+            // The slot stays held: the leg may be live, and the backend ends it by itself in the end.
+            Err(error) => {
+                tracing::warn!(%leg, %error, "the fate of an adopted call cannot be learnt yet");
+                ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
+            }
+        }
+        if seat.is_lost() {
+            return Err(Fenced);
+        }
+    };
+    let (Ok(program), Some(utterances), Some(state)) = (program, utterances, state) else {
+        return Ok(abandon(shared, ledger, leg).await);
+    };
+    if fate == Some(LegState::Created) {
+        // Committed to, never dialled: a late dial of the owner finds no leg any more.
+        return Ok(abandon(shared, ledger, leg).await);
+    }
+    let now = ports.clock.now();
+    let answered_unseen = fate == Some(LegState::Up) && !was_answered(ledger.history());
+    let terms = CallTerms::from(&*ledger.context.header);
+    let machine = CallMachine::resume(program, terms, state, now);
+    let answered_legs = answered_legs(shared, &app, leg).await;
+    let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
+    if fate.is_none() {
+        call.tell(CallInput::Ended(lost_leg()));
+    } else {
+        if answered_unseen {
+            call.tell(CallInput::Answered);
+        }
+        for leg in answered_legs {
+            call.tell(CallInput::LegAnswered { leg });
+        }
+        call.tell(CallInput::Adopted);
+    }
+    let (ledger, disposition) = call.follow().await?;
+    let end = end_of(&ledger, disposition, ports.clock.now());
+    Ok(settle(shared, ledger, end).await)
+}
+
+/// Ends a call that cannot be followed: nobody will learn what became of it, and nobody is dialled again for it.
+async fn abandon(shared: &Shared, ledger: Ledger<'_>, leg: LegId) -> Vec<Claim> {
+    let _ = shared.ports.telephony.hang_up(leg, shared.fence.pass(&shared.ports).await).await;
+    let result = if was_answered(ledger.history()) { DispositionResult::Answered } else { DispositionResult::Unknown };
+    let end = AttemptEnd { disposition: Disposition::new(result, None), refusal: None, retry_at: None };
+    settle(shared, ledger, end).await
+}
+
+fn was_answered(history: &[Fact]) -> bool {
+    let attempt = history.iter().rev().take_while(|fact| !matches!(fact.what, Happening::Dialing { .. }));
+    attempt.into_iter().any(|fact| fact.what == Happening::Answered)
+}
+
+/// The second legs of an attempt that are up, in case nobody heard them being answered; none if the backend does not
+/// say, and then the machine's own deadlines bound the wait.
+async fn answered_legs(shared: &Shared, app: &WorkerId, callee: LegId) -> Vec<LegId> {
+    let legs = shared.ports.telephony.legs_of(app).await.unwrap_or_default();
+    let of_this = |leg: &LegId| leg.attempt == callee.attempt && leg.role != LegRole::Callee;
+    legs.into_iter().filter(|(leg, state)| of_this(leg) && *state == LegState::Up).map(|(leg, _)| leg).collect()
+}

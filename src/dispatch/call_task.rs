@@ -1,0 +1,286 @@
+//! From a claim to the end of its attempt: prepare, create, commit, dial, follow the flow, settle.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::insist::insist;
+use super::ledger::{Fenced, Ledger};
+use super::live_call::LiveCall;
+use super::publisher::HIGH_WATER;
+use super::roster::Seat;
+use super::worker::Shared;
+use super::claims::Assignment;
+use crate::callflow::Program;
+use crate::callflow::call::{CallMachine, CallTerms, LegEnd};
+use crate::callflow::program::{Target, Utterance};
+use crate::model::event::CallContext;
+use crate::model::{Disposition, DispositionResult, LegId, Number, Party, Phone, StepStatus, Timestamp};
+use crate::policy::{prefix, retry};
+use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held};
+use crate::ports::telephony::{LegState, NewLeg};
+use crate::ports::{SpeechError, TelephonyError};
+
+/// An INVITE follows its commitment within this time, or never.
+const COMMITMENT: Duration = Duration::from_secs(1);
+
+/// How long preparing a dial may take; part of how long the backend lets a leg live.
+const PREPARATION: Duration = Duration::from_secs(10);
+
+/// What the backend adds to the longest a call may last before it ends the leg by itself.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// How long to wait before asking a backend or engine again that did not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often an unanswering speech engine is asked before the destination is given back.
+const SPEECH_TRIES: u32 = 3;
+
+/// Carries a claimed call, and then those that its end brings in exchange.
+pub async fn carry(shared: &Arc<Shared>, claim: Claim) {
+    let mut next = Some(claim);
+    while let Some(claim) = next.take() {
+        next = keep_one(shared, attempt(shared, claim).await);
+    }
+}
+
+/// Keeps one of the destinations that came in exchange and hands the others on.
+pub fn keep_one(shared: &Shared, mut refill: Vec<Claim>) -> Option<Claim> {
+    let kept = refill.pop();
+    for claim in refill {
+        // Only a worker that is ending has closed this; the claim's lease then runs out.
+        let _ = shared.assignments.send(Assignment::Fresh(claim));
+    }
+    kept
+}
+
+/// How many destinations to ask for in exchange for one that ends: none when the worker's own cap is what limits it,
+/// so that the room goes to the organisation whose turn it is.
+pub fn wanted_in_exchange(shared: &Shared) -> u32 {
+    let has_room = shared.live.load(Ordering::Acquire) < shared.settings.capacity;
+    let may_dial = !shared.is_draining() && shared.ports.clock.now() < shared.fence.valid_until();
+    u32::from(has_room && may_dial && shared.publisher.waiting() <= HIGH_WATER)
+}
+
+/// Everything a dial needs.
+struct Ready {
+    program: Arc<Program>,
+    utterances: Vec<Utterance>,
+    phone: Phone,
+    caller: Option<Phone>,
+}
+
+/// Why a claim is not dialled.
+enum NotReady {
+    /// It never will be: it ends here.
+    Refused(Disposition, StepStatus),
+    /// A rule forbids the number.
+    Blocked,
+    /// Not by this worker now.
+    Later,
+}
+
+async fn attempt(shared: &Arc<Shared>, claim: Claim) -> Vec<Claim> {
+    let seat = shared.roster.enter(&claim.held);
+    if shared.is_draining() {
+        give_back(shared, &claim.held).await;
+        return Vec::new();
+    }
+    let ready = prepare(shared, &claim).await;
+    let steps = match &ready {
+        Ok(ready) => Arc::clone(&ready.program.labels),
+        Err(_) => shared.programs.of(&claim.header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into()),
+    };
+    let Claim { held, header, destination, queued_at, history } = claim;
+    let context = CallContext { header, steps, call: held.attempt.call, destination, queued_at };
+    let ledger = Ledger::new(shared, Arc::new(context), held, history);
+    let by_us = |result| Disposition::new(result, Some(Party::Us));
+    match ready {
+        Ok(ready) => match dial_and_follow(shared, seat, ledger, ready).await {
+            Ok(refill) => refill,
+            Err(Fenced) => Vec::new(),
+        },
+        Err(NotReady::Refused(disposition, status)) => {
+            let end = AttemptEnd { disposition, refusal: Some(status), retry_at: None };
+            settle(shared, ledger, end).await
+        }
+        Err(NotReady::Blocked) => {
+            let end = AttemptEnd { disposition: by_us(DispositionResult::Blocked), refusal: None, retry_at: None };
+            settle(shared, ledger, end).await
+        }
+        Err(NotReady::Later) => {
+            give_back(shared, &ledger.held).await;
+            let clock = &shared.ports.clock;
+            clock.sleep_until(clock.now() + AGAIN).await;
+            Vec::new()
+        }
+    }
+}
+
+/// Checks the numbers, renders every message and makes the first one audible.
+async fn prepare(shared: &Shared, claim: &Claim) -> Result<Ready, NotReady> {
+    let refused = |status| NotReady::Refused(Disposition::new(DispositionResult::Blocked, Some(Party::Us)), status);
+    let Number::Valid(phone) = claim.destination.number else {
+        let disposition = Disposition::new(DispositionResult::InvalidNumber, Some(Party::Us));
+        return Err(NotReady::Refused(disposition, StepStatus::ErrorDestInvalid));
+    };
+    let organisation = shared.organisations.of(&shared.ports, &claim.held.organisation).await;
+    let organisation = organisation.map_err(|_| NotReady::Later)?;
+    if prefix::denied_by(phone, &organisation.denied_prefixes).is_some() {
+        return Err(NotReady::Blocked);
+    }
+    let caller = claim.destination.caller.or(claim.header.caller).or(organisation.caller_ids.first().copied());
+    let listed = |caller| organisation.caller_ids.is_empty() || organisation.caller_ids.contains(&caller);
+    if caller.is_some_and(|caller| !listed(caller)) {
+        return Err(refused(StepStatus::ErrorCallerIdInvalid));
+    }
+    let program = shared.programs.of(&claim.header).map_err(|reason| {
+        tracing::error!(request = %claim.held.request, reason, "the frozen flow does not compile");
+        refused(StepStatus::ErrorInternal)
+    })?;
+    let utterances = program.prepare(&claim.destination).map_err(|unspeakable| refused(unspeakable.status))?;
+    if let Some(first) = utterances.first() {
+        speak_first(shared, first).await?;
+    }
+    Ok(Ready { program, utterances, phone, caller })
+}
+
+async fn speak_first(shared: &Shared, first: &Utterance) -> Result<(), NotReady> {
+    for _ in 0..SPEECH_TRIES {
+        match shared.ports.speech.prepare(first).await {
+            Ok(_) => return Ok(()),
+            Err(SpeechError::Refused { status, reason }) => {
+                tracing::warn!(reason, "the first message cannot be spoken");
+                return Err(NotReady::Refused(Disposition::new(DispositionResult::Blocked, Some(Party::Us)), status));
+            }
+            Err(SpeechError::Unavailable(reason)) => {
+                tracing::warn!(reason, "the speech engine does not answer");
+                shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
+            }
+        }
+    }
+    Err(NotReady::Later)
+}
+
+/// What came of trying to dial.
+enum Dialled {
+    /// It was, or may have been: its reports will tell.
+    Follow,
+    /// It surely was not, or nobody can tell: it ends here.
+    Settle(Disposition),
+}
+
+async fn dial_and_follow(shared: &Arc<Shared>, seat: Seat, mut ledger: Ledger<'_>, ready: Ready) -> Result<Vec<Claim>, Fenced> {
+    let (ports, app) = (&shared.ports, &shared.settings.id);
+    let header = Arc::clone(&ledger.context.header);
+    let leg = LegId::callee(ledger.held.attempt);
+    let new = NewLeg {
+        leg,
+        target: Target::External(ready.phone),
+        caller: ready.caller,
+        lives_at_most: PREPARATION + header.ring_timeout + header.max_call_duration + MARGIN,
+    };
+    let not_after = shared.fence.pass(ports).await;
+    if seat.is_lost() {
+        return Err(Fenced);
+    }
+    if let Err(error) = ports.telephony.create(app, &new, not_after).await {
+        tracing::warn!(%leg, %error, "no channel could be made");
+        let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+        give_back(shared, &ledger.held).await;
+        ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
+        return Ok(Vec::new());
+    }
+    let machine = CallMachine::start(ready.program, CallTerms::from(&*header), ledger.held.attempt, ports.clock.now());
+    let decision =
+        insist(&*ports.clock, || ports.store.begin_dial(&ledger.held, app, ready.caller, machine.state())).await;
+    let committed_at = match decision {
+        Ok(DialDecision::Dial { committed_at, history, events }) => {
+            ledger.replace(history);
+            super::ledger::publish_requests(shared, events);
+            committed_at
+        }
+        Ok(DialDecision::GivenBack(reason)) => {
+            tracing::debug!(%leg, ?reason, "not dialled now");
+            let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+            return Ok(Vec::new());
+        }
+        Ok(DialDecision::Fenced) | Err(_) => {
+            // The leg was never dialled and bears this attempt's name: it is nobody's but ours to take down.
+            let _ = ports.telephony.hang_up(leg, ports.clock.now() + COMMITMENT).await;
+            return Err(Fenced);
+        }
+    };
+    match dial(shared, leg, header.ring_timeout, committed_at).await {
+        Dialled::Follow => {
+            let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.caller);
+            let (ledger, disposition) = call.follow().await?;
+            let end = end_of(&ledger, disposition, ports.clock.now());
+            Ok(settle(shared, ledger, end).await)
+        }
+        Dialled::Settle(disposition) => {
+            let end = AttemptEnd { disposition, refusal: None, retry_at: None };
+            Ok(settle(shared, ledger, end).await)
+        }
+    }
+}
+
+/// Dials a leg that was committed to, once. Doubt is cleared up by asking the backend, never by dialling again.
+async fn dial(shared: &Shared, leg: LegId, ring_timeout: Duration, committed_at: Timestamp) -> Dialled {
+    let unknown = Dialled::Settle(Disposition::new(DispositionResult::Unknown, None));
+    let ports = &shared.ports;
+    let not_after = (committed_at + COMMITMENT).min(shared.fence.valid_until());
+    match ports.telephony.dial(leg, ring_timeout, not_after).await {
+        Ok(()) => return Dialled::Follow,
+        Err(TelephonyError::Unavailable(reason)) => tracing::warn!(%leg, reason, "no answer to a dial"),
+        Err(error) => {
+            tracing::warn!(%leg, %error, "not dialled");
+            let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+            return unknown;
+        }
+    }
+    let give_up_at = ports.clock.now() + ring_timeout;
+    while ports.clock.now() < give_up_at {
+        match ports.telephony.inspect(leg).await {
+            Ok(Some(LegState::Dialled | LegState::Up)) => return Dialled::Follow,
+            Ok(Some(LegState::Created)) => {
+                let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+                return unknown;
+            }
+            // It may have been dialled and have ended at once: its reports, if any came, say how.
+            Ok(None) => return Dialled::Follow,
+            Err(_) => ports.clock.sleep_until(ports.clock.now() + AGAIN).await,
+        }
+    }
+    Dialled::Follow
+}
+
+/// How an attempt ends, and whether policy grants another.
+pub fn end_of(ledger: &Ledger<'_>, disposition: Disposition, now: Timestamp) -> AttemptEnd {
+    let retry_at = retry::decide(&ledger.context.header.retry, disposition.result, ledger.dials(), now);
+    AttemptEnd { disposition, refusal: None, retry_at }
+}
+
+/// Ends an attempt and brings what comes in exchange.
+pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec<Claim> {
+    let attempt = ledger.held.attempt;
+    match ledger.finish(end, wanted_in_exchange(shared)).await {
+        Ok(finished) => finished.refill,
+        Err(Fenced) => {
+            tracing::warn!(%attempt, "the call became another worker's before it could be settled");
+            Vec::new()
+        }
+    }
+}
+
+/// Gives an undialled claim back.
+pub async fn give_back(shared: &Shared, held: &Held) {
+    let ports = &shared.ports;
+    // Fenced or gone: then it is not ours to give.
+    let _ = insist(&*ports.clock, || ports.store.give_back(held)).await;
+}
+
+/// The end of a leg of which nothing can be learnt.
+pub const fn lost_leg() -> LegEnd {
+    LegEnd { cause: None, sip: None, by: None, lost: true }
+}

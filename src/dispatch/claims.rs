@@ -1,0 +1,162 @@
+//! The claim loop: takes destinations whenever there is room, and starts a task for each.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::adoption;
+use super::call_task;
+use super::publisher::HIGH_WATER;
+use super::worker::Shared;
+use crate::model::Timestamp;
+use crate::ports::store::{Adopted, Claim};
+
+/// Most destinations claimed at once.
+const BATCH: usize = 64;
+
+/// How long to leave the store alone after it did not answer, or commands may not be given, or events pile up.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A call to be carried.
+#[derive(Debug)]
+pub enum Assignment {
+    /// Claimed, to be dialled.
+    Fresh(Claim),
+    /// Taken over from a worker that is gone.
+    Adopted(Box<Adopted>),
+}
+
+/// The claim loop of one worker.
+pub struct Claimer {
+    shared: Arc<Shared>,
+    incoming: UnboundedReceiver<Assignment>,
+    drain: CancellationToken,
+    calls: JoinSet<()>,
+}
+
+/// What to do after an attempt to claim.
+enum Next {
+    /// There may be more at once.
+    Again,
+    /// Wait for a wake-up, for room, or for this instant.
+    Wait(Option<Timestamp>),
+}
+
+impl Claimer {
+    /// A claim loop that also carries what is handed to it, until it is told to drain.
+    pub fn new(shared: Arc<Shared>, incoming: UnboundedReceiver<Assignment>, drain: CancellationToken) -> Self {
+        Self { shared, incoming, drain, calls: JoinSet::new() }
+    }
+
+    /// Claims until told to drain, then waits for the last call to end.
+    pub async fn run(mut self) {
+        let mut wakeups = self.shared.ports.store.wakeups();
+        loop {
+            wakeups.mark_unchanged();
+            if self.drain.is_cancelled() {
+                break;
+            }
+            let wait_until = match self.claim().await {
+                Next::Again => continue,
+                Next::Wait(until) => until,
+            };
+            let clock = &self.shared.ports.clock;
+            let due = async {
+                match wait_until {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.drain.cancelled() => break,
+                Some(assignment) = self.incoming.recv() => self.start(assignment),
+                Some(_) = self.calls.join_next(), if !self.calls.is_empty() => {}
+                () = self.shared.room.notified() => {}
+                _ = wakeups.changed() => {}
+                () = due => {}
+            }
+        }
+        self.drain_calls().await;
+    }
+
+    async fn claim(&mut self) -> Next {
+        while self.calls.try_join_next().is_some() {}
+        while let Ok(assignment) = self.incoming.try_recv() {
+            self.start(assignment);
+        }
+        let shared = &self.shared;
+        let now = shared.ports.clock.now();
+        let room = shared.settings.capacity.saturating_sub(shared.live.load(Ordering::Acquire));
+        if room == 0 {
+            return Next::Wait(None);
+        }
+        if shared.publisher.waiting() > HIGH_WATER || now >= shared.fence.valid_until() {
+            return Next::Wait(Some(now + PAUSE));
+        }
+        let want = u32::try_from(room.min(BATCH)).unwrap_or(u32::MAX);
+        match shared.ports.store.claim(&shared.settings.id, want).await {
+            Ok(claims) if claims.claims.is_empty() => Next::Wait(claims.again_at),
+            Ok(claims) => {
+                for claim in claims.claims {
+                    self.start(Assignment::Fresh(claim));
+                }
+                Next::Again
+            }
+            Err(error) => {
+                tracing::warn!(%error, "nothing could be claimed");
+                Next::Wait(Some(self.shared.ports.clock.now() + PAUSE))
+            }
+        }
+    }
+
+    fn start(&mut self, assignment: Assignment) {
+        self.shared.live.fetch_add(1, Ordering::AcqRel);
+        let place = Place(Arc::clone(&self.shared));
+        match assignment {
+            Assignment::Fresh(claim) => {
+                self.calls.spawn(async move {
+                    call_task::carry(&place.0, claim).await;
+                    drop(place);
+                });
+            }
+            Assignment::Adopted(adopted) => {
+                self.calls.spawn(async move {
+                    adoption::carry_on(&place.0, *adopted).await;
+                    drop(place);
+                });
+            }
+        }
+    }
+
+    /// Calls go on to their end; those handed in meanwhile, too.
+    async fn drain_calls(&mut self) {
+        loop {
+            while let Ok(assignment) = self.incoming.try_recv() {
+                self.start(assignment);
+            }
+            if self.calls.is_empty() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                Some(assignment) = self.incoming.recv() => self.start(assignment),
+                _ = self.calls.join_next() => {}
+            }
+        }
+    }
+}
+
+/// A place among the live calls, free again when dropped.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::AcqRel);
+        self.0.room.notify_one();
+    }
+}

@@ -1,0 +1,271 @@
+//! Takes requests in: check, load, seal; only then acknowledge.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::task::JoinSet;
+
+use super::insist::insist;
+use super::ledger::publish_requests;
+use super::worker::Shared;
+use crate::model::request::WindowZone;
+use crate::model::status::{RejectReason, RequestSummary};
+use crate::model::{Destination, RequestHeader, RequestId};
+use crate::policy::prefix_zones;
+use crate::ports::queue::Verdict;
+use crate::ports::store::{Chunk, Loaded, Opened, Rejection, RequestKey, Totals};
+use crate::ports::{Delivery, StoreError};
+use crate::reading::Problems;
+use crate::request::{AcceptedRequest, CheckError, Checker, DestinationStream, Limits, Step};
+
+/// Destinations checked between two looks at what else is to be done.
+const CHECKED_AT_ONCE: usize = 512;
+
+/// Destinations in a chunk.
+const CHUNK: usize = 256;
+
+/// How long to wait before the queue is asked again after it did not answer.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes requests in until the queue is closed or the task is dropped; an unsettled delivery then comes again.
+pub async fn take_in(shared: Arc<Shared>) {
+    let mut loading: JoinSet<()> = JoinSet::new();
+    loop {
+        while loading.len() >= shared.settings.intakes {
+            loading.join_next().await;
+        }
+        let delivery = tokio::select! {
+            biased;
+            Some(_) = loading.join_next(), if !loading.is_empty() => continue,
+            delivery = shared.ports.queue.next() => delivery,
+        };
+        match delivery {
+            Ok(Some(delivery)) => {
+                let shared = Arc::clone(&shared);
+                loading.spawn(async move { take(&shared, delivery).await });
+            }
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!(%error, "no request can be taken in");
+                shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
+            }
+        }
+    }
+    while loading.join_next().await.is_some() {}
+}
+
+/// Why a delivery could not be judged; it comes again.
+#[derive(Debug, thiserror::Error)]
+enum IntakeError {
+    #[error("the request cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("the request changed while it was loaded: {0}")]
+    Changed(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+async fn take(shared: &Shared, delivery: Delivery) {
+    let verdict = match judge(shared, &delivery).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            tracing::error!(organisation = %delivery.organisation, %error, "a request was neither accepted nor rejected");
+            return;
+        }
+    };
+    while let Err(error) = shared.ports.queue.settle(&delivery, verdict.clone()).await {
+        tracing::warn!(%error, "a request is judged but not yet acknowledged");
+        shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
+    }
+}
+
+async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeError> {
+    let accepted = match check(shared, delivery).await {
+        Ok(accepted) => accepted,
+        Err(CheckError::Unreadable(error)) => return Err(error.into()),
+        Err(CheckError::Refused(refused)) => {
+            let id = match refused.request_id {
+                Some(id) => id,
+                None => nameless(delivery)?,
+            };
+            return reject(shared, delivery, id, refused.reason, refused.problems).await;
+        }
+    };
+    let AcceptedRequest { header, total, duplicates, .. } = accepted;
+    let header = Arc::new(header);
+    let key = RequestKey { organisation: header.organisation.clone(), request: header.id.clone() };
+    let totals = Totals { total, duplicates };
+    let clock = &*shared.ports.clock;
+    match insist(clock, || shared.ports.store.open_request(&header, totals)).await? {
+        Opened::Known(summary) => Ok(Verdict::Accepted(summary)),
+        Opened::Conflict => {
+            let mut problems = Problems::default();
+            problems.add("requestId", "another request of this name exists, with other content");
+            reject(shared, delivery, key.request, RejectReason::Conflict, problems).await
+        }
+        Opened::Load { next_chunk } => {
+            load(shared, delivery, &header, &key, next_chunk).await?;
+            let part = header.part.map_or(0, |part| part.index);
+            let (summary, events) = insist(clock, || shared.ports.store.seal(&key, part)).await?;
+            publish_requests(shared, events);
+            tracing::info!(request = %key.request, organisation = %key.organisation, total, duplicates, "accepted");
+            Ok(Verdict::Accepted(summary))
+        }
+    }
+}
+
+async fn check(shared: &Shared, delivery: &Delivery) -> Result<AcceptedRequest, CheckError> {
+    let limits = Limits { max_bytes: delivery.max_bytes, max_destinations: shared.settings.max_destinations };
+    let source = delivery.body.open().map_err(CheckError::Unreadable)?;
+    let mut checker = Checker::new(source, &delivery.organisation, &*shared.programs, limits);
+    loop {
+        match checker.step(CHECKED_AT_ONCE) {
+            Step::Done(checked) => return checked,
+            Step::More(rest) => checker = rest,
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn load(
+    shared: &Shared,
+    delivery: &Delivery,
+    header: &RequestHeader,
+    key: &RequestKey,
+    next_chunk: u32,
+) -> Result<(), IntakeError> {
+    let source = delivery.body.open()?;
+    let mut destinations = DestinationStream::new(source, header, 0);
+    let mut lanes = Lanes::of(header);
+    let mut sending = Sending { shared, key, part: header.part.map_or(0, |part| part.index), number: 0, next: next_chunk };
+    loop {
+        let batch = destinations.next_chunk(CHUNK).map_err(|error| match error {
+            crate::request::StreamError::Unreadable(error) => IntakeError::Unreadable(error),
+            crate::request::StreamError::Changed(what) => IntakeError::Changed(what),
+        })?;
+        if batch.is_empty() {
+            break;
+        }
+        for full in lanes.add(batch) {
+            sending.send(full).await?;
+        }
+        tokio::task::yield_now().await;
+    }
+    for rest in lanes.rest() {
+        sending.send(rest).await?;
+    }
+    Ok(())
+}
+
+/// Chunks on their way to the store, counted.
+struct Sending<'s> {
+    shared: &'s Shared,
+    key: &'s RequestKey,
+    part: u32,
+    number: u32,
+    next: u32,
+}
+
+impl Sending<'_> {
+    /// Stores a chunk, unless the store has it from an earlier try.
+    async fn send(&mut self, chunk: Chunk) -> Result<(), StoreError> {
+        let number = self.number;
+        self.number += 1;
+        if number < self.next {
+            return Ok(());
+        }
+        let ports = &self.shared.ports;
+        let loaded =
+            insist(&*ports.clock, || ports.store.load_chunk(self.key, self.part, number, chunk.clone())).await?;
+        self.next = match loaded {
+            Loaded::Stored => number + 1,
+            Loaded::Expected { next_chunk } => next_chunk,
+        };
+        Ok(())
+    }
+}
+
+/// Destinations sorted by the clock of their calling window. The same request gives the same chunks in the same order
+/// every time, so that a second try can go on where the first one stopped.
+struct Lanes {
+    by_recipient: bool,
+    filling: BTreeMap<Vec<Box<str>>, Vec<Destination>>,
+}
+
+impl Lanes {
+    fn of(header: &RequestHeader) -> Self {
+        let by_recipient = header.calling_window.as_ref().is_some_and(|window| window.time_zone == WindowZone::Recipient);
+        Self { by_recipient, filling: BTreeMap::new() }
+    }
+
+    /// Sorts destinations in, and hands out the chunks that are full.
+    fn add(&mut self, batch: Vec<Destination>) -> Vec<Chunk> {
+        if !self.by_recipient {
+            return vec![Chunk { zones: Vec::new(), destinations: batch }];
+        }
+        let mut full = Vec::new();
+        for destination in batch {
+            let zones = zones_of(&destination);
+            let lane = self.filling.entry(zones.clone()).or_default();
+            lane.push(destination);
+            if lane.len() >= CHUNK {
+                full.push(Chunk { zones, destinations: std::mem::take(lane) });
+            }
+        }
+        full
+    }
+
+    /// What is left when all are sorted.
+    fn rest(self) -> impl Iterator<Item = Chunk> {
+        let left = self.filling.into_iter().filter(|(_, destinations)| !destinations.is_empty());
+        left.map(|(zones, destinations)| Chunk { zones, destinations })
+    }
+}
+
+fn zones_of(destination: &Destination) -> Vec<Box<str>> {
+    match (&destination.time_zone, destination.number.phone()) {
+        (Some(zone), _) => vec![zone.clone()],
+        (None, Some(phone)) => prefix_zones::zones_of(phone).iter().map(|zone| Box::from(*zone)).collect(),
+        (None, None) => Vec::new(),
+    }
+}
+
+async fn reject(
+    shared: &Shared,
+    delivery: &Delivery,
+    id: RequestId,
+    reason: RejectReason,
+    problems: Problems,
+) -> Result<Verdict, IntakeError> {
+    let key = RequestKey { organisation: delivery.organisation.clone(), request: id };
+    let (errors, error_count) = problems.into_parts();
+    tracing::warn!(request = %key.request, organisation = %key.organisation, ?reason, error_count, "rejected");
+    let rejection = Rejection { key, reason, errors, error_count };
+    let (summary, events) = insist(&*shared.ports.clock, || shared.ports.store.reject(&rejection)).await?;
+    publish_requests(shared, events);
+    // Whoever is told of a rejection learns its reasons even where an older request of the same name is kept.
+    let Rejection { errors, error_count, .. } = rejection;
+    Ok(Verdict::Rejected(RequestSummary { errors, error_count, reason: Some(reason), ..summary }))
+}
+
+/// A name for a request that does not tell its own: the same for the same bytes.
+fn nameless(delivery: &Delivery) -> Result<RequestId, IntakeError> {
+    let mut source = delivery.body.open()?;
+    let mut hash = Sha256::new();
+    loop {
+        let bytes = source.fill_buf()?;
+        if bytes.is_empty() {
+            break;
+        }
+        hash.update(bytes);
+        let length = bytes.len();
+        source.consume(length);
+    }
+    let digest = hash.finalize();
+    let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    // Letters, digits and a dot: a name of at most 128 characters.
+    format!("unreadable.{name}").parse().map_err(|_| IntakeError::Changed("its hash is not a name".to_owned()))
+}

@@ -1,0 +1,130 @@
+//! What a call's task writes down: its history, what of it the store does not have yet, and what goes out.
+
+use std::sync::Arc;
+
+use super::worker::Shared;
+use crate::callflow::call::CallState;
+use crate::model::event::{CallContext, RequestEvent};
+use crate::model::happening::events_in;
+use crate::model::{Event, Fact, Happening, Timestamp};
+use crate::ports::StoreError;
+use crate::ports::store::{AttemptEnd, Finished, Held, Written};
+
+/// The books of one call.
+pub struct Ledger<'s> {
+    shared: &'s Shared,
+    /// What the events refer to.
+    pub context: Arc<CallContext>,
+    /// Proof of holding the call.
+    pub held: Held,
+    history: Vec<Fact>,
+    stored: usize,
+}
+
+/// The call is somebody else's: its task ends without another word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fenced;
+
+impl<'s> Ledger<'s> {
+    /// Books that agree with the store's.
+    pub fn new(shared: &'s Shared, context: Arc<CallContext>, held: Held, history: Vec<Fact>) -> Self {
+        let stored = history.len();
+        Self { shared, context, held, history, stored }
+    }
+
+    /// The history so far.
+    pub fn history(&self) -> &[Fact] {
+        &self.history
+    }
+
+    /// Dials so far.
+    pub fn dials(&self) -> u32 {
+        let dials = self.history.iter().filter(|fact| matches!(fact.what, Happening::Dialing { .. })).count();
+        u32::try_from(dials).unwrap_or(u32::MAX)
+    }
+
+    /// Whether something is not stored yet.
+    pub fn is_behind(&self) -> bool {
+        self.stored < self.history.len()
+    }
+
+    /// Writes down what happened; [`Ledger::store`] makes it last.
+    pub fn note(&mut self, at: Timestamp, what: Happening) {
+        self.history.push(Fact { at, what });
+    }
+
+    /// Publishes again what the bus has not confirmed of an earlier owner's events.
+    pub fn republish(&self, confirmed: u32) {
+        let known = (0..=self.history.len()).rev().find(|end| events_in(&self.history[..*end]) <= confirmed);
+        self.publish_from(known.unwrap_or(0));
+    }
+
+    /// Takes over a history that the store has extended, and publishes what is new in it.
+    pub fn replace(&mut self, history: Vec<Fact>) {
+        let known = self.stored.min(history.len());
+        self.history = history;
+        self.stored = self.history.len();
+        self.publish_from(known);
+    }
+
+    /// Stores what is not stored yet together with where the flow stands, then publishes it. An unanswering store
+    /// leaves it for the next time.
+    ///
+    /// # Errors
+    /// When the call is somebody else's.
+    pub async fn store(&mut self, state: &CallState) -> Result<bool, Fenced> {
+        let (before, fresh) = self.history.split_at(self.stored);
+        let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
+        match self.shared.ports.store.checkpoint(&self.held, after, fresh, state).await {
+            Ok(Written::Done(())) => {
+                let known = std::mem::replace(&mut self.stored, self.history.len());
+                self.publish_from(known);
+                Ok(true)
+            }
+            Ok(Written::Fenced) | Err(StoreError::NotFound) => Err(Fenced),
+            Err(StoreError::Unavailable(reason)) => {
+                tracing::debug!(%reason, "a checkpoint waits for the store");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Ends the attempt, asking for as many destinations to carry instead; asks until the store answers.
+    ///
+    /// # Errors
+    /// When the call is somebody else's.
+    pub async fn finish(mut self, end: AttemptEnd, refill: u32) -> Result<Finished, Fenced> {
+        let ports = &self.shared.ports;
+        let (before, fresh) = self.history.split_at(self.stored);
+        let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
+        let worker = &self.shared.settings.id;
+        let ended = super::insist::insist(&*ports.clock, || ports.store.finish(&self.held, worker, after, fresh, end, refill)).await;
+        let Ok(Written::Done(mut finished)) = ended else { return Err(Fenced) };
+        self.replace(std::mem::take(&mut finished.history));
+        publish_requests(self.shared, std::mem::take(&mut finished.events));
+        Ok(finished)
+    }
+
+    fn publish_from(&self, known: usize) {
+        let mut seq = events_in(&self.history[..known]);
+        for (index, fact) in self.history.iter().enumerate().skip(known) {
+            if fact.what.event_type().is_none() {
+                continue;
+            }
+            seq += 1;
+            self.shared.publisher.publish(Event::Call {
+                context: Arc::clone(&self.context),
+                facts: self.history[..=index].into(),
+                seq,
+                worker: self.shared.settings.id.clone(),
+            });
+        }
+    }
+}
+
+/// Publishes what something meant for its request.
+pub fn publish_requests(shared: &Shared, events: Vec<RequestEvent>) {
+    for event in events {
+        shared.publisher.publish(Event::Request(Arc::new(event)));
+    }
+}

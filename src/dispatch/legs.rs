@@ -1,0 +1,45 @@
+//! From the telephony backend's reports to the calls they are about.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::roster::{Mail, Roster};
+use crate::callflow::call::CallInput;
+use crate::model::LegRole;
+use crate::ports::telephony::{LegEvent, LegReport};
+
+/// Hands reports on until the stream ends: because another took it over, or the backend is gone.
+pub async fn hand_on(mut reports: UnboundedReceiver<LegReport>, roster: Arc<Roster>) {
+    while let Some(report) = reports.recv().await {
+        let attempt = report.leg.attempt;
+        if let Some(input) = input_of(report) {
+            // A report on a leg nobody holds is late, or about a leg that its next owner will inspect.
+            roster.send(attempt, Mail::Input(input));
+        }
+    }
+}
+
+fn input_of(report: LegReport) -> Option<CallInput> {
+    let leg = report.leg;
+    if leg.role == LegRole::Callee {
+        return Some(match report.what {
+            LegEvent::Ringing => CallInput::Ringing,
+            LegEvent::Answered => CallInput::Answered,
+            LegEvent::Digit(digit) => CallInput::Digit(digit),
+            LegEvent::PlaybackFinished { playback, played } => CallInput::PlaybackFinished { playback, played },
+            LegEvent::PartyDetected(party) => CallInput::PartyDetected(party),
+            LegEvent::BeepHeard => CallInput::BeepHeard,
+            LegEvent::Ended(end) => CallInput::Ended(end),
+        });
+    }
+    match report.what {
+        LegEvent::Answered => Some(CallInput::LegAnswered { leg }),
+        LegEvent::Ended(end) => Some(CallInput::LegEnded { leg, end }),
+        LegEvent::Ringing
+        | LegEvent::Digit(_)
+        | LegEvent::PlaybackFinished { .. }
+        | LegEvent::PartyDetected(_)
+        | LegEvent::BeepHeard => None,
+    }
+}

@@ -1,0 +1,361 @@
+//! A dialled call: carries out what its state machine asks for, and tells the machine what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::call_task::lost_leg;
+use super::ledger::{Fenced, Ledger};
+use super::roster::{Mail, Seat};
+use super::worker::Shared;
+use crate::callflow::call::{CallCommand, CallInput, CallMachine};
+use crate::callflow::program::{Target, Utterance};
+use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
+use crate::ports::TelephonyError;
+use crate::ports::store::{SlotAnswer, Written};
+use crate::ports::telephony::NewLeg;
+
+/// How long to wait before asking again what was not answered.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a second leg may take to be dialled after it was asked for.
+const LEG_COMMITMENT: Duration = Duration::from_secs(1);
+
+/// A dialled call.
+pub struct LiveCall<'s> {
+    shared: &'s Arc<Shared>,
+    seat: Seat,
+    ledger: Ledger<'s>,
+    machine: CallMachine,
+    utterances: Vec<Utterance>,
+    /// Under whose name the backend reports on its legs.
+    app: WorkerId,
+    caller: Option<Phone>,
+    leg: LegId,
+    commands: Vec<CallCommand>,
+    waiting: Option<Waiting>,
+    /// When to ask the backend whether the callee's leg is still there.
+    doubt: Option<Timestamp>,
+}
+
+/// A second leg that waits for a slot.
+struct Waiting {
+    leg: LegId,
+    until: Timestamp,
+    ask_at: Timestamp,
+    wakeups: watch::Receiver<u64>,
+}
+
+/// Whether a command was taken; a leg that has just gone counts as having taken it.
+enum Heard {
+    Yes,
+    No,
+}
+
+impl<'s> LiveCall<'s> {
+    /// A call whose machine was just started or resumed.
+    pub fn new(
+        shared: &'s Arc<Shared>,
+        seat: Seat,
+        ledger: Ledger<'s>,
+        machine: CallMachine,
+        utterances: Vec<Utterance>,
+        app: WorkerId,
+        caller: Option<Phone>,
+    ) -> Self {
+        let leg = LegId::callee(ledger.held.attempt);
+        let (commands, waiting, doubt) = (Vec::new(), None, None);
+        Self { shared, seat, ledger, machine, utterances, app, caller, leg, commands, waiting, doubt }
+    }
+
+    /// Tells the machine something before, or while, it is followed.
+    pub fn tell(&mut self, input: CallInput) {
+        self.machine.handle(self.shared.ports.clock.now(), input);
+    }
+
+    /// Follows the flow to its end.
+    ///
+    /// # Errors
+    /// When the call is somebody else's.
+    pub async fn follow(mut self) -> Result<(Ledger<'s>, Disposition), Fenced> {
+        loop {
+            if let Some(disposition) = self.carry_out().await? {
+                return Ok((self.ledger, disposition));
+            }
+            let clock = &self.shared.ports.clock;
+            let deadline = self.deadline(clock.now());
+            let wakeup = async {
+                // Fails when the store is gone, which the deadline covers.
+                match &mut self.waiting {
+                    Some(waiting) => match waiting.wakeups.changed().await {
+                        Ok(()) => waiting.ask_at = Timestamp::default(),
+                        Err(_) => std::future::pending().await,
+                    },
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                mail = self.seat.mail() => match mail {
+                    Mail::Input(input) => self.machine.handle(clock.now(), input),
+                    Mail::Fenced => return Err(Fenced),
+                },
+                () = wakeup => {}
+                () = clock.sleep_until(deadline) => {}
+            }
+            self.on_time().await?;
+        }
+    }
+
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        let own = [
+            self.machine.next_timeout(),
+            self.doubt,
+            self.waiting.as_ref().map(|waiting| waiting.ask_at),
+            self.ledger.is_behind().then_some(now + AGAIN),
+        ];
+        own.into_iter().flatten().min().unwrap_or(now + AGAIN)
+    }
+
+    /// Does what is due by now.
+    async fn on_time(&mut self) -> Result<(), Fenced> {
+        let now = self.shared.ports.clock.now();
+        if self.machine.next_timeout().is_some_and(|at| at <= now) {
+            self.machine.handle_timeout(now);
+        }
+        if self.doubt.is_some_and(|at| at <= now) {
+            self.doubt = match self.shared.ports.telephony.inspect(self.leg).await {
+                Ok(None) => {
+                    self.tell(CallInput::Ended(lost_leg()));
+                    None
+                }
+                Ok(Some(_)) => None,
+                Err(_) => Some(now + AGAIN),
+            };
+        }
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.ask_at <= now) {
+            self.ask_for_slot().await?;
+        }
+        if self.ledger.is_behind() {
+            self.ledger.store(self.machine.state()).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries out everything the machine asks for; answers with the disposition when the attempt is over.
+    async fn carry_out(&mut self) -> Result<Option<Disposition>, Fenced> {
+        loop {
+            let mut commands = std::mem::take(&mut self.commands);
+            while let Some(command) = self.machine.next_command() {
+                commands.push(command);
+            }
+            if commands.is_empty() {
+                self.commands = commands;
+                return Ok(None);
+            }
+            let now = self.shared.ports.clock.now();
+            let (mut fresh, mut over, mut binding) = (false, None, false);
+            for command in &commands {
+                match command {
+                    CallCommand::Record(what) => {
+                        self.ledger.note(now, what.clone());
+                        fresh = true;
+                    }
+                    CallCommand::Finish(disposition) => over = Some(*disposition),
+                    CallCommand::DialLeg { .. } | CallCommand::BlindTransfer { .. } => binding = true,
+                    _ => {}
+                }
+            }
+            if over.is_some() && self.is_recording() {
+                self.ledger.note(now, Happening::RecordingStopped { url: None });
+            }
+            // What ends the attempt is stored with its end, in one write.
+            if fresh && over.is_none() {
+                while !self.ledger.store(self.machine.state()).await? && binding {
+                    let clock = &self.shared.ports.clock;
+                    clock.sleep_until(clock.now() + AGAIN).await;
+                }
+            }
+            for command in commands.drain(..) {
+                self.execute(command).await?;
+            }
+            self.commands = commands;
+            if over.is_some() {
+                return Ok(over);
+            }
+        }
+    }
+
+    async fn execute(&mut self, command: CallCommand) -> Result<(), Fenced> {
+        let telephony = &self.shared.ports.telephony;
+        let leg = self.leg;
+        match command {
+            CallCommand::Record(_) | CallCommand::Finish(_) => {}
+            CallCommand::Play { playback, message, expects_key } => {
+                let played = self.play(playback, usize::from(message), expects_key).await?;
+                if let Heard::No = played {
+                    self.tell(CallInput::PlaybackFinished { playback, played: false });
+                }
+            }
+            CallCommand::StopPlayback { playback } => {
+                let sent = telephony.stop_playback(leg, playback, self.authority().await?).await;
+                self.heard(sent);
+            }
+            CallCommand::DetectMachine { wait_for_beep } => {
+                let sent = telephony.detect_machine(leg, wait_for_beep, self.authority().await?).await;
+                self.heard(sent);
+            }
+            CallCommand::StartRecording => {
+                if let Heard::Yes = self.record(true).await? {
+                    let recording = leg.to_string().into();
+                    self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStarted { recording });
+                }
+            }
+            CallCommand::PauseRecording => drop(self.record(false).await?),
+            CallCommand::ResumeRecording => drop(self.record(true).await?),
+            CallCommand::AcquireSlot { leg } => {
+                let now = self.shared.ports.clock.now();
+                let until = self.machine.next_timeout().unwrap_or(now);
+                let wakeups = self.shared.ports.store.wakeups();
+                self.waiting = Some(Waiting { leg, until, ask_at: now, wakeups });
+                self.ask_for_slot().await?;
+            }
+            CallCommand::ReleaseSlot { leg } => {
+                self.waiting = None;
+                // Unanswered, the slot goes with the call's own when it ends.
+                let released = self.shared.ports.store.release_slot(&self.ledger.held, leg).await;
+                if released == Ok(Written::Fenced) {
+                    return Err(Fenced);
+                }
+            }
+            CallCommand::DialLeg { leg, target, ring_timeout } => self.dial_leg(leg, target, ring_timeout).await?,
+            CallCommand::Bridge { leg: other } => {
+                let sent = telephony.bridge(leg, other, self.authority().await?).await;
+                if sent == Err(TelephonyError::NoSuchLeg) && telephony.inspect(other).await == Ok(None) {
+                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
+                } else {
+                    self.heard(sent);
+                }
+            }
+            CallCommand::HangUpLeg { leg } => {
+                let sent = telephony.hang_up(leg, self.authority().await?).await;
+                if sent == Err(TelephonyError::NoSuchLeg) {
+                    self.tell(CallInput::LegEnded { leg, end: lost_leg() });
+                }
+            }
+            CallCommand::BlindTransfer { leg: other, target } => {
+                let sent = telephony.blind_transfer(leg, other, &target, self.authority().await?).await;
+                if let Heard::No = self.heard(sent) {
+                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
+                }
+            }
+            CallCommand::RecordOptOut => self.opt_out().await,
+            CallCommand::HangUp => {
+                let sent = telephony.hang_up(leg, self.authority().await?).await;
+                self.heard(sent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this attempt's recording began and has not ended.
+    fn is_recording(&self) -> bool {
+        let attempt = self.ledger.history().iter().rev();
+        let last = attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| match fact.what {
+            Happening::RecordingStarted { .. } => Some(true),
+            Happening::RecordingStopped { .. } => Some(false),
+            _ => None,
+        });
+        last.unwrap_or(false)
+    }
+
+    /// Until when commands may be given: as a rule at once.
+    async fn authority(&self) -> Result<Timestamp, Fenced> {
+        let until = self.shared.fence.pass(&self.shared.ports).await;
+        if self.seat.is_lost() { Err(Fenced) } else { Ok(until) }
+    }
+
+    fn heard(&mut self, sent: Result<(), TelephonyError>) -> Heard {
+        match sent {
+            Ok(()) => Heard::Yes,
+            Err(TelephonyError::NoSuchLeg) => {
+                // Its end is in the mail as a rule, and the machine learns of it there; if not, the backend knows.
+                self.doubt = Some(self.shared.ports.clock.now() + AGAIN);
+                Heard::Yes
+            }
+            Err(error) => {
+                tracing::debug!(leg = %self.leg, %error, "a command was not carried out");
+                Heard::No
+            }
+        }
+    }
+
+    async fn play(&mut self, playback: u32, message: usize, expects_key: bool) -> Result<Heard, Fenced> {
+        let Some(utterance) = self.utterances.get(message) else { return Ok(Heard::No) };
+        let audio = match self.shared.ports.speech.prepare(utterance).await {
+            Ok(audio) => audio,
+            Err(error) => {
+                tracing::warn!(leg = %self.leg, %error, "a message cannot be played");
+                return Ok(Heard::No);
+            }
+        };
+        let until = self.authority().await?;
+        let sent = self.shared.ports.telephony.play(self.leg, playback, &audio, expects_key, until).await;
+        Ok(self.heard(sent))
+    }
+
+    async fn record(&mut self, on: bool) -> Result<Heard, Fenced> {
+        let until = self.authority().await?;
+        let sent = self.shared.ports.telephony.record(self.leg, &self.leg.to_string(), on, until).await;
+        Ok(self.heard(sent))
+    }
+
+    async fn ask_for_slot(&mut self) -> Result<(), Fenced> {
+        let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        let ports = &self.shared.ports;
+        let leg = waiting.leg;
+        waiting.wakeups.mark_unchanged();
+        waiting.ask_at = ports.clock.now() + AGAIN;
+        match ports.store.request_slot(&self.ledger.held, leg, waiting.until).await {
+            Ok(Written::Done(SlotAnswer::Granted)) => {
+                self.waiting = None;
+                self.tell(CallInput::SlotGranted { leg });
+                Ok(())
+            }
+            Ok(Written::Fenced) => Err(Fenced),
+            Ok(Written::Done(SlotAnswer::Waiting)) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn dial_leg(&mut self, leg: LegId, target: Target, ring_timeout: Duration) -> Result<(), Fenced> {
+        let header = &self.ledger.context.header;
+        let lives_at_most = ring_timeout + header.max_call_duration + LEG_COMMITMENT;
+        let new = NewLeg { leg, target, caller: self.caller, lives_at_most };
+        let until = self.authority().await?;
+        let ports = &self.shared.ports;
+        let made = match ports.telephony.create(&self.app, &new, until).await {
+            Ok(()) => {
+                let not_after = until.min(ports.clock.now() + LEG_COMMITMENT);
+                ports.telephony.dial(leg, ring_timeout, not_after).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = made {
+            tracing::warn!(%leg, %error, "a second leg was not dialled");
+            let _ = ports.telephony.hang_up(leg, until).await;
+            self.tell(CallInput::LegEnded { leg, end: lost_leg() });
+        }
+        Ok(())
+    }
+
+    async fn opt_out(&mut self) {
+        let Some(phone) = self.ledger.context.destination.number.phone() else { return };
+        let ports = &self.shared.ports;
+        let organisation = &self.ledger.held.organisation;
+        // Unanswered, the machine asks again.
+        if ports.store.block_number(organisation, phone).await.is_ok() {
+            self.tell(CallInput::OptOutRecorded);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Drives the core against the ports: takes requests in, claims destinations, carries calls, looks after what others
+//! left, and lets go in order.
+//!
+//! **Invariant:** names no adapter. Whatever must survive this process is in the store or at the telephony backend
+//! before anything relies on it; dropping any future here loses nothing but time.
+
+mod adoption;
+mod call_task;
+mod claims;
+mod commands;
+mod intake;
+mod leases;
+mod ledger;
+mod legs;
+mod live_call;
+mod organisations;
+mod insist;
+mod programs;
+mod publisher;
+mod reaper;
+mod roster;
+mod worker;
+
+pub use programs::{FlowCatalogue, Programs};
+pub use worker::{Ports, Shutdown, Worker, WorkerFailure, WorkerSettings};
