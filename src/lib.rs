@@ -14,5 +14,5 @@ pub mod model;
 pub mod policy;
 #[cfg(feature = "daemon")]
 pub mod ports;
-#[cfg(feature = "daemon")]
-pub mod adapters;
+pub mod reading;
+pub mod request;

@@ -1,5 +1,8 @@
-//! What the ports look like in the world: one folder for each kind of outside.
+//! The world outside, one folder per neighbour, each behind a port.
 //!
-//! **Invariant:** no adapter knows another, and nothing but the composition root names a concrete one.
+//! **Invariant:** no adapter imports another; only the composition root names them.
 
+pub mod clock;
 pub mod memory;
+pub mod simulator;
+pub mod speech;
