@@ -9,3 +9,6 @@ pub mod reading;
 pub mod ports;
 #[cfg(feature = "daemon")]
 pub mod adapters;
+#[cfg(feature = "daemon")]
+#[doc(hidden)]
+pub mod conformance;
