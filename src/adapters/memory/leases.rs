@@ -174,7 +174,8 @@ impl State {
             destination: request.destination(place.1).0,
             queued_at: request.sealed_at.unwrap_or(self.now),
             history: live.facts.clone(),
+            confirmed: call.confirmed,
         };
-        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone(), confirmed: call.confirmed })
+        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone() })
     }
 }
