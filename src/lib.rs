@@ -2,8 +2,14 @@
 //!
 //! `ARCHITECTURE.md` has the map of the house and the life of one call.
 
-pub mod model;
+#[cfg(feature = "daemon")]
+pub mod adapters;
 pub mod callflow;
-pub mod reading;
+#[cfg(feature = "daemon")]
+pub mod dispatch;
+pub mod model;
+pub mod policy;
 #[cfg(feature = "daemon")]
 pub mod ports;
+pub mod reading;
+pub mod request;

@@ -29,6 +29,13 @@ impl Problems {
         self.count = self.count.saturating_add(1);
     }
 
+    /// Notes all of another list behind those of this one.
+    pub fn append(&mut self, other: Problems) {
+        self.first.extend(other.first);
+        self.first.truncate(Self::KEPT);
+        self.count = self.count.saturating_add(other.count);
+    }
+
     /// Whether nothing was wrong.
     pub fn is_empty(&self) -> bool {
         self.count == 0

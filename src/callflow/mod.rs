@@ -8,6 +8,7 @@ pub mod document;
 pub mod prepare;
 pub mod program;
 pub mod schema;
+mod step;
 pub mod template;
 
 pub use compile::{compile, compile_for};

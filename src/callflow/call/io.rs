@@ -1,14 +1,10 @@
-//! The state machine of one attempt, from its dial to its end.
-//!
-//! It does nothing itself: whoever drives it hands in what happened and the time, takes out commands in order, and
-//! wakes it when its next deadline is reached. Its whole state is [`CallState`], which can be stored after any event
-//! and resumed by another worker.
+//! What goes into a call and what comes out of it.
 
-use serde::{Deserialize, Serialize};
-
-use super::program::{Digit, MessageIndex, Target};
-use crate::model::{AnsweredBy, Disposition, Happening, LegId, Party};
 use std::time::Duration;
+
+use crate::callflow::program::{Digit, MessageIndex, Target};
+use crate::model::{AnsweredBy, Disposition, Happening, LegId};
+use crate::policy::disposition::LegEnd;
 
 /// What happened, as far as one attempt is concerned.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,28 +45,21 @@ pub enum CallInput {
         /// What the backend said of it.
         end: LegEnd,
     },
-    /// The callee's leg is gone. Nothing follows but [`CallCommand::Finish`].
+    /// The callee's leg is gone. [`CallCommand::Finish`] follows as soon as nothing else is outstanding: a second leg
+    /// that must be gone first, because its slot is held until then, or a number on its way to the do-not-call list.
     Ended(LegEnd),
     /// Somebody wants the call to end.
     HangUpRequested,
-    /// Another worker has taken the call over: its commands may not have been carried out.
+    /// Another worker has taken the call over: its commands may not have been carried out. To be handed in first
+    /// after [`resume`](super::CallMachine::resume).
     Adopted,
 }
 
-/// What the backend said of a leg's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LegEnd {
-    /// Q.850 cause, if any came.
-    pub cause: Option<u8>,
-    /// SIP status, if any came.
-    pub sip: Option<u16>,
-    /// Who ended it, where the backend knows.
-    pub by: Option<Party>,
-    /// The backend knows nothing of the leg any more: how it ended cannot be learnt.
-    pub lost: bool,
-}
-
 /// What is to be done next, in order.
+///
+/// After an adoption any command but [`DialLeg`](CallCommand::DialLeg) and
+/// [`BlindTransfer`](CallCommand::BlindTransfer) may come again although it was carried out before; carrying it out
+/// twice must do no more than once.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallCommand {
     /// Write down that this happened, together with the state, before carrying out what follows.
@@ -124,7 +113,8 @@ pub enum CallCommand {
         /// The leg.
         leg: LegId,
     },
-    /// Hang a second leg up.
+    /// Hang a second leg up; [`CallInput::LegEnded`] follows, with [`LegEnd::lost`] if the backend does not know it.
+    /// Comes again until then.
     HangUpLeg {
         /// The leg.
         leg: LegId,
@@ -136,9 +126,11 @@ pub enum CallCommand {
         /// Whom to hand it to.
         target: Target,
     },
-    /// Write the callee's number on the do-not-call list durably; [`CallInput::OptOutRecorded`] follows.
+    /// Write the callee's number on the do-not-call list durably; [`CallInput::OptOutRecorded`] follows. Comes again
+    /// until then, even when the callee is gone.
     RecordOptOut,
-    /// Hang the callee's leg up; [`CallInput::Ended`] follows.
+    /// Hang the callee's leg up; [`CallInput::Ended`] follows, with [`LegEnd::lost`] if the backend does not know it.
+    /// Comes again until then.
     HangUp,
     /// The attempt is over: settle it.
     Finish(Disposition),

@@ -1,0 +1,7 @@
+//! The world outside, one folder per neighbour, each behind a port.
+//!
+//! **Invariant:** no adapter imports another; only the composition root names them.
+
+pub mod clock;
+pub mod simulator;
+pub mod speech;

@@ -1,0 +1,135 @@
+//! Calls per second: the generic cell rate algorithm over one number, the theoretical arrival time.
+//!
+//! Dials are spaced evenly. Whoever comes late may catch up a tenth of a second's worth at once, never more, so that
+//! no second sees more than a tenth above the rate and a late wake-up costs nothing.
+
+use crate::model::Timestamp;
+
+/// When the next dial would be due if all came evenly: microseconds since the Unix epoch.
+///
+/// Microseconds since the epoch stay exact in a double, as Redis scripts calculate with, until the year 2255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct ArrivalTime(i64);
+
+impl ArrivalTime {
+    /// From microseconds since the Unix epoch; 0 or anything past: no dial was ever made.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// What a rate allows at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// How many may be dialled now, at most as many as were wanted.
+    pub allowed: u32,
+    /// To be kept for the next time, if they are dialled.
+    pub arrival: ArrivalTime,
+    /// When one more may be dialled: not before `now`, rounded up to a millisecond.
+    pub next: Timestamp,
+}
+
+const SECOND: i64 = 1_000_000;
+
+/// How many of `want` dials may be made at `now`, given the arrival time kept from the last ones.
+///
+/// A rate of 0 allows nothing and asks to be looked at again a second later.
+pub fn allow(arrival: ArrivalTime, now: Timestamp, per_second: u32, want: u32) -> Allowance {
+    let now_micros = now.as_millis().saturating_mul(1000);
+    if per_second == 0 {
+        return Allowance { allowed: 0, arrival, next: Timestamp::from_millis(now.as_millis().saturating_add(1000)) };
+    }
+    // A million a second is as good as no bound, and as fine as microseconds go.
+    let rate = i64::from(per_second).min(SECOND);
+    // Rounded up: rather one dial in a million late than one too many.
+    let spacing = (SECOND + rate - 1) / rate;
+    let burst = (rate / 10).max(1);
+    let tolerance = (burst - 1) * spacing;
+    let base = arrival.0.max(now_micros);
+    let ready = now_micros.saturating_add(tolerance).saturating_sub(base);
+    let room = if ready < 0 { 0 } else { ready / spacing + 1 };
+    let allowed = room.min(i64::from(want));
+    let arrival = if allowed == 0 { arrival } else { ArrivalTime(base.saturating_add(allowed * spacing)) };
+    let next_micros = arrival.0.saturating_sub(tolerance).max(now_micros);
+    let next = Timestamp::from_millis(next_micros.saturating_add(999).div_euclid(1000));
+    // `room` is at most `burst`, itself at most 100,000.
+    Allowance { allowed: u32::try_from(allowed).unwrap_or(0), arrival, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::VIRTUAL_START;
+
+    #[test]
+    fn five_a_second_are_spaced_by_a_fifth() {
+        let mut arrival = ArrivalTime::default();
+        let mut now = NOW;
+        let mut times = Vec::new();
+        while times.len() < 6 {
+            let got = allow(arrival, now, 5, 100);
+            arrival = got.arrival;
+            times.extend((0..got.allowed).map(|_| now.since(NOW).as_millis()));
+            now = got.next.max(now + Duration::from_millis(1));
+        }
+        assert_eq!(times, [0, 200, 400, 600, 800, 1000]);
+    }
+
+    #[test]
+    fn whoever_comes_late_catches_up_a_tenth_of_a_second() {
+        let first = allow(ArrivalTime::default(), NOW, 100, 1_000);
+        assert_eq!(first.allowed, 10);
+        let again = allow(first.arrival, NOW, 100, 1_000);
+        assert_eq!((again.allowed, again.arrival), (0, first.arrival));
+        assert_eq!(again.next, NOW + Duration::from_millis(10));
+        assert_eq!(allow(first.arrival, NOW + Duration::from_secs(3600), 100, 1_000).allowed, 10);
+    }
+
+    #[test]
+    fn nothing_is_allowed_at_rate_zero_and_nothing_overflows() {
+        assert_eq!(allow(ArrivalTime::default(), NOW, 0, 5).allowed, 0);
+        let far = Timestamp::from_millis(i64::MAX);
+        assert_eq!(allow(ArrivalTime::from_micros(i64::MAX), far, u32::MAX, u32::MAX).arrival.as_micros(), i64::MAX);
+        let early = allow(ArrivalTime::from_micros(i64::MIN), Timestamp::from_millis(i64::MIN), 1, 1);
+        assert_eq!(early.allowed, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_sees_more_than_a_tenth_above_the_rate(
+            rate in 1..500_u32, steps in proptest::collection::vec((0..300_u64, 0..50_u32), 1..300),
+        ) {
+            let (mut arrival, mut now) = (ArrivalTime::default(), NOW);
+            let mut dialled: Vec<(Timestamp, u32)> = Vec::new();
+            for (wait, want) in steps {
+                now = now + Duration::from_millis(wait);
+                let got = allow(arrival, now, rate, want);
+                prop_assert!(got.allowed <= want && got.next >= now);
+                arrival = got.arrival;
+                dialled.push((now, got.allowed));
+                let second: u32 = dialled.iter().filter(|(at, _)| now.since(*at) < Duration::from_secs(1)).map(|(_, n)| n).sum();
+                prop_assert!(second <= rate + (rate / 10).max(1));
+            }
+        }
+
+        #[test]
+        fn somebody_always_waiting_gets_the_full_rate(rate in 1..500_u32) {
+            let (mut arrival, mut now, mut total) = (ArrivalTime::default(), NOW, 0);
+            while now.since(NOW) < Duration::from_secs(10) {
+                let got = allow(arrival, now, rate, u32::MAX);
+                (arrival, total) = (got.arrival, total + got.allowed);
+                prop_assert!(got.next > now || got.allowed > 0);
+                now = got.next;
+            }
+            prop_assert!(total >= rate * 10 - rate.div_ceil(1000) && total <= rate * 10 + rate / 10 + 1, "{total}");
+        }
+    }
+}

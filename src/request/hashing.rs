@@ -1,0 +1,168 @@
+//! What makes two requests the same: hashes of what they mean, whatever their spelling.
+//!
+//! The encoding is this module's own and names every field, so that two versions of the program agree on a request that
+//! uses nothing new. A field at its default adds nothing.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::destination::Draft;
+use crate::model::request::{Hook, MachineDetection, Part, WindowZone};
+use crate::model::{CallingWindow, Number, RequestHeader, RetryPolicy};
+
+use super::header::{DEFAULT_MAX_CALL_DURATION, DEFAULT_PRIORITY, DEFAULT_RING_TIMEOUT};
+
+/// The hash that all parts of one request share: its header without [`RequestHeader::part`].
+pub fn header_hash(header: &RequestHeader) -> [u8; 32] {
+    let mut fields = Fields::default();
+    let RequestHeader {
+        organisation,
+        id,
+        content_hash: _,
+        // The flow's own hash stands for it.
+        flow: _,
+        flow_hash,
+        caller,
+        recording,
+        scheduled_at,
+        expires_at,
+        ring_timeout,
+        max_call_duration,
+        retry,
+        calling_window,
+        machine_detection,
+        priority,
+        hooks,
+        part,
+        allow_duplicates,
+        skip_invalid,
+    } = header;
+    fields.add("organisation", organisation.as_str());
+    fields.add("requestId", id.as_str());
+    fields.add("callFlow", flow_hash);
+    fields.add_if(caller.map(|caller| caller.to_string()), "caller");
+    fields.add_if(recording.then_some("true"), "enableCallRecording");
+    fields.add_if(scheduled_at.map(|at| at.as_millis().to_string()), "scheduledAt");
+    fields.add_if(expires_at.map(|at| at.as_millis().to_string()), "expiresAt");
+    fields.add_seconds(*ring_timeout, DEFAULT_RING_TIMEOUT, "ringTimeoutSecs");
+    fields.add_seconds(*max_call_duration, DEFAULT_MAX_CALL_DURATION, "maxCallDurationSecs");
+    fields.add_retry(retry);
+    fields.add_window(calling_window.as_ref());
+    fields.add_if(machine_word(*machine_detection), "machineDetection");
+    fields.add_if((*priority != DEFAULT_PRIORITY).then(|| priority.to_string()), "priority");
+    for Hook { url, events } in hooks {
+        fields.add("hooks.url", &**url);
+        events.iter().for_each(|event| fields.add("hooks.events", &**event));
+    }
+    // How many parts there are is the request's; which one this is, the part's.
+    fields.add_if(part.map(|Part { index: _, count }| count.to_string()), "part.count");
+    fields.add_if(allow_duplicates.then_some("true"), "allowDuplicates");
+    fields.add_if(skip_invalid.then_some("true"), "skipInvalid");
+    Sha256::digest(&fields.bytes).into()
+}
+
+const fn machine_word(detection: MachineDetection) -> Option<&'static str> {
+    match detection {
+        MachineDetection::Off => None,
+        MachineDetection::Hangup => Some("hangup"),
+        MachineDetection::Continue => Some("continue"),
+        MachineDetection::WaitForBeep => Some("waitForBeep"),
+    }
+}
+
+/// The hash of a whole request, or of one part, from its header and its destinations.
+pub(super) fn content_hash(header: &RequestHeader, destinations: DestinationsHash) -> [u8; 32] {
+    let part = header.part.map_or(0, |part| part.index);
+    let digest = Sha256::new().chain_update(header_hash(header)).chain_update(part.to_le_bytes());
+    digest.chain_update(destinations.hasher.finalize()).finalize().into()
+}
+
+/// Lengths before contents, so that no two lists of fields have the same bytes.
+#[derive(Default)]
+struct Fields {
+    bytes: Vec<u8>,
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        put(&mut self.bytes, name.as_bytes());
+        put(&mut self.bytes, value.as_ref());
+    }
+
+    fn add_if(&mut self, value: Option<impl AsRef<[u8]>>, name: &str) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    fn add_seconds(&mut self, length: Duration, default: Duration, name: &str) {
+        self.add_if((length != default).then(|| length.as_secs().to_string()), name);
+    }
+
+    fn add_retry(&mut self, retry: &RetryPolicy) {
+        if *retry == RetryPolicy::default() {
+            return;
+        }
+        let RetryPolicy { max_attempts, on, delays } = retry;
+        self.add("retry.maxAttempts", max_attempts.to_string());
+        on.iter().for_each(|result| self.add("retry.on", format!("{result:?}")));
+        delays.iter().for_each(|delay| self.add("retry.delaySecs", delay.as_secs().to_string()));
+    }
+
+    fn add_window(&mut self, window: Option<&CallingWindow>) {
+        let Some(CallingWindow { time_zone, days, from_minute, to_minute }) = window else { return };
+        let zone = match time_zone {
+            WindowZone::Named(name) => name,
+            WindowZone::Recipient => "recipient",
+        };
+        self.add("callingWindow.timeZone", zone);
+        self.add("callingWindow.hours", format!("{days} {from_minute} {to_minute}"));
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, value: &[u8]) {
+    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(value);
+}
+
+/// The hash of the destinations so far, duplicates included, in the order of the request.
+#[derive(Default)]
+pub(super) struct DestinationsHash {
+    hasher: Sha256,
+    scratch: Vec<u8>,
+}
+
+impl DestinationsHash {
+    pub(super) fn add(&mut self, draft: &Draft<'_>) {
+        let Draft { number, caller, external_id, time_zone, properties } = draft;
+        let bytes = &mut self.scratch;
+        bytes.clear();
+        match number {
+            Number::Valid(phone) => bytes.extend_from_slice(&phone.digits().to_le_bytes()),
+            Number::Invalid(text) => {
+                bytes.extend_from_slice(&0u64.to_le_bytes());
+                put(bytes, text.as_bytes());
+            }
+        }
+        bytes.extend_from_slice(&caller.map_or(0, |caller| caller.digits()).to_le_bytes());
+        for text in [external_id.as_deref(), time_zone.as_deref()] {
+            bytes.push(u8::from(text.is_some()));
+            put(bytes, text.unwrap_or_default().as_bytes());
+        }
+        bytes.extend_from_slice(&(properties.len() as u64).to_le_bytes());
+        let mut entry = |name: &str, value: &str| {
+            put(bytes, name.as_bytes());
+            put(bytes, value.as_bytes());
+        };
+        // The order of keys must not matter; most often there is nothing to sort.
+        if properties.is_sorted_by(|a, b| a.0 <= b.0) {
+            properties.iter().for_each(|(name, value)| entry(name, value));
+        } else {
+            let mut sorted: Vec<_> = properties.iter().collect();
+            sorted.sort_unstable();
+            sorted.iter().for_each(|(name, value)| entry(name, value));
+        }
+        self.hasher.update(bytes);
+    }
+}
