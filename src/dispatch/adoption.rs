@@ -87,9 +87,9 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
     }
     let now = ports.clock.now();
     let answered_unseen = fate == Some(LegState::Up) && !was_answered(ledger.history());
-    let terms = CallTerms::of(&ledger.context.header);
+    let terms = CallTerms::from(&*ledger.context.header);
     let machine = CallMachine::resume(program, terms, state, now);
-    let other_legs = other_legs(shared, &app, leg).await;
+    let answered_legs = answered_legs(shared, &app, leg).await;
     let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
     if fate.is_none() {
         call.tell(CallInput::Ended(lost_leg()));
@@ -97,7 +97,9 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
         if answered_unseen {
             call.tell(CallInput::Answered);
         }
-        call.tell_of_other_legs(&other_legs);
+        for leg in answered_legs {
+            call.tell(CallInput::LegAnswered { leg });
+        }
         call.tell(CallInput::Adopted);
     }
     let (ledger, disposition) = call.follow().await?;
@@ -118,8 +120,10 @@ fn was_answered(history: &[Fact]) -> bool {
     attempt.into_iter().any(|fact| fact.what == Happening::Answered)
 }
 
-/// The second legs of an attempt, and how far they are; none if the backend does not say.
-async fn other_legs(shared: &Shared, app: &WorkerId, callee: LegId) -> Vec<(LegId, LegState)> {
+/// The second legs of an attempt that are up, in case nobody heard them being answered; none if the backend does not
+/// say, and then the machine's own deadlines bound the wait.
+async fn answered_legs(shared: &Shared, app: &WorkerId, callee: LegId) -> Vec<LegId> {
     let legs = shared.ports.telephony.legs_of(app).await.unwrap_or_default();
-    legs.into_iter().filter(|(leg, _)| leg.attempt == callee.attempt && leg.role != LegRole::Callee).collect()
+    let of_this = |leg: &LegId| leg.attempt == callee.attempt && leg.role != LegRole::Callee;
+    legs.into_iter().filter(|(leg, state)| of_this(leg) && *state == LegState::Up).map(|(leg, _)| leg).collect()
 }

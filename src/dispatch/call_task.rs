@@ -126,7 +126,7 @@ async fn prepare(shared: &Shared, claim: &Claim) -> Result<Ready, NotReady> {
     };
     let organisation = shared.organisations.of(&shared.ports, &claim.held.organisation).await;
     let organisation = organisation.map_err(|_| NotReady::Later)?;
-    if prefix::is_denied(&organisation.denied_prefixes, phone) {
+    if prefix::denied_by(phone, &organisation.denied_prefixes).is_some() {
         return Err(NotReady::Blocked);
     }
     let caller = claim.destination.caller.or(claim.header.caller).or(organisation.caller_ids.first().copied());
@@ -191,7 +191,7 @@ async fn dial_and_follow(shared: &Arc<Shared>, seat: Seat, mut ledger: Ledger<'_
         ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
         return Ok(Vec::new());
     }
-    let machine = CallMachine::start(ready.program, CallTerms::of(&header), ledger.held.attempt, ports.clock.now());
+    let machine = CallMachine::start(ready.program, CallTerms::from(&*header), ledger.held.attempt, ports.clock.now());
     let decision =
         insist(&*ports.clock, || ports.store.begin_dial(&ledger.held, app, ready.caller, machine.state())).await;
     let committed_at = match decision {

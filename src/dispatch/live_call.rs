@@ -11,7 +11,7 @@ use super::roster::{Mail, Seat};
 use super::worker::Shared;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::callflow::program::{Target, Utterance};
-use crate::model::{Disposition, LegId, Phone, Timestamp, WorkerId};
+use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
 use crate::ports::TelephonyError;
 use crate::ports::store::{SlotAnswer, Written};
 use crate::ports::telephony::NewLeg;
@@ -86,10 +86,13 @@ impl<'s> LiveCall<'s> {
             let clock = &self.shared.ports.clock;
             let deadline = self.deadline(clock.now());
             let wakeup = async {
+                // Fails when the store is gone, which the deadline covers.
                 match &mut self.waiting {
-                    // Fails when the store is gone, which the deadline covers.
-                    Some(waiting) if waiting.wakeups.changed().await.is_ok() => waiting.ask_at = Timestamp::default(),
-                    _ => std::future::pending().await,
+                    Some(waiting) => match waiting.wakeups.changed().await {
+                        Ok(()) => waiting.ask_at = Timestamp::default(),
+                        Err(_) => std::future::pending().await,
+                    },
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
@@ -164,6 +167,9 @@ impl<'s> LiveCall<'s> {
                     _ => {}
                 }
             }
+            if over.is_some() && self.is_recording() {
+                self.ledger.note(now, Happening::RecordingStopped { url: None });
+            }
             // What ends the attempt is stored with its end, in one write.
             if fresh && over.is_none() {
                 while !self.ledger.store(self.machine.state()).await? && binding {
@@ -200,8 +206,14 @@ impl<'s> LiveCall<'s> {
                 let sent = telephony.detect_machine(leg, wait_for_beep, self.authority().await?).await;
                 self.heard(sent);
             }
-            CallCommand::StartRecording | CallCommand::ResumeRecording => self.record(true).await?,
-            CallCommand::PauseRecording => self.record(false).await?,
+            CallCommand::StartRecording => {
+                if let Heard::Yes = self.record(true).await? {
+                    let recording = leg.to_string().into();
+                    self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStarted { recording });
+                }
+            }
+            CallCommand::PauseRecording => drop(self.record(false).await?),
+            CallCommand::ResumeRecording => drop(self.record(true).await?),
             CallCommand::AcquireSlot { leg } => {
                 let now = self.shared.ports.clock.now();
                 let until = self.machine.next_timeout().unwrap_or(now);
@@ -220,7 +232,11 @@ impl<'s> LiveCall<'s> {
             CallCommand::DialLeg { leg, target, ring_timeout } => self.dial_leg(leg, target, ring_timeout).await?,
             CallCommand::Bridge { leg: other } => {
                 let sent = telephony.bridge(leg, other, self.authority().await?).await;
-                self.heard(sent);
+                if sent == Err(TelephonyError::NoSuchLeg) && telephony.inspect(other).await == Ok(None) {
+                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
+                } else {
+                    self.heard(sent);
+                }
             }
             CallCommand::HangUpLeg { leg } => {
                 let sent = telephony.hang_up(leg, self.authority().await?).await;
@@ -241,6 +257,17 @@ impl<'s> LiveCall<'s> {
             }
         }
         Ok(())
+    }
+
+    /// Whether this attempt's recording began and has not ended.
+    fn is_recording(&self) -> bool {
+        let attempt = self.ledger.history().iter().rev();
+        let last = attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| match fact.what {
+            Happening::RecordingStarted { .. } => Some(true),
+            Happening::RecordingStopped { .. } => Some(false),
+            _ => None,
+        });
+        last.unwrap_or(false)
     }
 
     /// Until when commands may be given: as a rule at once.
@@ -278,11 +305,10 @@ impl<'s> LiveCall<'s> {
         Ok(self.heard(sent))
     }
 
-    async fn record(&mut self, on: bool) -> Result<(), Fenced> {
+    async fn record(&mut self, on: bool) -> Result<Heard, Fenced> {
         let until = self.authority().await?;
         let sent = self.shared.ports.telephony.record(self.leg, &self.leg.to_string(), on, until).await;
-        self.heard(sent);
-        Ok(())
+        Ok(self.heard(sent))
     }
 
     async fn ask_for_slot(&mut self) -> Result<(), Fenced> {

@@ -37,11 +37,8 @@ impl Programs {
         if let Some(program) = self.lock().get(&header.flow_hash) {
             return Ok(Arc::clone(program));
         }
-        let flow: serde_json::Value = serde_json::from_str(&header.flow).map_err(|error| error.to_string())?;
-        let mut problems = Problems::default();
         // The engine spoke the language when the request was accepted; if it no longer does, the call says so.
-        let program = callflow::compile(&flow, "callFlow", &|_| true, &mut problems);
-        let program = Arc::new(program.ok_or_else(|| problems.first().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?);
+        let program = Arc::new(Program::from_canonical(&header.flow).map_err(|error| error.to_string())?);
         let mut compiled = self.lock();
         if compiled.len() >= KEPT {
             compiled.clear();
@@ -74,7 +71,7 @@ impl FlowCompiler for Programs {
                 return None;
             }
         };
-        let program = callflow::compile(flow, path, &|language| self.speech.speaks(language), problems)?;
+        let program = callflow::compile_for(flow, path, &|language| self.speech.speaks(language), problems)?;
         Some(CompiledFlow { canonical: callflow::canonical(flow), program: Arc::new(program) })
     }
 }

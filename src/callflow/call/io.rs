@@ -135,7 +135,3 @@ pub enum CallCommand {
     /// The attempt is over: settle it.
     Finish(Disposition),
 }
-
-/// Where one attempt stands: all that must be stored to go on with it elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CallState {}
