@@ -6,6 +6,9 @@
 pub mod adapters;
 pub mod callflow;
 #[cfg(feature = "daemon")]
+#[doc(hidden)]
+pub mod conformance;
+#[cfg(feature = "daemon")]
 pub mod dispatch;
 pub mod model;
 pub mod policy;

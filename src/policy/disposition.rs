@@ -89,9 +89,7 @@ fn who_ended(seen: Seen, end: LegEnd) -> Option<Party> {
 fn after_ring_timeout(rang: bool, end: LegEnd) -> (DispositionResult, Option<Party>) {
     match verdict(end) {
         // Without ringing the same codes come from a channel that was never dialled.
-        Some(result @ (DispositionResult::Busy | DispositionResult::Rejected)) if rang => {
-            (result, Some(Party::Callee))
-        }
+        Some(result @ (DispositionResult::Busy | DispositionResult::Rejected)) if rang => (result, Some(Party::Callee)),
         _ => (silence(rang), Some(Party::Us)),
     }
 }

@@ -15,9 +15,8 @@ pub struct InvalidPrefix;
 /// When it is not the beginning of an E.164 number. An empty prefix would deny everything and is refused as well.
 pub fn parse(prefix: &str) -> Result<&str, InvalidPrefix> {
     let digits = prefix.strip_prefix('+').unwrap_or(prefix);
-    let well_formed = (1..=15).contains(&digits.len())
-        && !digits.starts_with('0')
-        && digits.bytes().all(|c| c.is_ascii_digit());
+    let well_formed =
+        (1..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|c| c.is_ascii_digit());
     if well_formed { Ok(digits) } else { Err(InvalidPrefix) }
 }
 

@@ -6,7 +6,6 @@
 
 mod table;
 
-
 use crate::model::Phone;
 
 /// The zones in which a number may be: the longest prefix that is known decides. Never empty.
@@ -22,11 +21,6 @@ pub fn zones_of(phone: Phone) -> &'static [&'static str] {
         head /= 10;
     }
     table::NOWHERE
-}
-
-/// Whether two numbers' windows can be decided together.
-pub fn share_zones(one: Phone, other: Phone) -> bool {
-    zones_of(one) == zones_of(other)
 }
 
 #[cfg(test)]

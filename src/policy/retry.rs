@@ -10,12 +10,7 @@ const FALLBACK_DELAY: Duration = Duration::from_secs(300);
 /// When the next dial is due after an attempt that ended with `result`; none: the call is over.
 ///
 /// `dials_so_far` counts the dials of the call, the one that just ended included.
-pub fn decide(
-    policy: &RetryPolicy,
-    result: DispositionResult,
-    dials_so_far: u32,
-    now: Timestamp,
-) -> Option<Timestamp> {
+pub fn decide(policy: &RetryPolicy, result: DispositionResult, dials_so_far: u32, now: Timestamp) -> Option<Timestamp> {
     if !may_follow(result) || !policy.on.contains(&result) || dials_so_far >= policy.max_attempts {
         return None;
     }

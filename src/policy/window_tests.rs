@@ -155,8 +155,15 @@ fn is_open(window: &CallingWindow, zones: &[TimeZone], when: Timestamp) -> bool 
 }
 
 const INTERESTING: [&str; 9] = [
-    "UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Chatham",
-    "Africa/Casablanca", "Asia/Kathmandu", "Pacific/Apia",
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Chatham",
+    "Africa/Casablanca",
+    "Asia/Kathmandu",
+    "Pacific/Apia",
 ];
 
 proptest! {

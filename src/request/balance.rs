@@ -98,14 +98,14 @@ impl Balance {
         (at, Progress::More)
     }
 
-    /// What to make of the document's end here: the value's end too, or what is missing.
-    pub(super) fn at_end(&self) -> Result<(), &'static str> {
+    /// What is missing if the document ends here. It can never end with a value: the document's own bracket follows.
+    pub(super) fn missing(&self) -> &'static str {
         match self.inside {
-            Inside::Word => Ok(()),
-            Inside::Nothing => Err("a value"),
-            Inside::String | Inside::Escape => Err("`\"` at the end of a string"),
-            Inside::Structure if self.arrays & 1 == 1 => Err("`]`"),
-            Inside::Structure => Err("`}`"),
+            Inside::Word => "`,` or a closing bracket",
+            Inside::Nothing => "a value",
+            Inside::String | Inside::Escape => "`\"` at the end of a string",
+            Inside::Structure if self.arrays & 1 == 1 => "`]`",
+            Inside::Structure => "`}`",
         }
     }
 

@@ -297,10 +297,7 @@ impl<R: BufRead> Scanner<R> {
                     return Err(self.input.expected(expected, found));
                 }
                 Progress::More if !ended => {}
-                Progress::More => match balance.at_end() {
-                    Ok(()) => break,
-                    Err(expected) => return Err(self.input.expected(expected, None)),
-                },
+                Progress::More => return Err(self.input.expected(balance.missing(), None)),
             }
         }
         Ok(match (fits, balance.too_deep()) {
@@ -316,6 +313,11 @@ pub(super) fn not_json(error: &serde_json::Error, piece: &[u8], at: Position) ->
     // serde_json's own position is relative to the piece.
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    if !matches!(piece.first(), Some(b'{' | b'[' | b'"')) {
+        let shown = shown_name(&String::from_utf8_lossy(piece));
+        let what = if what.contains("range") { "is a number out of range" } else { "is no value" };
+        return format!("is not JSON: `{shown}` {what}, at {at}");
+    }
     let breaks = error.line().saturating_sub(1);
     let line = match breaks.checked_sub(1) {
         None => 0,
@@ -323,10 +325,5 @@ pub(super) fn not_json(error: &serde_json::Error, piece: &[u8], at: Position) ->
     };
     let offset = line.saturating_add(error.column().saturating_sub(1)).min(piece.len());
     let at = at.after(&piece[..offset]);
-    let scalar = !matches!(piece.first(), Some(b'{' | b'[' | b'"'));
-    if scalar && !what.contains("range") {
-        let shown = shown_name(&String::from_utf8_lossy(piece));
-        return format!("is not JSON: `{shown}` is no value, at {at}");
-    }
     format!("is not JSON: {what} at {at}")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use robocall::adapters::simulator::Dice;
+use crate::dice::Dice;
 use robocall::callflow::call::CallState;
 use robocall::callflow::program::{Target, Utterance};
 use robocall::model::{CallId, Event, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};

@@ -6,6 +6,7 @@
 
 mod chaos;
 mod checker;
+mod dice;
 mod scenario;
 
 use robocall::adapters::memory::Sabotage;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore, Sabotage};
-use robocall::adapters::simulator::{Dice, NetworkSettings, SimulatedNetwork};
+use robocall::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use robocall::adapters::speech::SilentSpeech;
 use robocall::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerSettings};
 use robocall::model::{Organisation, OrganisationId, RequestId, WorkerId};
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::chaos::{ChaosBus, ChaosCommands, ChaosQueue, ChaosSpeech, ChaosStore, ChaosTelephony, Fate};
 use crate::checker::Checker;
+use crate::dice::Dice;
 
 /// How long things go wrong.
 const TROUBLE: Duration = Duration::from_secs(600);

@@ -20,7 +20,7 @@ pub struct SystemClock {
     pace: Pace,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Pace {
     /// The wall clock itself, steps included: what other machines see, and what a fence is compared with.
     Wall,
@@ -64,16 +64,15 @@ impl Default for SystemClock {
 }
 
 impl Pace {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn now(&self) -> Timestamp {
-        match *self {
+    fn now(self) -> Timestamp {
+        match self {
             Pace::Wall => wall(),
             Pace::Scaled { origin, started, speed } => origin + scale(started.elapsed(), speed),
         }
     }
 
     /// How long to sleep before looking again, `left` before the time.
-    fn nap(&self, left: Duration) -> Duration {
+    fn nap(self, left: Duration) -> Duration {
         let real = match self {
             Pace::Wall => left,
             Pace::Scaled { speed, .. } => scale(left, 1.0 / speed),
@@ -100,10 +99,7 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        let pace = match self.pace {
-            Pace::Wall => Pace::Wall,
-            Pace::Scaled { origin, started, speed } => Pace::Scaled { origin, started, speed },
-        };
+        let pace = self.pace;
         Box::pin(async move {
             loop {
                 let left = at.since(pace.now());

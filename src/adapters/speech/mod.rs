@@ -1,0 +1,5 @@
+//! Engines that make text audible.
+
+mod silent;
+
+pub use silent::SilentSpeech;

@@ -150,9 +150,7 @@ impl Turn<'_> {
             LegStage::AwaitingSlot => return None,
             LegStage::Joined | LegStage::Closing { joined: true, .. } => LegOutcome::Left,
             LegStage::Dialling => LegOutcome::Failed(classify(seen(false, None), end)),
-            LegStage::Closing { joined: false, asked } => {
-                LegOutcome::Failed(classify(seen(false, Some(asked)), end))
-            }
+            LegStage::Closing { joined: false, asked } => LegOutcome::Failed(classify(seen(false, Some(asked)), end)),
         };
         self.ledger.leg = None;
         self.record(match &outcome {

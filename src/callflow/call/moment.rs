@@ -201,10 +201,7 @@ impl Moment<'_> {
     }
 
     /// Lets the step that is going on do something, and goes on if it is over then.
-    fn in_step(
-        &mut self,
-        act: impl FnOnce(&mut StepState, &mut Turn<'_>, &Action) -> Option<Outcome>,
-    ) {
+    fn in_step(&mut self, act: impl FnOnce(&mut StepState, &mut Turn<'_>, &Action) -> Option<Outcome>) {
         let Phase::Step(index, state) = &mut *self.phase else { return };
         let Some(step) = self.turn.program.steps.get(usize::from(*index)) else { return };
         if let Some(outcome) = act(state, &mut self.turn, &step.action) {
@@ -299,9 +296,10 @@ impl Moment<'_> {
     /// Another worker owns the call now: whatever the phase needs is asked for again.
     fn adopted(&mut self) {
         self.turn.skip_playbacks();
-        if self.turn.ledger.limit.is_some_and(|limit| self.turn.now >= limit) {
+        let ending = matches!(self.phase, Phase::Ending { .. } | Phase::Finished(_));
+        if !ending && self.turn.ledger.limit.is_some_and(|limit| self.turn.now >= limit) {
             // Its time ran out while nobody owned it: no prompt is worth beginning.
-            self.hang_up(Asked::Limit);
+            return self.hang_up(Asked::Limit);
         }
         match self.phase {
             Phase::Finished(disposition) => self.turn.push(CallCommand::Finish(*disposition)),

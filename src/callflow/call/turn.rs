@@ -55,8 +55,7 @@ impl Turn<'_> {
 
     /// Leaves out the numbers of playbacks that a former owner may have begun.
     pub fn skip_playbacks(&mut self) {
-        self.ledger.playback = (self.ledger.playback / PLAYBACKS_OF_ONE_OWNER)
-            .wrapping_add(1)
-            .wrapping_mul(PLAYBACKS_OF_ONE_OWNER);
+        self.ledger.playback =
+            (self.ledger.playback / PLAYBACKS_OF_ONE_OWNER).wrapping_add(1).wrapping_mul(PLAYBACKS_OF_ONE_OWNER);
     }
 }

@@ -32,12 +32,7 @@ impl OptingOut {
         Self::Recording
     }
 
-    pub fn handle(
-        &mut self,
-        turn: &mut Turn<'_>,
-        message: Option<MessageIndex>,
-        input: &CallInput,
-    ) -> Option<Outcome> {
+    pub fn handle(&mut self, turn: &mut Turn<'_>, message: Option<MessageIndex>, input: &CallInput) -> Option<Outcome> {
         match (&mut *self, input) {
             (Self::Recording, CallInput::OptOutRecorded) => {
                 turn.ledger.opt_out = false;

@@ -1,0 +1,165 @@
+//! Whatever comes, the reader answers: it never panics, and it takes for JSON what is JSON.
+
+use std::io::BufReader;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Pieces of JSON and of what people take for JSON, joined at random.
+fn jsonish() -> impl Strategy<Value = String> {
+    let tokens = vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"a\"",
+        "\"b\"",
+        "\"\\\"\"",
+        "\"\\u00e9\"",
+        "\"\\ud83d\\ude00\"",
+        "1",
+        "-0",
+        "0.5",
+        "1e5",
+        "01",
+        "1.",
+        "-",
+        "true",
+        "null",
+        "nul",
+        "NaN",
+        " ",
+        "\n",
+        "\t",
+        "\"",
+        "\\",
+        "'",
+        "\u{FEFF}",
+        "é",
+        "/*",
+        "\"destinations\":[",
+        "\"destinations\"",
+        "{\"phone\":\"+6588893322\"}",
+        "\"callFlow\":{\"steps\":[1]}",
+    ];
+    prop::collection::vec(prop::sample::select(tokens), 0..14).prop_map(|tokens| tokens.concat())
+}
+
+/// A JSON object with a few characters taken out, put in, or changed.
+fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,5}".prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-c]", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    });
+    let names = prop_oneof![Just("destinations".to_owned()), "[a-c]"];
+    let document = prop::collection::btree_map(names, value, 0..4);
+    let edits = prop::collection::vec(
+        (any::<prop::sample::Index>(), 0..3u8, prop::sample::select(b"{}[]\",:\\ 0e.-\xFFu".to_vec())),
+        0..3,
+    );
+    (document, edits).prop_map(|(document, edits)| {
+        let mut bytes = serde_json::to_vec(&document).unwrap();
+        for (at, kind, byte) in edits {
+            let at = at.index(bytes.len());
+            match kind {
+                0 if bytes.len() > 1 => drop(bytes.remove(at)),
+                1 => bytes.insert(at, byte),
+                _ => bytes[at] = byte,
+            }
+        }
+        bytes
+    })
+}
+
+/// Whether the scanner and a parser of its pieces take the document; none where a name is there twice.
+fn taken(document: &[u8], chunk: usize) -> Option<bool> {
+    let mut scanner = Scanner::new(BufReader::with_capacity(chunk, document), None);
+    let mut names = Vec::new();
+    loop {
+        let raw = match scanner.next() {
+            Ok(None) => return Some(true),
+            Err(_) => return Some(false),
+            Ok(Some(Piece::Field { name, raw, .. })) => {
+                if names.contains(&name.to_owned()) {
+                    return None;
+                }
+                names.push(name.to_owned());
+                raw
+            }
+            Ok(Some(Piece::Destination { raw, .. })) => raw,
+            Ok(Some(Piece::Destinations)) => {
+                names.push("destinations".to_owned());
+                continue;
+            }
+            Ok(Some(Piece::Fault { message, .. })) if message == "is there twice" => return None,
+            Ok(Some(Piece::Fault { .. })) => return Some(false),
+        };
+        if serde_json::from_slice::<Value>(raw).is_err() {
+            return Some(false);
+        }
+    }
+}
+
+fn agree(document: &[u8], chunk: usize) -> Result<(), TestCaseError> {
+    let theirs = serde_json::from_slice::<Value>(document).is_ok_and(|value| value.is_object());
+    if let Some(ours) = taken(document, chunk) {
+        prop_assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(document));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn the_scanner_takes_for_json_what_is_json(text in jsonish(), wrap in any::<bool>(), chunk in 1..40usize) {
+        let document = if wrap { format!("{{{text}}}") } else { text };
+        agree(document.as_bytes(), chunk)?;
+    }
+
+    #[test]
+    fn the_scanner_takes_for_json_what_nearly_is_only_if_it_is(document in nearly_json(), chunk in 1..40usize) {
+        agree(&document, chunk)?;
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused_with_reasons(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(refused(&bytes).problems.count() > 0);
+    }
+
+    #[test]
+    fn something_like_json_is_answered(text in jsonish(), element in jsonish(), chunk in 1..40usize) {
+        for document in [around(&element, ""), around("", &text), around(&element, &format!(",{text}"))] {
+            let source = BufReader::with_capacity(chunk, document.as_bytes());
+            let bank = bank();
+            let judged = check(source, &bank, &AnyFlow, Limits::default());
+            let again = checked(&document);
+            prop_assert_eq!(format!("{judged:?}"), format!("{again:?}"), "the same whatever the chunks");
+            if let Ok(judged) = judged {
+                prop_assert_eq!(destinations_of(&document, 3).len(), judged.total as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_request_is_answered(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut document = include_bytes!("../../../tests/data/reference_request.json").to_vec();
+        let at = at.index(document.len());
+        document[at] = byte;
+        if let Err(CheckError::Refused(refused)) = checked(&document) {
+            prop_assert!(refused.problems.count() > 0);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The schema and the reader know the same names.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::request::{destination, header};
+
+/// A request that uses every name there is.
+fn everything() -> Value {
+    request_with(json!({
+        "destinations": [{"phone": "+6588893322", "caller": "+6582674904", "properties": {"name": "Alex", "amount": 200, "vip": true},
+            "externalId": "7", "timeZone": "Asia/Singapore"}],
+        "caller": "+6582674904", "enableCallRecording": "true", "scheduledAt": "2026-01-05T09:00:00Z",
+        "expiresAt": "2026-01-06T09:00:00Z", "ringTimeoutSecs": 20, "maxCallDurationSecs": 60,
+        "retry": {"maxAttempts": 3, "on": ["busy"], "delaySecs": [60]},
+        "callingWindow": {"timeZone": "recipient", "days": ["mon"], "from": "09:00", "to": "24:00"},
+        "machineDetection": "hangup", "priority": 3, "hooks": [{"url": "https://example.com", "events": ["call.ended"]}],
+        "part": {"index": 0, "count": 1}, "skipInvalid": false, "allowDuplicates": "false",
+    }))
+}
+
+fn names<'a>(object: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
+    object.into_iter().map(String::as_str).collect()
+}
+
+/// The names in the schema of the type `name`; empty: the request itself.
+fn in_schema<'s>(schema: &'s Value, name: &str) -> BTreeSet<&'s str> {
+    let object = if name.is_empty() { schema } else { &schema["$defs"][name] };
+    assert_eq!(object["additionalProperties"], json!(false), "{name}");
+    names(object["properties"].as_object().unwrap().keys())
+}
+
+#[test]
+fn the_schema_and_the_reader_know_the_same_names() {
+    let schema = schemars::schema_for!(CallRequestDocument).to_value();
+    let request = everything();
+    // The reader takes all of them, and would call any other unknown.
+    assert_eq!(accepted(request.to_string()).total, 1);
+    assert_eq!(in_schema(&schema, ""), header::NAMES.into_iter().collect());
+    assert_eq!(in_schema(&schema, "DestinationDocument"), destination::NAMES.into_iter().collect());
+    for (name, sample) in [
+        ("", &request),
+        ("DestinationDocument", &request["destinations"][0]),
+        ("RetryDocument", &request["retry"]),
+        ("CallingWindowDocument", &request["callingWindow"]),
+        ("HookDocument", &request["hooks"][0]),
+        ("PartDocument", &request["part"]),
+    ] {
+        assert_eq!(in_schema(&schema, name), names(sample.as_object().unwrap().keys()), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_requires_what_the_reader_requires() {
+    let schema = schemars::schema_for!(CallRequestDocument).to_value();
+    let required = |name: &str| {
+        let object = if name.is_empty() { &schema } else { &schema["$defs"][name] };
+        let list = object["required"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|name| name.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    let missed = |changes: Value, path: &str| {
+        let all = complaints(changes.to_string()).into_iter();
+        let missing = all.filter_map(|complaint| complaint.strip_suffix(": is missing").map(str::to_owned));
+        missing.map(|found| found.trim_start_matches(path).to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(required(""), missed(json!({}), ""));
+    for (name, changes, path) in [
+        ("DestinationDocument", json!({"destinations": [{}]}), "destinations[0]."),
+        ("RetryDocument", json!({"retry": {}, "priority": 10}), "retry."),
+        ("CallingWindowDocument", json!({"callingWindow": {}}), "callingWindow."),
+        ("HookDocument", json!({"hooks": [{}]}), "hooks[0]."),
+        ("PartDocument", json!({"part": {}}), "part."),
+    ] {
+        assert_eq!(required(name), missed(request_with(changes), path), "{name}");
+    }
+}
+
+#[test]
+fn the_words_of_the_schema_are_the_words_of_the_reader() {
+    let every = |words: &str, wrap: fn(&str) -> Value| {
+        for word in words.split(' ') {
+            assert_eq!(accepted(request_with(wrap(word)).to_string()).total, 1, "{word}");
+        }
+    };
+    let words = |schema: schemars::Schema| {
+        let value = schema.to_value();
+        let list = value["oneOf"].as_array().or(value["enum"].as_array()).unwrap().clone();
+        let words: Vec<String> = list
+            .iter()
+            .flat_map(|entry| match (&entry["const"], &entry["enum"]) {
+                (Value::String(word), _) => vec![word.clone()],
+                (_, Value::Array(words)) => words.iter().map(|word| word.as_str().unwrap().to_owned()).collect(),
+                _ => vec![entry.as_str().unwrap().to_owned()],
+            })
+            .collect();
+        words.join(" ")
+    };
+    every(
+        &words(schemars::schema_for!(Weekday)),
+        |day| json!({"callingWindow": {"timeZone": "UTC", "days": [day], "from": "09:00", "to": "10:00"}}),
+    );
+    every(&words(schemars::schema_for!(RetryableResult)), |result| json!({"retry": {"on": [result]}}));
+    every(&words(schemars::schema_for!(crate::model::MachineDetection)), |word| json!({"machineDetection": word}));
+    every(
+        &words(schemars::schema_for!(crate::model::EventType)),
+        |kind| json!({"hooks": [{"url": "https://example.com", "events": [kind]}]}),
+    );
+}
+
+#[test]
+fn a_document_built_from_the_types_is_accepted() {
+    let destination = DestinationDocument {
+        phone: "+6588893322".parse().unwrap(),
+        caller: None,
+        properties: [("amount".to_owned(), json!(5))].into(),
+        external_id: None,
+        time_zone: None,
+    };
+    let document = CallRequestDocument {
+        request_id: "built".parse().unwrap(),
+        destinations: vec![destination],
+        caller: None,
+        enable_call_recording: Some(Flag(true)),
+        call_flow: json!({"steps": [{"name": "hangup"}]}).as_object().unwrap().clone(),
+        scheduled_at: None,
+        expires_at: None,
+        ring_timeout_secs: Some(5),
+        max_call_duration_secs: None,
+        retry: Some(RetryDocument {
+            max_attempts: Some(2),
+            on: Some(vec![RetryableResult::Congestion]),
+            delay_secs: None,
+        }),
+        calling_window: None,
+        machine_detection: None,
+        priority: Some(9),
+        hooks: vec![HookDocument { url: "https://example.com".to_owned(), events: vec![] }],
+        part: Some(PartDocument { index: 0, count: 1 }),
+        skip_invalid: None,
+        allow_duplicates: None,
+    };
+    let judged = accepted(serde_json::to_vec(&document).unwrap());
+    assert_eq!((judged.header.id.as_str(), judged.header.priority, judged.header.recording), ("built", 9, true));
+}
