@@ -3,5 +3,6 @@
 //! **Invariant:** no adapter imports another; only the composition root names them.
 
 pub mod clock;
+pub mod memory;
 pub mod simulator;
 pub mod speech;

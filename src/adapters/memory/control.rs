@@ -1,0 +1,119 @@
+//! Requests and organisations as a whole: commands, Status, settings.
+
+use super::org::external_use;
+use super::request::{Life, Over};
+use super::slab::ReqIx;
+use super::state::State;
+use crate::model::{CallId, EventType, Organisation, OrganisationId, Phone, WorkerId};
+use crate::ports::store::{
+    CallSnapshot, Control, Controlled, Held, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError, StoreResult,
+};
+
+impl State {
+    pub fn control(&mut self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
+        let ix = self.find_accepted(key)?;
+        if self.requests[ix].life != Life::Complete && !self.requests[ix].parts.values().any(|part| part.sealed) {
+            // Nothing of it was acknowledged: to its submitter it does not exist yet.
+            return Err(StoreError::NotFound);
+        }
+        let request = &mut self.requests[ix];
+        let closed = request.over.is_some() || request.ended_at.is_some();
+        let mut events = Vec::new();
+        match control {
+            Control::Pause if !closed && !request.paused => {
+                request.paused = true;
+                events.push(self.emit(ix, EventType::RequestPaused));
+            }
+            Control::Resume if !closed && request.paused => {
+                request.paused = false;
+                events.push(self.emit(ix, EventType::RequestResumed));
+                self.woke = true;
+            }
+            Control::Cancel if !closed => events.extend(self.end_waiting(ix, Over::Cancelled)),
+            // Asked again, or too late.
+            Control::Pause | Control::Resume | Control::Cancel => {}
+        }
+        self.refresh(ix);
+        let request = &self.requests[ix];
+        let live = request.held.iter().filter_map(|index| self.live_owner((ix, *index))).collect();
+        Ok(Controlled { summary: request.summary(self.now), events, live })
+    }
+
+    fn live_owner(&self, place: (ReqIx, u32)) -> Option<(Held, WorkerId)> {
+        let live = self.call(place).live().filter(|live| live.stage == Stage::Dialing)?;
+        Some((self.held(place, live.token), live.worker.clone()))
+    }
+
+    pub fn owner(&self, organisation: &OrganisationId, call: CallId) -> Option<(Held, WorkerId)> {
+        let place = self.place(call)?;
+        if self.requests[place.0].header.organisation != *organisation {
+            return None;
+        }
+        self.live_owner(place)
+    }
+
+    pub fn snapshot(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
+        let ix = self.find(key).ok_or(StoreError::NotFound)?;
+        let request = &self.requests[ix];
+        let header = (request.life != Life::Rejected).then(|| std::sync::Arc::clone(&request.header));
+        Ok(RequestSnapshot { summary: request.summary(self.now), header, queued_at: request.sealed_at })
+    }
+
+    pub fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
+        let ix = self.find(key).ok_or(StoreError::NotFound)?;
+        let request = &self.requests[ix];
+        let calls = (from..).zip(request.calls.iter().skip(from as usize)).take(limit as usize);
+        let snapshot = calls.map(|(index, call)| CallSnapshot {
+            destination: request.destination(index).0,
+            status: request.call_status(call),
+            history: call.history(),
+        });
+        Ok(snapshot.collect())
+    }
+
+    pub fn organisation(&self, organisation: &OrganisationId) -> Organisation {
+        self.org_names.get(organisation).map(|ix| self.org(*ix).settings.clone()).unwrap_or_default()
+    }
+
+    pub fn set_organisation(&mut self, organisation: &OrganisationId, settings: Organisation) {
+        let ix = self.org_ix(organisation);
+        let org = self.org_mut(ix);
+        let before = std::mem::replace(&mut org.settings, settings);
+        let after = &org.settings;
+        if before.request_order != after.request_order || before.retention_secs != after.retention_secs {
+            let requests: Vec<ReqIx> = org.requests.iter().copied().collect();
+            for request in requests {
+                self.requeue(request);
+                self.keep_for_retention(request);
+            }
+        }
+        self.refresh_org(ix);
+        self.woke = true;
+    }
+
+    pub fn set_external(&mut self, organisation: &OrganisationId, value: Option<&str>) {
+        let ix = self.org_ix(organisation);
+        self.org_mut(ix).external = external_use(value);
+        self.refresh_org(ix);
+        self.woke = true;
+    }
+
+    pub fn slot_use(&self, organisation: &OrganisationId) -> SlotUse {
+        let Some(ix) = self.org_names.get(organisation) else {
+            return SlotUse { limit: Organisation::default().limit, ..SlotUse::default() };
+        };
+        let org = self.org(*ix);
+        let suspect = org.leases.values().filter(|lease| lease.expires <= self.now).count();
+        SlotUse {
+            limit: org.settings.limit,
+            external: org.external(),
+            leased: self.leased(*ix),
+            suspect: u32::try_from(suspect).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub fn block_number(&mut self, organisation: &OrganisationId, phone: Phone) {
+        let ix = self.org_ix(organisation);
+        self.org_mut(ix).blocked.insert(phone);
+    }
+}

@@ -1,0 +1,178 @@
+//! Slots of second legs, and who looks after what: renewing, suspecting, adopting.
+
+use std::time::Duration;
+
+use super::LEASE_TTL;
+use super::org::Waiter;
+use super::slab::Place;
+use super::state::{State, legs_of};
+use crate::model::{Happening, LegId, LegRole, Timestamp, WorkerId};
+use crate::ports::store::{Adopted, Claim, Held, SlotAnswer, Stage, Suspect, Written};
+
+/// How much later than its longest lawful end a call is surely over: the backend's own clock ends it before.
+const SURELY: Duration = Duration::from_secs(60);
+
+impl State {
+    pub fn request_slot(&mut self, held: &Held, leg: LegId, until: Timestamp) -> Written<SlotAnswer> {
+        let now = self.now;
+        let Some(place) = self.dialled(held) else { return Written::Fenced };
+        if leg.attempt != held.attempt {
+            return Written::Fenced;
+        }
+        let ix = self.requests[place.0].org;
+        self.org_mut(ix).prune_line(now);
+        let free = self.free(ix);
+        let org = self.org_mut(ix);
+        if org.leases.contains_key(&leg) {
+            return Written::Done(SlotAnswer::Granted);
+        }
+        let stands = org.line.iter().position(|waiter| waiter.leg == leg);
+        let ahead = stands.unwrap_or(org.line.len());
+        if free as usize > ahead {
+            if let Some(stands) = stands {
+                org.line.remove(stands);
+            }
+            let Some(live) = self.call(place).live() else { return Written::Fenced };
+            let (worker, token) = (live.worker.clone(), live.token);
+            self.lease(place, leg, &worker, token);
+            self.refresh_org(ix);
+            return Written::Done(SlotAnswer::Granted);
+        }
+        match stands {
+            Some(stands) => org.line[stands].until = until,
+            None => org.line.push_back(Waiter { leg, place, until }),
+        }
+        self.refresh_org(ix);
+        Written::Done(SlotAnswer::Waiting)
+    }
+
+    pub fn release_slot(&mut self, held: &Held, leg: LegId) -> Written<()> {
+        let Some(place) = self.dialled(held) else { return Written::Fenced };
+        if leg.attempt != held.attempt || leg.role == LegRole::Callee {
+            return Written::Fenced;
+        }
+        let ix = self.requests[place.0].org;
+        let org = self.org_mut(ix);
+        let held_slot = org.leases.remove(&leg).is_some();
+        let before = org.line.len();
+        org.line.retain(|waiter| waiter.leg != leg);
+        let waited = org.line.len() < before;
+        self.woke |= held_slot || waited;
+        self.refresh_org(ix);
+        Written::Done(())
+    }
+
+    /// Where a call is that is held under this token and was dialled.
+    fn dialled(&self, held: &Held) -> Option<Place> {
+        let place = self.holding(held)?;
+        self.call(place).live().is_some_and(|live| live.stage == Stage::Dialing).then_some(place)
+    }
+
+    pub fn renew(&mut self, held: &[Held]) -> Vec<Held> {
+        held.iter().filter(|held| !self.renew_one(held)).cloned().collect()
+    }
+
+    fn renew_one(&mut self, held: &Held) -> bool {
+        let Some(place) = self.holding(held) else { return false };
+        self.extend(place);
+        true
+    }
+
+    /// Extends every lease of a held call, in the name of its owner.
+    fn extend(&mut self, place: Place) {
+        let expires = self.now + LEASE_TTL;
+        let attempt = self.attempt(place);
+        let request = &self.requests[place.0];
+        let Some(live) = request.calls[place.1 as usize].live() else { return };
+        let org = &mut self.orgs[request.org.0 as usize];
+        let legs: Vec<LegId> = legs_of(org, attempt).collect();
+        for leg in legs {
+            let Some(lease) = org.leases.get_mut(&leg) else { continue };
+            if leg.role == LegRole::Callee {
+                self.expiries.remove(&(lease.expires, place.0, place.1));
+                self.expiries.insert((expires, place.0, place.1));
+            }
+            lease.expires = expires;
+            lease.token = live.token;
+            if lease.worker != live.worker {
+                lease.worker = live.worker.clone();
+            }
+        }
+    }
+
+    pub fn suspects(&self, limit: u32) -> Vec<Suspect> {
+        let expired = self.expiries.iter().take_while(|(expires, ..)| *expires <= self.now);
+        let suspect = |(expires, ix, index): &(Timestamp, _, u32)| {
+            let place = (*ix, *index);
+            let live = self.call(place).live()?;
+            let header = &self.requests[*ix].header;
+            let over_at = match live.stage {
+                Stage::Claimed => *expires,
+                Stage::Dialing => live.committed_at + header.ring_timeout + header.max_call_duration + SURELY,
+            };
+            Some(Suspect { held: self.held(place, live.token), worker: live.worker.clone(), stage: live.stage, over_at })
+        };
+        expired.filter_map(suspect).take(limit as usize).collect()
+    }
+
+    /// Whether a call's owner has not renewed it in time.
+    pub fn is_suspect(&self, place: Place) -> bool {
+        let org = self.org(self.requests[place.0].org);
+        org.leases.get(&LegId::callee(self.attempt(place))).is_some_and(|lease| lease.expires <= self.now)
+    }
+
+    pub fn lock_adoption(&mut self, dead: &WorkerId, adopter: &WorkerId) -> bool {
+        let now = self.now;
+        if let Some((other, until)) = self.adoptions.get(dead)
+            && other != adopter
+            && *until > now
+        {
+            return false;
+        }
+        self.adoptions.insert(dead.clone(), (adopter.clone(), now + LEASE_TTL));
+        true
+    }
+
+    pub fn adopt(&mut self, suspect: &Held, adopter: &WorkerId) -> Written<Adopted> {
+        let Some(place) = self.place(suspect.attempt.call) else { return Written::Fenced };
+        if self.adopted_before(place, suspect, adopter) {
+            return self.adopted(place);
+        }
+        if self.holding(suspect).is_none() || !self.is_suspect(place) {
+            return Written::Fenced;
+        }
+        let (now, token) = (self.now, self.next_token());
+        let Some(live) = self.live_mut(place) else { return Written::Fenced };
+        live.adopted_from = Some((live.token, adopter.clone()));
+        live.token = token;
+        live.worker = adopter.clone();
+        if live.stage == Stage::Dialing {
+            live.push(now, Happening::Adopted { worker: adopter.clone() });
+        }
+        self.extend(place);
+        self.adopted(place)
+    }
+
+    /// Whether this very adoption took effect before, and its answer was lost.
+    fn adopted_before(&self, place: Place, suspect: &Held, adopter: &WorkerId) -> bool {
+        let call = self.call(place);
+        call.claim == suspect.attempt.claim
+            && call.live().and_then(|live| live.adopted_from.as_ref()).is_some_and(|(token, worker)| {
+                *token == suspect.token && worker == adopter
+            })
+    }
+
+    fn adopted(&self, place: Place) -> Written<Adopted> {
+        let request = &self.requests[place.0];
+        let call = self.call(place);
+        let Some(live) = call.live() else { return Written::Fenced };
+        let claim = Claim {
+            held: self.held(place, live.token),
+            header: std::sync::Arc::clone(&request.header),
+            destination: request.destination(place.1).0,
+            queued_at: request.sealed_at.unwrap_or(self.now),
+            history: live.facts.clone(),
+        };
+        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone(), confirmed: call.confirmed })
+    }
+}

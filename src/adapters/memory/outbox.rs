@@ -1,0 +1,86 @@
+//! Events that were stored and not confirmed.
+
+use super::record::Body;
+use super::slab::{Place, ReqIx};
+use super::state::State;
+use crate::model::Timestamp;
+use crate::ports::store::{Confirmation, Unconfirmed};
+
+impl State {
+    pub fn confirm(&mut self, confirmation: &Confirmation) {
+        match confirmation.call {
+            Some(call) => {
+                if let Some(place) = self.place(call) {
+                    self.confirm_call(place, confirmation.seq);
+                }
+            }
+            None => {
+                if let Some(ix) = self.find(&confirmation.key) {
+                    self.confirm_request(ix, confirmation.seq);
+                }
+            }
+        }
+    }
+
+    fn confirm_call(&mut self, place: Place, seq: u32) {
+        let (ix, index) = place;
+        let request = &mut self.requests[ix];
+        let call = &mut request.calls[index as usize];
+        let (events, rests_since) = match &call.body {
+            Body::Live(live) => (live.events, None),
+            Body::Rest(packed) => {
+                let head = packed.head();
+                (head.events, Some(head.last_at))
+            }
+        };
+        let before = call.confirmed;
+        call.confirmed = before.max(seq.min(events));
+        if let Some(last_at) = rests_since
+            && before < events
+            && call.confirmed == events
+        {
+            request.unconfirmed_calls = request.unconfirmed_calls.saturating_sub(1);
+            self.outbox.remove(&(last_at, ix, index));
+        }
+    }
+
+    fn confirm_request(&mut self, ix: ReqIx, seq: u32) {
+        let unconfirmed = &mut self.requests[ix].events.unconfirmed;
+        let Some(oldest) = unconfirmed.front().map(|event| event.at) else { return };
+        while unconfirmed.front().is_some_and(|event| event.seq <= seq) {
+            unconfirmed.pop_front();
+        }
+        self.request_outbox.remove(&(oldest, ix));
+        self.note_unconfirmed(ix);
+    }
+
+    /// Requests' events first, so that whoever listens hears of a request before its calls.
+    pub fn unconfirmed(&self, before: Timestamp, limit: u32) -> Vec<Unconfirmed> {
+        let limit = limit as usize;
+        let old = |at: &Timestamp| *at < before;
+        let requests = self.request_outbox.iter().take_while(|(at, _)| old(at));
+        let events = requests.flat_map(|(_, ix)| self.requests[*ix].events.unconfirmed.iter());
+        let events = events.filter(|event| old(&event.at)).map(|event| Unconfirmed::Request(event.clone()));
+        let resting = self.outbox.iter().take_while(|(at, ..)| old(at)).map(|(_, ix, index)| (*ix, *index));
+        // What a suspect's owner has not published, perhaps nobody will.
+        let suspects = self.expiries.iter().take_while(|(expires, ..)| *expires <= self.now);
+        let suspects = suspects.map(|(_, ix, index)| (*ix, *index)).filter(|place| {
+            let call = self.call(*place);
+            call.live().is_some_and(|live| call.confirmed < live.events && old(&live.last_at()))
+        });
+        let calls = resting.chain(suspects).map(|place| self.unconfirmed_call(place));
+        events.chain(calls).take(limit).collect()
+    }
+
+    fn unconfirmed_call(&self, (ix, index): Place) -> Unconfirmed {
+        let request = &self.requests[ix];
+        let call = self.call((ix, index));
+        Unconfirmed::Call {
+            header: std::sync::Arc::clone(&request.header),
+            destination: request.destination(index).0,
+            queued_at: request.sealed_at.unwrap_or(self.now),
+            history: call.history(),
+            confirmed: call.confirmed,
+        }
+    }
+}

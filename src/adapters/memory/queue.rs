@@ -1,0 +1,181 @@
+//! Requests on their way in, in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, oneshot};
+
+use crate::model::OrganisationId;
+use crate::model::status::RequestSummary;
+use crate::ports::queue::Verdict;
+use crate::ports::{Delivery, QueueError, RequestBody, RequestQueue};
+
+/// Most bytes a message may have, as at the broker.
+pub const MAX_MESSAGE: u64 = 16 << 20;
+
+/// A message that was rejected.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// Who sent it.
+    pub organisation: OrganisationId,
+    /// The message as it came.
+    pub body: RequestBody,
+    /// Why it was rejected.
+    pub summary: RequestSummary,
+}
+
+/// The request queue in memory.
+#[derive(Default)]
+pub struct MemoryQueue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Message>,
+    unsettled: BTreeMap<u64, Message>,
+    dead: Vec<DeadLetter>,
+    last_tag: u64,
+    closed: bool,
+}
+
+struct Message {
+    organisation: OrganisationId,
+    body: RequestBody,
+    max_bytes: Option<u64>,
+    asker: Option<oneshot::Sender<RequestSummary>>,
+}
+
+impl MemoryQueue {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a message; whoever sent it hears what became of it.
+    ///
+    /// # Errors
+    /// When it has more than [`MAX_MESSAGE`] bytes, or the queue is closed.
+    pub fn publish(&self, organisation: OrganisationId, body: impl Into<Arc<[u8]>>) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+        let body = body.into();
+        let size = body.len() as u64;
+        if size > MAX_MESSAGE {
+            return Err(QueueError::TooLarge { limit: MAX_MESSAGE, size });
+        }
+        self.push(organisation, RequestBody::Bytes(body), Some(MAX_MESSAGE))
+    }
+
+    /// Takes a local file of any size.
+    ///
+    /// # Errors
+    /// When the queue is closed.
+    pub fn publish_file(&self, organisation: OrganisationId, path: PathBuf) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+        self.push(organisation, RequestBody::File(path), None)
+    }
+
+    fn push(&self, organisation: OrganisationId, body: RequestBody, max_bytes: Option<u64>) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+        let (asker, answer) = oneshot::channel();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(QueueError::Unavailable("it is closed".to_owned()));
+        }
+        state.waiting.push_back(Message { organisation, body, max_bytes, asker: Some(asker) });
+        drop(state);
+        self.changed.notify_one();
+        Ok(answer)
+    }
+
+    /// Lets every delivery that was not settled come again, in its old order and before all others, as a broker does
+    /// when a consumer is lost. Answers how many. The earlier deliveries cannot be settled any more.
+    pub fn redeliver_unsettled(&self) -> usize {
+        let mut state = self.lock();
+        let again: Vec<Message> = std::mem::take(&mut state.unsettled).into_values().collect();
+        let count = again.len();
+        for message in again.into_iter().rev() {
+            state.waiting.push_front(message);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        self.changed.notify_one();
+        count
+    }
+
+    /// Every rejected message, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.lock().dead.clone()
+    }
+
+    /// How many messages wait, and how many were delivered and are not settled.
+    pub fn depth(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.waiting.len(), state.unsettled.len())
+    }
+
+    /// Takes nothing more; what waits is still delivered.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_waiters();
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next delivery; `Some(None)` when there will be none.
+    fn deliver(&self) -> Option<Option<Delivery>> {
+        let mut state = self.lock();
+        let Some(message) = state.waiting.pop_front() else {
+            return state.closed.then_some(None);
+        };
+        state.last_tag += 1;
+        let tag = state.last_tag;
+        let Message { organisation, body, max_bytes, .. } = &message;
+        let delivery = Delivery { tag, organisation: organisation.clone(), body: body.clone(), max_bytes: *max_bytes };
+        state.unsettled.insert(tag, message);
+        if !state.waiting.is_empty() || state.closed {
+            // Somebody else may be waiting, too.
+            self.changed.notify_one();
+        }
+        Some(Some(delivery))
+    }
+}
+
+#[async_trait]
+impl RequestQueue for MemoryQueue {
+    async fn next(&self) -> Result<Option<Delivery>, QueueError> {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(delivery) = self.deliver() {
+                if delivery.is_none() {
+                    self.changed.notify_one();
+                }
+                return Ok(delivery);
+            }
+            changed.await;
+        }
+    }
+
+    async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Result<(), QueueError> {
+        let mut state = self.lock();
+        let Some(message) = state.unsettled.remove(&delivery.tag) else {
+            return Err(QueueError::Unavailable("the delivery is an earlier one: it comes again".to_owned()));
+        };
+        let Message { organisation, body, asker, .. } = message;
+        let summary = match verdict {
+            Verdict::Accepted(summary) => summary,
+            Verdict::Rejected(summary) => {
+                state.dead.push(DeadLetter { organisation, body, summary: summary.clone() });
+                summary
+            }
+        };
+        if let Some(asker) = asker {
+            // Whoever asked may have gone: then nobody is told.
+            let _ = asker.send(summary);
+        }
+        Ok(())
+    }
+}

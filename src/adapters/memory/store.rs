@@ -1,0 +1,184 @@
+//! The waiting room in memory: one state under one lock, so that each operation is atomic.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+#[cfg(feature = "sabotage")]
+use super::Sabotage;
+use super::audit::Audit;
+use super::state::State;
+use super::window::WindowOracle;
+use crate::callflow::call::CallState;
+use crate::model::event::RequestEvent;
+use crate::model::status::RequestSummary;
+use crate::model::{
+    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+};
+use crate::ports::Clock;
+use crate::ports::store::*;
+
+/// The waiting room in memory.
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    wakeups: watch::Sender<u64>,
+}
+
+impl MemoryStore {
+    /// An empty store that takes its time from `clock` and asks `windows` whether people may be called.
+    pub fn new(clock: Arc<dyn Clock>, windows: WindowOracle) -> Self {
+        Self { clock, state: Mutex::new(State::new(windows)), wakeups: watch::Sender::new(0) }
+    }
+
+    /// The same store, breaking promises.
+    #[cfg(feature = "sabotage")]
+    #[must_use]
+    pub fn sabotaged(self, sabotage: Sabotage) -> Self {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).sabotage = sabotage;
+        self
+    }
+
+    /// The books, open: for tests that check that they add up.
+    #[doc(hidden)]
+    pub fn audit(&self) -> Audit {
+        self.with(|state| state.audit())
+    }
+
+    /// Carries out one operation at one instant.
+    fn with<T>(&self, operation: impl FnOnce(&mut State) -> T) -> T {
+        let now = self.clock.now();
+        // A panic elsewhere must not stop every call that is live: the state is no worse than after a crash.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.now = state.now.max(now);
+        let result = operation(&mut state);
+        let woke = std::mem::take(&mut state.woke);
+        let dropped = std::mem::take(&mut state.dropped);
+        drop(state);
+        drop(dropped);
+        if woke {
+            self.wakeups.send_modify(|count| *count += 1);
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl CampaignStore for MemoryStore {
+    async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened> {
+        Ok(self.with(|state| state.open_request(header, totals)))
+    }
+
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded> {
+        self.with(|state| state.load_chunk(key, part, number, chunk))
+    }
+
+    async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
+        self.with(|state| state.seal(key, part))
+    }
+
+    async fn reject(&self, rejection: &Rejection) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
+        Ok(self.with(|state| state.reject(rejection)))
+    }
+
+    async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
+        Ok(self.with(|state| state.claim(worker, want)))
+    }
+
+    async fn begin_dial(&self, held: &Held, worker: &WorkerId, caller: Option<Phone>, flow: &CallState) -> StoreResult<DialDecision> {
+        Ok(self.with(|state| state.begin_dial(held, worker, caller, flow)))
+    }
+
+    async fn give_back(&self, held: &Held) -> StoreResult<Written<()>> {
+        Ok(self.with(|state| state.give_back(held)))
+    }
+
+    async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], flow: &CallState) -> StoreResult<Written<()>> {
+        Ok(self.with(|state| state.checkpoint(held, after, facts, flow)))
+    }
+
+    async fn finish(&self, held: &Held, worker: &WorkerId, after: u32, facts: &[Fact], end: AttemptEnd, refill: u32) -> StoreResult<Written<Finished>> {
+        Ok(self.with(|state| state.finish(held, worker, after, facts, end, refill)))
+    }
+
+    async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>> {
+        Ok(self.with(|state| state.request_slot(held, leg, until)))
+    }
+
+    async fn release_slot(&self, held: &Held, leg: LegId) -> StoreResult<Written<()>> {
+        Ok(self.with(|state| state.release_slot(held, leg)))
+    }
+
+    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
+        self.with(|state| state.block_number(organisation, phone));
+        Ok(())
+    }
+
+    async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Vec<Held>> {
+        Ok(self.with(|state| state.renew(held)))
+    }
+
+    async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
+        Ok(self.with(|state| state.suspects(limit)))
+    }
+
+    async fn lock_adoption(&self, dead: &WorkerId, adopter: &WorkerId) -> StoreResult<bool> {
+        Ok(self.with(|state| state.lock_adoption(dead, adopter)))
+    }
+
+    async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
+        Ok(self.with(|state| state.adopt(suspect, adopter)))
+    }
+
+    async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
+        self.with(|state| confirmations.iter().for_each(|confirmation| state.confirm(confirmation)));
+        Ok(())
+    }
+
+    async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
+        Ok(self.with(|state| state.unconfirmed(before, limit)))
+    }
+
+    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
+        self.with(|state| state.control(key, control))
+    }
+
+    async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
+        Ok(self.with(|state| state.owner(organisation, call)))
+    }
+
+    async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
+        Ok(self.with(State::sweep))
+    }
+
+    async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
+        self.with(|state| state.snapshot(key))
+    }
+
+    async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
+        self.with(|state| state.calls(key, from, limit))
+    }
+
+    async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
+        Ok(self.with(|state| state.organisation(organisation)))
+    }
+
+    async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
+        self.with(|state| state.set_organisation(organisation, settings));
+        Ok(())
+    }
+
+    async fn set_external(&self, organisation: &OrganisationId, value: Option<String>) -> StoreResult<()> {
+        self.with(|state| state.set_external(organisation, value.as_deref()));
+        Ok(())
+    }
+
+    async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse> {
+        Ok(self.with(|state| state.slot_use(organisation)))
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        self.wakeups.subscribe()
+    }
+}
