@@ -10,6 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::model::status::RequestError;
 
+mod locate;
+
+pub use locate::{locate, locate_nearest};
+
 /// Problems found so far: the first hundred in words, the others counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {

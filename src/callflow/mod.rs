@@ -5,8 +5,12 @@
 pub mod call;
 pub mod compile;
 pub mod document;
+#[cfg(test)]
+mod generate;
+pub mod lint;
 pub mod prepare;
 pub mod program;
+pub mod render;
 pub mod schema;
 mod step;
 pub mod template;

@@ -12,15 +12,10 @@ fn names_by_schema() -> BTreeMap<String, BTreeSet<String>> {
     let names = |object: &Value| -> BTreeSet<String> {
         object["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
     };
-    let definitions = schema["$defs"].as_object().unwrap();
-    for (name, definition) in definitions {
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
         for variant in definition["oneOf"].as_array().into_iter().flatten() {
             if let Some(kind) = variant["properties"]["name"]["const"].as_str() {
-                let target =
-                    variant["$ref"].as_str().and_then(|path| definitions.get(path.rsplit('/').next().unwrap()));
-                let mut all = names(variant);
-                all.extend(target.map(names).unwrap_or_default());
-                found.insert(kind.to_owned(), all);
+                found.insert(kind.to_owned(), names(variant));
             }
         }
         if ["FlowDocument", "BranchDocument", "MessageDocument", "NamedFlowDocument"].contains(&name.as_str()) {
