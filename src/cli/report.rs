@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use super::flow::word;
 use super::outcome::{Outcome, Stage};
@@ -33,9 +32,12 @@ pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> St
     text
 }
 
+/// One line below the header, nothing else.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table.load_style(RULED).set_header(header.iter().copied());
     table
 }
 

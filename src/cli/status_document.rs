@@ -25,7 +25,7 @@ pub struct Shared {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", bound = "P: Iterator<Item = Result<Vec<CallSnapshot>, StoreError>>")]
 struct StatusDocument<'a, P> {
     #[serde(flatten)]
     summary: &'a RequestSummary,

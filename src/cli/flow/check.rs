@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::{checked, compiler, word};
 use crate::callflow::FlowReference;
-use crate::callflow::lint::{self, Diagnostic, Severity, locate};
+use crate::callflow::lint::{self, Diagnostic, Severity};
 use crate::cli::documents::{FoundFlow, Input, find_flow};
 use crate::cli::{Exit, Failure, Terminal};
 use crate::daemon;
 use crate::model::StepStatus;
-use crate::reading::Problems;
+use crate::reading::{Problems, locate_nearest};
 use crate::request::{AcceptedRequest, CheckError, DestinationStream, FlowCompiler as _};
 
 /// Find what is wrong with a flow, or hardly meant.
@@ -160,7 +160,7 @@ fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
 fn span(found: &FoundFlow, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
     let within = diagnostic.path.strip_prefix(found.path).unwrap_or(&diagnostic.path);
     let within = within.strip_prefix('.').unwrap_or(within);
-    locate(&found.text, within)
+    locate_nearest(&found.text, within)
 }
 
 fn placed(found: &FoundFlow, diagnostic: Diagnostic) -> Placed {
