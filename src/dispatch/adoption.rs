@@ -9,20 +9,13 @@ use super::live_call::LiveCall;
 use super::worker::Shared;
 use crate::callflow::call::{CallInput, CallMachine, CallTerms};
 use crate::model::event::CallContext;
+use crate::model::happening::dialled_by;
 use crate::model::{Disposition, DispositionResult, Fact, Happening, LegId, LegRole, WorkerId};
 use crate::ports::store::{Adopted, AttemptEnd, Claim, Stage};
 use crate::ports::telephony::LegState;
 
 /// How often an unanswering backend is asked what became of a leg.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// Under whose name the backend reports on an attempt's legs: that of the worker that dialled it.
-pub fn app_of(history: &[Fact]) -> Option<&WorkerId> {
-    history.iter().rev().find_map(|fact| match &fact.what {
-        Happening::Dialing { worker, .. } => Some(worker),
-        _ => None,
-    })
-}
 
 /// Carries an adopted call to its end, and then those that come in exchange.
 pub async fn carry_on(shared: &Arc<Shared>, adopted: Adopted) {
@@ -57,7 +50,7 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
     let steps = program.as_ref().map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into());
     let utterances = program.as_ref().ok().and_then(|program| program.prepare(&destination).ok());
     let context = CallContext { header, steps, call: held.attempt.call, destination, queued_at };
-    let app = app_of(&history).cloned().unwrap_or_else(|| shared.settings.id.clone());
+    let app = dialled_by(&history).cloned().unwrap_or_else(|| shared.settings.id.clone());
     let caller = history.iter().rev().find_map(|fact| match fact.what {
         Happening::Dialing { caller, .. } => Some(caller),
         _ => None,
@@ -91,16 +84,15 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
     let machine = CallMachine::resume(program, terms, state, now);
     let answered_legs = answered_legs(shared, &app, leg).await;
     let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
+    call.tell(CallInput::Adopted);
+    if answered_unseen {
+        call.tell(CallInput::Answered);
+    }
+    for leg in answered_legs {
+        call.tell(CallInput::LegAnswered { leg });
+    }
     if fate.is_none() {
         call.tell(CallInput::Ended(lost_leg()));
-    } else {
-        if answered_unseen {
-            call.tell(CallInput::Answered);
-        }
-        for leg in answered_legs {
-            call.tell(CallInput::LegAnswered { leg });
-        }
-        call.tell(CallInput::Adopted);
     }
     let (ledger, disposition) = call.follow().await?;
     let end = end_of(&ledger, disposition, ports.clock.now());

@@ -163,6 +163,8 @@ impl<'s> LiveCall<'s> {
                         fresh = true;
                     }
                     CallCommand::Finish(disposition) => over = Some(*disposition),
+                    // An adopter must know that a leg waits in line.
+                    CallCommand::AcquireSlot { .. } => fresh = true,
                     CallCommand::DialLeg { .. } | CallCommand::BlindTransfer { .. } => binding = true,
                     _ => {}
                 }

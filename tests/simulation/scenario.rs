@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use robocall::adapters::clock::VirtualClock;
-use robocall::adapters::memory::{MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore, Sabotage};
+use robocall::adapters::memory::{EventSink, MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore, Sabotage};
 use robocall::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use robocall::adapters::speech::SilentSpeech;
 use robocall::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerSettings};
@@ -12,7 +12,6 @@ use robocall::model::{Organisation, OrganisationId, RequestId, WorkerId};
 use robocall::ports::store::{CampaignStore, RequestKey};
 use robocall::ports::{Clock, Command, CommandKind, RequestQueue, Telephony};
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use crate::chaos::{ChaosBus, ChaosCommands, ChaosQueue, ChaosSpeech, ChaosStore, ChaosTelephony, Fate};
 use crate::checker::Checker;
@@ -77,7 +76,7 @@ pub struct Summary {
 impl World {
     fn new(clock: Arc<VirtualClock>, seed: u64, sabotage: Sabotage) -> Self {
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let store = Arc::new(MemoryStore::new(Arc::clone(&as_clock)).sabotaged(sabotage));
+        let store = Arc::new(MemoryStore::new(Arc::clone(&as_clock), calling_windows).sabotaged(sabotage));
         let network = SimulatedNetwork::new(Arc::clone(&as_clock), NetworkSettings { seed, ..NetworkSettings::default() });
         let checker = Checker::new(Arc::clone(&as_clock), Arc::clone(&store));
         {
@@ -86,12 +85,12 @@ impl World {
         }
         let telephony = network.telephony();
         tokio::spawn(async move { network.run().await });
-        let bus = Arc::new(MemoryEventBus::new());
-        {
+        let sink: EventSink = {
             let checker = Arc::clone(&checker);
-            bus.add_sink(Arc::new(move |event| checker.published(event)));
-        }
-        let programs = Arc::new(Programs::new(FlowCatalogue::default(), Arc::new(SilentSpeech)));
+            Arc::new(move |event: &robocall::model::Event| checker.published(event))
+        };
+        let bus = Arc::new(MemoryEventBus::new([sink]));
+        let programs = Arc::new(Programs::new(FlowCatalogue::default(), Arc::new(SilentSpeech::new())));
         Self {
             queue: Arc::new(MemoryQueue::new()),
             commands: Arc::new(MemoryCommandBus::new()),
@@ -168,10 +167,10 @@ impl World {
     }
 
     fn submit(&mut self, key: &RequestKey, body: &[u8]) {
-        self.queue.publish(key.organisation.clone(), body.to_vec()).unwrap();
+        drop(self.queue.publish(key.organisation.clone(), body.to_vec()).unwrap());
         // Upstream systems send again when no confirmation came.
         if self.dice.below(4) == 0 {
-            self.queue.publish(key.organisation.clone(), body.to_vec()).unwrap();
+            drop(self.queue.publish(key.organisation.clone(), body.to_vec()).unwrap());
         }
     }
 
@@ -195,7 +194,7 @@ impl World {
             events: Arc::new(ChaosBus::new(Arc::clone(&self.bus) as _, Arc::clone(&fate))),
             commands: Arc::new(ChaosCommands { inner: Arc::clone(&self.commands) as _, fate: Arc::clone(&fate) }),
             telephony: Arc::new(ChaosTelephony { inner: Arc::clone(&self.telephony), fate: Arc::clone(&fate) }),
-            speech: Arc::new(ChaosSpeech { inner: Arc::new(SilentSpeech), fate: Arc::clone(&fate) }),
+            speech: Arc::new(ChaosSpeech { inner: Arc::new(SilentSpeech::new()), fate: Arc::clone(&fate) }),
         };
         let settings = WorkerSettings { capacity: 1 + self.dice.below(8) as usize, ..WorkerSettings::new(id) };
         let worker = Worker::new(Arc::new(ports), Arc::clone(&self.programs), settings);
@@ -252,7 +251,7 @@ impl World {
                 };
                 self.store.set_external(&organisation, value).await.unwrap();
             }
-            _ => self.queue.redeliver_unsettled(),
+            _ => drop(self.queue.redeliver_unsettled()),
         }
     }
 
@@ -295,7 +294,7 @@ impl World {
             if let Some(violation) = self.checker.violation() {
                 return Err(violation);
             }
-            let mut at_rest = self.queue.is_empty();
+            let mut at_rest = self.queue.depth() == (0, 0);
             for (key, _) in &self.requests {
                 at_rest &= match self.store.request(key).await {
                     Ok(snapshot) => snapshot.summary.status.is_final(),
@@ -375,5 +374,19 @@ impl Summary {
         self.crashes += other.crashes;
         self.freezes += other.freezes;
         self.unknown += other.unknown;
+    }
+}
+
+fn calling_windows(window: &robocall::model::CallingWindow, zones: &[Box<str>], at: robocall::model::Timestamp) -> robocall::adapters::memory::WindowState {
+    use robocall::adapters::memory::WindowState as Seen;
+    use robocall::policy::window::{WindowState, state, zone};
+    use robocall::model::request::WindowZone;
+    let zones: Vec<_> = match &window.time_zone {
+        WindowZone::Named(name) => vec![zone(name).unwrap()],
+        WindowZone::Recipient => zones.iter().map(|name| zone(name).unwrap()).collect(),
+    };
+    match state(window, &zones, at) {
+        WindowState::Open { until } => Seen::Open { until },
+        WindowState::Closed { until } => Seen::Closed { until },
     }
 }
