@@ -28,6 +28,12 @@ pub const MAX_EXTERNAL_ID: usize = 256;
 /// How much of a number that is none is kept, in characters.
 const MAX_INVALID: usize = 64;
 
+/// Names and values as they are spoken, in the order given.
+type Properties<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// The members of an object in order, still raw, duplicates included.
+type Pairs<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
 /// A destination that still borrows its JSON: most are only counted and hashed.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
@@ -35,7 +41,7 @@ pub(super) struct Draft<'a> {
     pub(super) caller: Option<Phone>,
     pub(super) external_id: Option<Cow<'a, str>>,
     pub(super) time_zone: Option<Arc<str>>,
-    pub(super) properties: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub(super) properties: Properties<'a>,
 }
 
 impl Draft<'_> {
@@ -192,10 +198,7 @@ impl Reading<'_> {
         Ok(text)
     }
 
-    fn properties<'a>(
-        &mut self,
-        raw: Option<&'a RawValue>,
-    ) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, BadString<'a>> {
+    fn properties<'a>(&mut self, raw: Option<&'a RawValue>) -> Result<Properties<'a>, BadString<'a>> {
         let Some(raw) = raw.map(RawValue::get) else { return Ok(Vec::new()) };
         let entries = match pairs(raw) {
             Ok(Some(entries)) => entries,
@@ -209,7 +212,7 @@ impl Reading<'_> {
             self.refuse("properties", format!("has more than {MAX_PROPERTIES} entries"));
             return Ok(Vec::new());
         }
-        let mut properties: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(entries.len());
+        let mut properties: Properties<'a> = Vec::with_capacity(entries.len());
         for (name, raw) in entries {
             let complaint = if name.is_empty() {
                 Some("has an empty name".to_owned())
@@ -310,8 +313,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The members of an object in order, duplicates included; none if it is something else.
-fn pairs(raw: &str) -> Result<Option<Vec<(Cow<'_, str>, &RawValue)>>, serde_json::Error> {
+/// The members of an object; none if it is something else.
+fn pairs(raw: &str) -> Result<Option<Pairs<'_>>, serde_json::Error> {
     if !raw.starts_with('{') {
         return Ok(None);
     }

@@ -98,7 +98,6 @@ pub struct Checker<'c, R> {
 }
 
 /// How far a check has come.
-#[expect(clippy::large_enum_variant, reason = "one value, moved once a step")]
 pub enum Step<'c, R> {
     /// There is more to read.
     More(Checker<'c, R>),

@@ -219,7 +219,7 @@ impl<R: BufRead> Scanner<R> {
         }
         let limit = if self.name == CALL_FLOW { MAX_FLOW } else { MAX_FIELD };
         let value = self.value(limit, 1)?;
-        Ok(Some(self.kept_or_fault(&value, limit, Kind::Field, |name| shown_name(name))))
+        Ok(Some(self.kept_or_fault(&value, limit, Kind::Field, shown_name)))
     }
 
     fn element(&mut self) -> Result<Option<Kind>, Stop> {
