@@ -6,8 +6,12 @@
 pub mod adapters;
 pub mod callflow;
 #[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
 #[doc(hidden)]
 pub mod conformance;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod dispatch;
 pub mod model;
@@ -16,3 +20,7 @@ pub mod policy;
 pub mod ports;
 pub mod reading;
 pub mod request;
+#[cfg(feature = "daemon")]
+pub mod shutdown;
+#[cfg(feature = "daemon")]
+pub mod telemetry;

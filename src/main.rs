@@ -1,1 +1,16 @@
-fn main() {}
+//! The `robocall` program: read the command line, set up the log, do as told, answer with an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use robocall::cli::{self, Cli, Surroundings};
+use robocall::telemetry;
+
+fn main() -> ExitCode {
+    let surroundings = Surroundings::from_environment(|name| std::env::var(name).ok());
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::log_to_stderr(cli.log_filter(&surroundings), surroundings.colours_on_stderr()) {
+        return cli::refuse_log_filter(&error, cli.json);
+    }
+    cli::run(cli, &surroundings).into()
+}

@@ -1,0 +1,195 @@
+//! Running one request with everything in this process: what `run` and `demo` have in common.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+
+use super::flow::FlowLibrary;
+use super::numbers::NetworkArgs;
+use super::outcome::Outcome;
+use super::progress::Progress;
+use super::report;
+use super::status_document::{self, Shared};
+use super::{Exit, Failure, Terminal};
+use crate::daemon::{Embedded, EmbeddedError, EmbeddedSettings, Ending, EventSink, Pace};
+use crate::model::status::RequestSummary;
+use crate::model::{Organisation, RequestStatus};
+use crate::shutdown::Interrupts;
+
+/// How a request is run.
+#[derive(Debug, Args)]
+pub struct CampaignArgs {
+    /// The organisation that calls.
+    #[arg(long, default_value = "default")]
+    pub org: String,
+    /// Slots of the organisation: its concurrent calls, those of other applications included.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit: u32,
+    /// Slots that other applications hold all the time.
+    #[arg(long, default_value_t = 0, value_name = "SLOTS")]
+    pub external: u32,
+    /// New calls a second, at most.
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Workers that share the work.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub workers: u32,
+    /// Let no time pass: virtual time jumps to whatever comes next, and begins on 2026-01-05 at 09:00 UTC.
+    #[arg(long, conflicts_with = "speed")]
+    pub instant: bool,
+    /// Let time pass so many times as fast, 0.001 to 100000.
+    #[arg(long, value_name = "TIMES")]
+    pub speed: Option<f64>,
+    /// Write every event as it is published, a CloudEvent a line; `-` is stdout.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    #[command(flatten)]
+    pub flows: FlowLibrary,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+impl CampaignArgs {
+    /// How fast time goes.
+    pub fn pace(&self, default: Pace) -> Pace {
+        match (self.instant, self.speed) {
+            (true, _) => Pace::Instant,
+            (false, Some(speed)) => Pace::Times(speed),
+            (false, None) => default,
+        }
+    }
+
+    fn settings(&self, pace: Pace, sinks: Vec<EventSink>) -> Result<EmbeddedSettings, Failure> {
+        Ok(EmbeddedSettings {
+            organisation: self.org.parse().map_err(|error| Failure::usage(format!("--org: {error}")))?,
+            rules: Organisation { limit: self.limit, calls_per_second: self.rate, ..Organisation::default() },
+            external: self.external,
+            network: self.network.settings()?,
+            pace,
+            workers: self.workers,
+            flows: self.flows.catalogue()?,
+            sinks,
+        })
+    }
+}
+
+/// Runs a request to its end and tells what became of it.
+pub fn run(request: &Path, name: &str, args: &CampaignArgs, pace: Pace, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+    if args.external >= args.limit {
+        return Err(Failure::usage(format!(
+            "other applications hold {} of {} slots: no call would ever be made (see --limit and --external)",
+            args.external, args.limit
+        )));
+    }
+    let log = args.events.as_deref().map(|path| EventLog::create(path, json)).transpose()?;
+    let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
+    let interrupts = Interrupts::listen()?;
+    let progress = Progress::start(embedded.glimpse(), interrupts.clone(), !json, terminal);
+    let ending = embedded.run(request, &interrupts);
+    drop(progress);
+    let log_closed = log.map_or(Ok(()), EventLog::close);
+    let summary = match ending.map_err(failure)? {
+        Ending::Stopped => return Ok(Exit::Interrupted),
+        Ending::Refused(summary) => return Err(Failure::rejected(name, summary)),
+        Ending::AtRest(summary) => summary,
+    };
+    log_closed?;
+    tell(&embedded, &summary, json, terminal)?;
+    Ok(match summary.status {
+        RequestStatus::Completed => Exit::Completed,
+        RequestStatus::Submitted
+        | RequestStatus::Scheduled
+        | RequestStatus::OnProgress
+        | RequestStatus::Paused
+        | RequestStatus::Cancelled
+        | RequestStatus::Expired
+        | RequestStatus::Failed => Exit::EndedOtherwise,
+    })
+}
+
+fn tell(embedded: &Embedded, summary: &RequestSummary, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+    let accepted = embedded.accepted().map_err(failure)?;
+    let Some(campaign) = accepted else { return Err(Failure::Internal("the request is gone".to_owned())) };
+    if json {
+        let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+        let steps = Arc::clone(&campaign.program.labels);
+        let shared = Shared { header: campaign.header, steps, queued_at: campaign.queued_at };
+        return status_document::write(&mut out, summary, &shared, embedded.pages());
+    }
+    let mut outcome = Outcome::of(&campaign.program);
+    for page in embedded.pages() {
+        for call in page.map_err(|error| Failure::Internal(error.to_string()))? {
+            outcome.add(&call);
+        }
+    }
+    io::stdout().lock().write_all(report::in_words(summary, &outcome, terminal.on_stdout).as_bytes())?;
+    Ok(())
+}
+
+fn failure(error: EmbeddedError) -> Failure {
+    match error {
+        EmbeddedError::Speed(error) => Failure::usage(format!("--speed: {error}")),
+        other => Failure::Internal(other.to_string()),
+    }
+}
+
+/// Every event, a line each.
+struct EventLog {
+    shown: String,
+    out: Arc<Mutex<Pen>>,
+}
+
+/// What writes, and the first thing that went wrong with it.
+struct Pen {
+    out: BufWriter<Box<dyn Write + Send>>,
+    line: Vec<u8>,
+    broken: Option<io::Error>,
+}
+
+impl EventLog {
+    fn create(path: &Path, json: bool) -> Result<Self, Failure> {
+        let shown = path.display().to_string();
+        let to_stdout = path.as_os_str() == "-";
+        if to_stdout && json {
+            return Err(Failure::usage("--events - and --json both write to stdout: give the events a file"));
+        }
+        let out: Box<dyn Write + Send> = if to_stdout {
+            Box::new(io::stdout())
+        } else {
+            Box::new(File::create(path).map_err(|error| Failure::unreadable(&shown, &error))?)
+        };
+        let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None };
+        Ok(Self { shown, out: Arc::new(Mutex::new(pen)) })
+    }
+
+    fn sink(&self) -> EventSink {
+        let out = Arc::clone(&self.out);
+        Arc::new(move |event| {
+            let mut pen = out.lock().unwrap_or_else(PoisonError::into_inner);
+            let Pen { out, line, broken } = &mut *pen;
+            if broken.is_some() {
+                return;
+            }
+            line.clear();
+            let written = serde_json::to_writer(&mut *line, event).map_err(io::Error::from);
+            line.push(b'\n');
+            *broken = written.and_then(|()| out.write_all(line)).err();
+        })
+    }
+
+    /// Lets the last of it out.
+    fn close(self) -> Result<(), Failure> {
+        let mut pen = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = match pen.broken.take() {
+            Some(error) => Err(error),
+            None => pen.out.flush(),
+        };
+        ended.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::NobodyReads,
+            _ => Failure::Internal(format!("{}: {error}", self.shown)),
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! `robocall demo`: a payment reminder for a hundred people who do not exist.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::campaign::{self, CampaignArgs};
+use super::exit::say;
+use super::flow::PAYMENT_REMINDER;
+use super::{Exit, Failure, Terminal};
+use crate::daemon::Pace;
+
+/// Watch a campaign: a payment reminder for 100 people on a simulated phone network.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many people.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    people: u32,
+    /// Write the request to a file instead of running it.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    #[command(flatten)]
+    how: CampaignArgs,
+}
+
+/// Fast enough not to bore, slow enough to watch: a hundred calls take about half a minute.
+const SPEED: f64 = 30.0;
+
+const NAMES: [&str; 24] = [
+    "Alex", "Aisha", "Ben", "Chloe", "Daniel", "Elena", "Farid", "Grace", "Hassan", "Ingrid", "Jun", "Kavya", "Liam", "Mei",
+    "Noah", "Olga", "Priya", "Quentin", "Rosa", "Samuel", "Thi", "Uma", "Victor", "Wei",
+];
+
+/// Plays it.
+pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+    let request = request(args.people)?;
+    if let Some(path) = &args.write {
+        let written = fs::write(path, format!("{request:#}\n"));
+        written.map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))?;
+        return Ok(Exit::Completed);
+    }
+    let file = Temporary::with(&request)?;
+    if !json {
+        say(&format!(
+            "A payment reminder for {} people who do not exist, with {} slots. Ctrl-C cancels it.\n",
+            args.people, args.how.limit
+        ));
+    }
+    let exit = campaign::run(&file.0, "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
+    if !json && exit == Exit::Completed {
+        say(NEXT);
+    }
+    Ok(exit)
+}
+
+const NEXT: &str = "
+What to try next:
+  robocall demo --write reminder.json               the request you have just seen
+  robocall run reminder.json --instant --json       the same at once, as its status document
+  robocall run reminder.json --speed 60 --limit 20  with more slots
+  robocall flow render reminder.json                its call flow as a tree
+  robocall flow play reminder.json                  be the one who is called
+  robocall run --help                               magic numbers, and all there is to set
+";
+
+/// The request: the same people every time.
+fn request(people: u32) -> Result<Value, Failure> {
+    let flow: Value = serde_json::from_str(PAYMENT_REMINDER).map_err(|error| Failure::Internal(error.to_string()))?;
+    let destinations: Vec<Value> = (0..people).map(destination).collect();
+    Ok(json!({
+        "requestId": "demo",
+        "caller": "+6531580000",
+        "callFlow": flow,
+        "destinations": destinations,
+    }))
+}
+
+fn destination(index: u32) -> Value {
+    // Strides without a common divisor with what they walk over: neighbours differ, and nobody is there twice.
+    let place = u64::from(index);
+    let name = NAMES[(index as usize * 7) % NAMES.len()];
+    let cents = 2_500 + place * 7_919 % 90_000;
+    let day = 1 + place * 5 % 28;
+    json!({
+        "phone": format!("+65{}", 81_000_000 + place * 104_729 % 8_999_989),
+        "externalId": format!("invoice-{:04}", 1_000 + index),
+        "properties": {
+            "name": name,
+            "amount": format!("{}.{:02} dollars", cents / 100, cents % 100),
+            "dueDate": format!("February {day}"),
+        },
+    })
+}
+
+/// A file that is gone when nobody needs it any more.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn with(request: &Value) -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("robocall-demo-{}.json", std::process::id()));
+        let file = Self(path);
+        fs::write(&file.0, request.to_string()).map_err(|error| Failure::Internal(format!("{}: {error}", file.0.display())))?;
+        Ok(file)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _gone_already = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn nobody_is_called_twice() {
+        let phones: BTreeSet<String> = (0..10_000).map(|index| destination(index)["phone"].to_string()).collect();
+        assert_eq!(phones.len(), 10_000);
+    }
+}

@@ -1,0 +1,169 @@
+//! Files that people hand in: a whole request, or a flow alone.
+//!
+//! A request may be larger than memory: of its destinations, none is kept here.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::exit::Failure;
+use crate::model::status::RejectReason;
+use crate::reading::Problems;
+use crate::request::{Piece, Position, Scanner, Stop};
+
+/// Largest flow that is read as one, in bytes.
+const MAX_FLOW_FILE: u64 = 16 << 20;
+
+/// A file of the command line; `-` is stdin, kept in a temporary file, as requests are read twice.
+#[derive(Debug)]
+pub struct Input {
+    /// As it was given, for messages.
+    pub name: String,
+    path: PathBuf,
+    spooled: bool,
+}
+
+impl Input {
+    /// A file, or stdin.
+    ///
+    /// # Errors
+    /// When there is nothing to read.
+    pub fn open(name: &str) -> Result<Self, Failure> {
+        if name == "-" {
+            return Self::spool();
+        }
+        let path = PathBuf::from(name);
+        let unreadable = |error: io::Error| Failure::unreadable(name, &error);
+        if std::fs::metadata(&path).map_err(unreadable)?.is_dir() {
+            return Err(Failure::usage(format!("{name}: is a directory, not a file")));
+        }
+        // What is not there or may not be read is said before anything else happens.
+        drop(File::open(&path).map_err(unreadable)?);
+        Ok(Self { name: name.to_owned(), path, spooled: false })
+    }
+
+    fn spool() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("robocall-stdin-{}.json", std::process::id()));
+        let input = Self { name: "stdin".to_owned(), path, spooled: true };
+        let write = || {
+            let mut file = File::create_new(&input.path)?;
+            io::copy(&mut io::stdin().lock(), &mut file)?;
+            file.flush()
+        };
+        match write() {
+            Ok(()) => Ok(input),
+            Err(error) => Err(Failure::Internal(format!("{}: {error}", input.path.display()))),
+        }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its text, from the beginning.
+    ///
+    /// # Errors
+    /// When it cannot be read any more.
+    pub fn reader(&self) -> Result<impl BufRead + Send + use<>, Failure> {
+        let file = File::open(&self.path).map_err(|error| Failure::unreadable(&self.name, &error))?;
+        Ok(BufReader::with_capacity(1 << 18, file))
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        if self.spooled {
+            let _gone_already = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A flow as it was found in a file.
+#[derive(Debug)]
+pub struct FoundFlow {
+    /// The flow's document.
+    pub flow: Value,
+    /// Where it stands: `callFlow` in a request, nowhere in a file of its own.
+    pub path: &'static str,
+    /// The text that diagnostics point into: the lines and columns are the file's.
+    pub text: String,
+    /// Whether the file is a whole request.
+    pub is_request: bool,
+}
+
+/// Finds the flow in a file, whether it is a request or a flow alone.
+///
+/// # Errors
+/// When it is neither, or no JSON.
+pub fn find_flow(input: &Input) -> Result<FoundFlow, Failure> {
+    let mut problems = Problems::default();
+    let found = scan(input, &mut problems)?;
+    let Some((raw, at, is_request)) = found else {
+        if problems.is_empty() {
+            problems.add("", "is neither a flow (`steps`) nor a request (`callFlow`)");
+        }
+        return Err(Failure::problems(&input.name, RejectReason::Invalid, problems));
+    };
+    if !is_request {
+        return whole_file(input);
+    }
+    let text = String::from_utf8(raw).map_err(|_| Failure::usage(format!("{}: callFlow is not UTF-8", input.name)))?;
+    let flow = serde_json::from_str(&text).map_err(|error| not_json(input, "callFlow", &error, at))?;
+    Ok(FoundFlow { flow, path: "callFlow", text: placed(&text, at), is_request })
+}
+
+type Found = Option<(Vec<u8>, Position, bool)>;
+
+/// The raw flow, where it begins, and whether it is a request's.
+fn scan(input: &Input, problems: &mut Problems) -> Result<Found, Failure> {
+    let mut scanner = Scanner::new(input.reader()?, None);
+    loop {
+        match scanner.next() {
+            Ok(Some(Piece::Field { name: "callFlow", raw, at })) => return Ok(Some((raw.to_vec(), at, true))),
+            Ok(Some(Piece::Field { name: "steps", at, .. })) => return Ok(Some((Vec::new(), at, false))),
+            Ok(Some(Piece::Fault { field: Some("steps"), .. })) => return Ok(Some((Vec::new(), Position::START, false))),
+            Ok(Some(Piece::Fault { path, message, .. })) => problems.add(path, message),
+            Ok(Some(Piece::Field { .. } | Piece::Destinations | Piece::Destination { .. })) => {}
+            Ok(None) => return Ok(None),
+            Err(Stop::Unreadable(error)) => return Err(Failure::unreadable(&input.name, &error)),
+            Err(stop) => {
+                problems.add("", stop.to_string());
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn whole_file(input: &Input) -> Result<FoundFlow, Failure> {
+    let mut text = String::new();
+    let read = input.reader()?.take(MAX_FLOW_FILE + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::unreadable(&input.name, &error))?;
+    if text.len() as u64 > MAX_FLOW_FILE {
+        return Err(Failure::usage(format!("{}: a flow may have {MAX_FLOW_FILE} bytes", input.name)));
+    }
+    let json = text.trim_start_matches('\u{feff}');
+    let flow = serde_json::from_str(json).map_err(|error| not_json(input, "", &error, Position::START))?;
+    Ok(FoundFlow { flow, path: "", text, is_request: false })
+}
+
+fn not_json(input: &Input, path: &str, error: &serde_json::Error, at: Position) -> Failure {
+    let line = at.line + (error.line() as u64).saturating_sub(1);
+    let column = if error.line() <= 1 { at.column + (error.column() as u64).saturating_sub(1) } else { error.column() as u64 };
+    let full = error.to_string();
+    let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
+    let mut problems = Problems::default();
+    problems.add(path, format!("is not JSON: {what} at line {line}, column {column}"));
+    Failure::problems(&input.name, RejectReason::Invalid, problems)
+}
+
+/// A piece of a file, moved to the line and column it has in the file, so that diagnostics can name them.
+fn placed(text: &str, at: Position) -> String {
+    let (lines, columns) = (at.line.saturating_sub(1), at.column.saturating_sub(1));
+    // A request on one line of many megabytes would make as many blanks; the column is then the flow's own.
+    let columns = if columns > 1 << 16 { 0 } else { columns };
+    let blank = (0..lines).map(|_| '\n').chain((0..columns).map(|_| ' '));
+    blank.chain(text.chars()).collect()
+}

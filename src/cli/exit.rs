@@ -1,0 +1,161 @@
+//! How a command ends: its exit code, and what is said when it could not do its work.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::terminal::Terminal;
+use crate::model::status::{RejectReason, RequestError, RequestSummary};
+use crate::reading::Problems;
+
+/// How a command ended. The numbers are part of the interface: see `docs/cli.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well; a request that was run has completed.
+    Completed = 0,
+    /// Something broke that is not the caller's fault.
+    Failed = 1,
+    /// What was given cannot be used. Nothing was dialled.
+    BadInput = 2,
+    /// The request ended otherwise: cancelled, expired.
+    EndedOtherwise = 3,
+    /// Interrupted for the second time: stopped at once.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was given cannot be used.
+    BadInput(Refusal),
+    /// Something broke that is not the caller's fault.
+    Internal(String),
+    /// Whoever read our output has gone: nothing more to say.
+    NobodyReads,
+}
+
+/// What is wrong with what was given.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// `invalid`, `conflict` or `tooLarge`.
+    pub status: RejectReason,
+    /// In a sentence.
+    pub message: String,
+    /// The first hundred, each with its place.
+    pub errors: Vec<RequestError>,
+    /// How many there are in all.
+    pub error_count: u32,
+}
+
+impl Failure {
+    /// Something is wrong that needs no place: a file that is not there, an option that cannot be.
+    pub fn usage(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::BadInput(Refusal { status: RejectReason::Invalid, message, errors: Vec::new(), error_count: 0 })
+    }
+
+    /// A document with problems.
+    pub fn problems(what: &str, status: RejectReason, problems: Problems) -> Self {
+        let (errors, error_count) = problems.into_parts();
+        Self::BadInput(Refusal { status, message: found(what, error_count), errors, error_count })
+    }
+
+    /// A request that was rejected.
+    pub fn rejected(what: &str, summary: RequestSummary) -> Self {
+        let RequestSummary { errors, error_count, reason, .. } = summary;
+        let status = reason.unwrap_or(RejectReason::Invalid);
+        Self::BadInput(Refusal { status, message: found(what, error_count), errors, error_count })
+    }
+
+    /// A file that cannot be read.
+    pub fn unreadable(name: &str, error: &io::Error) -> Self {
+        Self::usage(format!("{name}: {}", plain(error)))
+    }
+
+    /// Says what is wrong: on stdout as JSON if that was asked for, else on stderr.
+    pub fn tell(&self, json: bool, terminal: &Terminal) -> Exit {
+        match (self, json) {
+            (Failure::NobodyReads, _) => Exit::Completed,
+            (Failure::BadInput(refusal), true) => {
+                print_json(refusal);
+                Exit::BadInput
+            }
+            (Failure::BadInput(refusal), false) => {
+                refusal.explain(terminal);
+                Exit::BadInput
+            }
+            (Failure::Internal(message), true) => {
+                let errors: [RequestError; 0] = [];
+                print_json(&serde_json::json!({"status": "unavailable", "message": message, "errors": errors}));
+                Exit::Failed
+            }
+            (Failure::Internal(message), false) => {
+                say(&format!("{}: {message}\n", terminal.on_stderr.red("failed")));
+                Exit::Failed
+            }
+        }
+    }
+}
+
+impl Refusal {
+    fn explain(&self, terminal: &Terminal) {
+        let paint = terminal.on_stderr;
+        let mut text = format!("{}: {}\n", paint.red("error"), self.message);
+        for error in &self.errors {
+            let path = if error.path.is_empty() { "(document)" } else { &error.path };
+            text.push_str(&format!("  {}: {}\n", paint.bold(path), error.message));
+        }
+        let more = u64::from(self.error_count).saturating_sub(self.errors.len() as u64);
+        if more > 0 && !self.errors.is_empty() {
+            text.push_str(&format!("  … and {more} more\n"));
+        }
+        say(&text);
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::NobodyReads,
+            _ => Self::Internal(plain(&error)),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::from(io::Error::from(error))
+    }
+}
+
+fn found(what: &str, count: u32) -> String {
+    match count {
+        0 => format!("{what} was refused"),
+        1 => format!("{what} has 1 error"),
+        many => format!("{what} has {many} errors"),
+    }
+}
+
+/// An input/output error without the system's number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// Says something on stderr; if nobody can hear it, there is nobody to tell.
+pub(super) fn say(text: &str) {
+    let _unheard = io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn print_json(value: &impl Serialize) {
+    let mut out = io::stdout().lock();
+    let _unread = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+}

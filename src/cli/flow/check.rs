@@ -1,0 +1,244 @@
+//! `robocall flow check`: what is wrong with a flow, or hardly meant, each with its place in the text.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+
+use clap::Args;
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use serde::Serialize;
+
+use super::{checked, compiler, word};
+use crate::callflow::FlowReference;
+use crate::callflow::lint::{self, Diagnostic, Severity};
+use crate::cli::documents::{FoundFlow, Input, find_flow};
+use crate::cli::{Exit, Failure, Terminal};
+use crate::daemon;
+use crate::model::StepStatus;
+use crate::reading::{Problems, locate_nearest};
+use crate::request::{AcceptedRequest, CheckError, DestinationStream, FlowCompiler as _};
+
+/// Find what is wrong with a flow, or hardly meant.
+///
+/// Of a whole request, every message is also made ready for every destination: what misses a property, or is too long
+/// once its values are in, is told. Exit code 2 if there are errors, or warnings with --deny-warnings.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A flow, or a whole request; `-` is stdin.
+    file: String,
+    /// Names of the properties that destinations will have: placeholders of other names are told.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    properties: Option<Vec<String>>,
+    /// Take warnings for errors.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// How many destinations are shown for each kind of trouble.
+const SHOWN: usize = 10;
+
+/// Destinations looked at together.
+const CHUNK: usize = 1_000;
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Findings {
+    status: &'static str,
+    diagnostics: Vec<Placed>,
+    destinations: Option<Destinations>,
+}
+
+#[derive(Debug, Serialize)]
+struct Placed {
+    #[serde(flatten)]
+    diagnostic: Diagnostic,
+    line: Option<usize>,
+    column: Option<usize>,
+}
+
+/// What speaking to every destination would come to.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Destinations {
+    checked: u64,
+    failing: u64,
+    first: Vec<FailingDestination>,
+    by_status: BTreeMap<String, u64>,
+    /// Why they could not be looked at.
+    refused: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailingDestination {
+    index: u32,
+    phone: String,
+    path: String,
+    status: StepStatus,
+    message: String,
+}
+
+/// Checks.
+pub fn run(args: CheckArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+    let input = Input::open(&args.file)?;
+    let found = find_flow(&input)?;
+    let diagnostics = diagnose(&found, args.properties.as_deref())?;
+    let has = |severity| diagnostics.iter().any(|diagnostic| diagnostic.severity == severity);
+    let mut bad = has(Severity::Error);
+    let destinations = if found.is_request && !bad { Some(speak_to_all(&input)?) } else { None };
+    let failing = destinations.as_ref().is_some_and(|destinations| destinations.failing > 0);
+    bad |= args.deny_warnings && (failing || has(Severity::Warning));
+    if json {
+        let diagnostics = diagnostics.into_iter().map(|diagnostic| placed(&found, diagnostic)).collect();
+        let findings = Findings { status: if bad { "invalid" } else { "ok" }, diagnostics, destinations };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &findings)?;
+        out.write_all(b"\n")?;
+    } else {
+        explain(&input, &found, &diagnostics, destinations.as_ref(), terminal)?;
+    }
+    Ok(if bad { Exit::BadInput } else { Exit::Completed })
+}
+
+fn diagnose(found: &FoundFlow, properties: Option<&[String]>) -> Result<Vec<Diagnostic>, Failure> {
+    let names: Option<Vec<&str>> = properties.map(|names| names.iter().map(String::as_str).collect());
+    let mut problems = Problems::default();
+    if let Some(FlowReference::Named(_)) = FlowReference::of(&found.flow, found.path, &mut problems) {
+        // A flow by name was checked where it is kept; whether there is one is asked of the library.
+        let mut problems = Problems::default();
+        compiler()?.compile(&found.flow, found.path, &mut problems);
+        let (errors, _) = problems.into_parts();
+        let error = |error: crate::model::status::RequestError| Diagnostic {
+            severity: Severity::Error,
+            path: error.path,
+            message: error.message,
+            help: None,
+        };
+        return Ok(errors.into_iter().map(error).collect());
+    }
+    let speech = daemon::silent_speech();
+    Ok(lint::check(&found.flow, found.path, &|language| speech.speaks(language), names.as_deref()))
+}
+
+fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
+    let mut told = Destinations::default();
+    let AcceptedRequest { header, program, .. } = match checked(input, "default")? {
+        Ok(accepted) => accepted,
+        Err(CheckError::Unreadable(error)) => return Err(Failure::unreadable(&input.name, &error)),
+        Err(CheckError::Refused(refused)) => {
+            told.refused = Some(format!(
+                "the request has {} errors elsewhere: see `robocall request check`",
+                refused.problems.count()
+            ));
+            return Ok(told);
+        }
+    };
+    let mut stream = DestinationStream::new(input.reader()?, &header, 0);
+    loop {
+        let chunk = stream.next_chunk(CHUNK).map_err(|error| Failure::Internal(error.to_string()))?;
+        if chunk.is_empty() {
+            return Ok(told);
+        }
+        for destination in &chunk {
+            told.checked += 1;
+            let Err(unspeakable) = program.prepare(destination) else { continue };
+            told.failing += 1;
+            *told.by_status.entry(word(&unspeakable.status)).or_default() += 1;
+            if told.first.len() < SHOWN {
+                let path = program.messages.get(usize::from(unspeakable.message)).map_or("", |message| &message.path);
+                told.first.push(FailingDestination {
+                    index: destination.index,
+                    phone: destination.number.to_string(),
+                    path: path.to_owned(),
+                    status: unspeakable.status,
+                    message: unspeakable.detail.into(),
+                });
+            }
+        }
+    }
+}
+
+/// Where a diagnostic points in the text, as bytes.
+fn span(found: &FoundFlow, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
+    let within = diagnostic.path.strip_prefix(found.path).unwrap_or(&diagnostic.path);
+    let within = within.strip_prefix('.').unwrap_or(within);
+    locate_nearest(&found.text, within)
+}
+
+fn placed(found: &FoundFlow, diagnostic: Diagnostic) -> Placed {
+    let before = span(found, &diagnostic).and_then(|span| found.text.get(..span.start));
+    let line = before.map(|before| before.matches('\n').count() + 1);
+    let column = before.map(|before| before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    Placed { diagnostic, line, column }
+}
+
+fn explain(
+    input: &Input,
+    found: &FoundFlow,
+    diagnostics: &[Diagnostic],
+    destinations: Option<&Destinations>,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let paint = terminal.on_stdout;
+    let theme = if paint.0 { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_links(false);
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        let mut shown = MietteDiagnostic::new(format!("{}: {}", diagnostic.path, diagnostic.message))
+            .with_severity(match diagnostic.severity {
+                Severity::Error => miette::Severity::Error,
+                Severity::Warning => miette::Severity::Warning,
+                Severity::Note => miette::Severity::Advice,
+            });
+        shown.help.clone_from(&diagnostic.help);
+        if let Some(span) = span(found, diagnostic) {
+            shown.labels = Some(vec![LabeledSpan::at(span, "here")]);
+        }
+        let report = Report::new(shown).with_source_code(NamedSource::new(&input.name, found.text.clone()));
+        // Writing into memory cannot fail; a span beside the text would, and is left out.
+        let mut one = String::new();
+        if handler.render_report(&mut one, report.as_ref()).is_err() {
+            one = format!("{}: {}\n", diagnostic.path, diagnostic.message);
+        }
+        text.push_str(&one);
+        text.push('\n');
+    }
+    if let Some(destinations) = destinations {
+        text.push_str(&told(destinations));
+    }
+    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let verdict = match (errors, warnings) {
+        (0, 0) => paint.green("no errors, no warnings"),
+        (0, warnings) => format!("no errors, {}", counted(warnings, "warning")),
+        (errors, warnings) => paint.red(&format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))),
+    };
+    text.push_str(&format!("{}: {verdict}\n", input.name));
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn told(destinations: &Destinations) -> String {
+    if let Some(refused) = &destinations.refused {
+        return format!("destinations were not looked at: {refused}\n");
+    }
+    let mut text = String::new();
+    for failing in &destinations.first {
+        let FailingDestination { index, phone, path, status, message } = failing;
+        text.push_str(&format!("destinations[{index}] {phone}: {} ({path}): {message}\n", word(status)));
+    }
+    let more = destinations.failing - destinations.first.len() as u64;
+    if more > 0 {
+        text.push_str(&format!("… and {more} more\n"));
+    }
+    match destinations.failing {
+        0 => text.push_str(&format!("all {} destinations can be spoken to\n", destinations.checked)),
+        failing => text.push_str(&format!(
+            "{failing} of {} destinations will fail before they are dialled\n",
+            destinations.checked
+        )),
+    }
+    text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

@@ -1,0 +1,96 @@
+//! The command line, one file a command.
+//!
+//! It reads arguments, calls the composition root, and writes for people or, with `--json`, for programs. Commands
+//! answer with an [`Exit`]; nothing below this room ends the process.
+
+mod campaign;
+mod completions;
+mod demo;
+mod documents;
+mod exit;
+mod flow;
+mod numbers;
+mod outcome;
+mod progress;
+mod report;
+mod request;
+mod run;
+mod schema;
+mod status_document;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+pub use terminal::{Surroundings, Terminal};
+
+/// Campaign worker for automated phone calls: dials, talks, listens, and reports every step.
+#[derive(Debug, Parser)]
+#[command(name = "robocall", version, about, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Answer as JSON on stdout, errors included.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+
+    /// What to log on stderr: a level, or levels by module, such as `warn,robocall::dispatch=debug`. Also in
+    /// ROBOCALL_LOG.
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Everywhere")]
+    pub log: Option<String>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; a request that was run has completed
+  1    something broke: a file cannot be written, a worker failed
+  2    what was given cannot be used; nothing was dialled
+  3    the request ended otherwise: cancelled, expired
+  130  interrupted a second time: stopped at once";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Demo(demo::DemoArgs),
+    /// Look at call requests.
+    #[command(subcommand)]
+    Request(request::RequestCommand),
+    /// Look at call flows, and try them.
+    #[command(subcommand)]
+    Flow(flow::FlowCommand),
+    Schema(schema::SchemaArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+impl Cli {
+    /// What is to be logged.
+    pub fn log_filter<'a>(&'a self, surroundings: &'a Surroundings) -> &'a str {
+        // An embedded run tells of a rejection itself, in full.
+        const QUIET: &str = "warn,robocall::dispatch::intake=error";
+        self.log.as_deref().or(surroundings.log.as_deref()).unwrap_or(QUIET)
+    }
+}
+
+/// Does as told.
+pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
+    let Cli { json, command, .. } = cli;
+    let terminal = Terminal::of(surroundings);
+    let ended = match command {
+        Command::Run(args) => run::run(args, json, &terminal),
+        Command::Demo(args) => demo::run(args, json, &terminal),
+        Command::Request(command) => request::run(command, json),
+        Command::Flow(command) => flow::run(command, json, &terminal),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    ended.unwrap_or_else(|failure| failure.tell(json, &terminal))
+}
+
+/// Refuses a log filter that cannot be read.
+pub fn refuse_log_filter(error: &dyn std::error::Error, json: bool) -> ExitCode {
+    let terminal = Terminal::of(&Surroundings { no_colour: true, ..Surroundings::default() });
+    Failure::usage(format!("--log or ROBOCALL_LOG: {error}")).tell(json, &terminal).into()
+}

@@ -1,0 +1,172 @@
+//! What became of a campaign, in words and tables.
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+
+use super::flow::word;
+use super::outcome::{Outcome, Stage};
+use super::terminal::Paint;
+use crate::model::status::RequestSummary;
+use crate::model::{DispositionResult, RequestStatus};
+
+/// The whole report.
+pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> String {
+    let status = word(&summary.status);
+    let status = if summary.status == RequestStatus::Completed { paint.green(&status) } else { paint.red(&status) };
+    let mut text = format!("{} {status}: {} calls", paint.bold(summary.request_id.as_str()), summary.total);
+    if summary.duplicates > 0 {
+        text.push_str(&format!(", {} duplicates left out", summary.duplicates));
+    }
+    if outcome.dials > 0 {
+        text.push_str(&format!(", {} dials", outcome.dials));
+    }
+    if let Some((first, last)) = outcome.span {
+        text.push_str(&format!(" in {}", lasting(last.since(first))));
+    }
+    text.push_str(&format!("\n\n{}\n", outcomes(outcome)));
+    text.push_str(&details(outcome));
+    if outcome.entered() > 0 {
+        text.push_str(&format!("\n{}\n", funnel(outcome)));
+    }
+    text
+}
+
+/// One line below the header, nothing else.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(RULED).set_header(header.iter().copied());
+    table
+}
+
+fn right(table: &mut Table, columns: std::ops::Range<usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn outcomes(outcome: &Outcome) -> Table {
+    let mut table = table(&["outcome", "calls", "share"]);
+    for result in DispositionResult::ALL {
+        let count = outcome.count(result);
+        if count > 0 {
+            table.add_row([word(&result), count.to_string(), share(count, outcome.calls)]);
+        }
+    }
+    if outcome.unfinished > 0 {
+        table.add_row(["not ended".to_owned(), outcome.unfinished.to_string(), share(outcome.unfinished, outcome.calls)]);
+    }
+    right(&mut table, 1..3);
+    table
+}
+
+fn details(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<22}{value}\n"));
+    if let Some(mean) = outcome.until_answer.get() {
+        line("answered after", format!("{} on average", lasting(mean)));
+    }
+    if let Some(mean) = outcome.in_call.get() {
+        line("calls lasted", format!("{} on average", lasting(mean)));
+    }
+    if outcome.machines > 0 {
+        line("answering machines", outcome.machines.to_string());
+    }
+    if outcome.transfers.of > 0 {
+        line("transfers answered", format!("{} of {}", outcome.transfers.some, outcome.transfers.of));
+    }
+    if outcome.opted_out > 0 {
+        line("opted out", outcome.opted_out.to_string());
+    }
+    text
+}
+
+fn funnel(outcome: &Outcome) -> Table {
+    let mut table = table(&["step", "reached", "share", "done", "dropped", "keys"]);
+    let entered = outcome.entered();
+    for stage in &outcome.funnel {
+        table.add_row([
+            format!("{}{} {}", "  ".repeat(stage.depth), stage.name, place(&stage.path)),
+            stage.reached.to_string(),
+            share(stage.reached, entered),
+            stage.succeeded.to_string(),
+            stage.dropped.to_string(),
+            keys(stage),
+        ]);
+    }
+    right(&mut table, 1..5);
+    table
+}
+
+/// The end of a path: which branch, which step. The indent says the rest.
+fn place(path: &str) -> String {
+    let short = path.replace("callFlow.", "").replace("steps", "").replace(".branches", "");
+    short.replace("].[", "].").replace("][", ".").replace('[', "").replace(']', "")
+}
+
+fn keys(stage: &Stage) -> String {
+    if stage.hides_keys {
+        return "hidden".to_owned();
+    }
+    let mut words: Vec<String> = stage.keys.iter().map(|(key, count)| format!("{key}: {count}")).collect();
+    if stage.no_key > 0 {
+        words.push(format!("none: {}", stage.no_key));
+    }
+    words.extend(stage.transfers.iter().map(|(status, count)| format!("{status}: {count}")));
+    words.join("  ")
+}
+
+fn share(some: u64, of: u64) -> String {
+    if of == 0 {
+        return String::new();
+    }
+    // Tenths of a percent, in whole numbers, so that it is the same everywhere.
+    let tenths = (u128::from(some) * 2000 / u128::from(of)).div_ceil(2);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// A length of time, for people: the two largest units.
+pub fn lasting(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) if seconds < 100 => format!("{seconds}.{} s", length.subsec_millis() / 100),
+        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_show_their_two_largest_units() {
+        let shown = |millis| lasting(Duration::from_millis(millis));
+        assert_eq!(shown(0), "0.0 s");
+        assert_eq!(shown(12_340), "12.3 s");
+        assert_eq!(shown(754_000), "12 min 34 s");
+        assert_eq!(shown(7_500_000), "2 h 5 min");
+        assert_eq!(shown(3 * 86_400_000 + 3_600_000), "3 d 1 h");
+    }
+
+    #[test]
+    fn shares_are_rounded_to_tenths_of_a_percent() {
+        assert_eq!(share(1, 3), "33.3 %");
+        assert_eq!(share(2, 3), "66.7 %");
+        assert_eq!(share(3, 3), "100.0 %");
+        assert_eq!(share(1, 0), "");
+    }
+
+    #[test]
+    fn a_place_is_short() {
+        assert_eq!(place("callFlow.steps[1]"), "1");
+        assert_eq!(place("callFlow.steps[1].branches[0].callFlow.steps[2]"), "1.0.2");
+        assert_eq!(place("callFlow.steps[1].branches[*].callFlow.steps[2]"), "1.*.2");
+    }
+}

@@ -1,0 +1,47 @@
+//! `robocall run`: one request, from its file to its last status, without any server.
+
+use clap::Args;
+
+use super::campaign::{self, CampaignArgs};
+use super::documents::Input;
+use super::numbers::MAGIC_NUMBERS;
+use super::{Exit, Failure, Terminal};
+use crate::daemon::Pace;
+
+/// Run a call request on a simulated phone network, to its end.
+///
+/// Everything is in this process: queue, store, phones. Nobody is really called. Prints what became of the calls;
+/// with --json, the request's whole status document.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP.as_str(), after_help = "More with --help: magic numbers, exit codes, examples.")]
+pub struct RunArgs {
+    /// The request; `-` is stdin.
+    request: String,
+    #[command(flatten)]
+    how: CampaignArgs,
+}
+
+static HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| format!("{MAGIC_NUMBERS}\n\n{EXITS}\n\n{EXAMPLES}"));
+
+const EXITS: &str = "\
+Exit codes:
+  0    the request completed
+  1    something broke
+  2    the request, or an option, cannot be used; nothing was dialled
+  3    the request ended otherwise: cancelled, expired
+  130  interrupted a second time: stopped at once
+The first interrupt (Ctrl-C, SIGTERM) cancels the request: live calls go on to their end.";
+
+const EXAMPLES: &str = "\
+Examples:
+  robocall run reminder.json                      as fast as the clock on the wall
+  robocall run reminder.json --speed 20           twenty times as fast
+  robocall run reminder.json --instant --json     at once; the status document on stdout
+  robocall run reminder.json --instant --answer 6 --busy 1 --unanswered 3 --seed 7
+  robocall run - --instant --events events.jsonl < reminder.json";
+
+/// Runs it.
+pub fn run(args: RunArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+    let input = Input::open(&args.request)?;
+    campaign::run(input.path(), &input.name, &args.how, args.how.pace(Pace::Real), json, terminal)
+}

@@ -1,0 +1,123 @@
+//! `robocall schema`: the shapes of what comes in and goes out, as JSON Schema.
+
+use std::io::{self, Write as _};
+
+use clap::{Args, ValueEnum};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use super::{Exit, Failure};
+use crate::callflow::schema::FlowDocument;
+use crate::model::status::{CallEntry, RequestSummary};
+use crate::model::{EventType, Timestamp, WorkerId};
+use crate::request::CallRequestDocument;
+
+/// Print a JSON Schema.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what.
+    of: Document,
+}
+
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// A call request, as it is submitted.
+    Request,
+    /// The status of a request, as `run --json` prints it.
+    Status,
+    /// An event, as `run --events` writes it.
+    Event,
+    /// A call flow.
+    Flow,
+}
+
+/// The status of a request and of all its calls.
+#[derive(JsonSchema)]
+#[schemars(title = "Status", rename_all = "camelCase")]
+#[expect(dead_code, reason = "a shape to be described; `status_document` writes it")]
+struct Status {
+    #[serde(flatten)]
+    summary: RequestSummary,
+    /// One entry a destination, in request order.
+    details: Vec<CallEntry<'static>>,
+    /// Where the next page begins; null after the last.
+    next_cursor: Option<String>,
+}
+
+/// A CloudEvent, version 1.0, in structured JSON.
+#[derive(JsonSchema)]
+#[schemars(title = "Event")]
+#[expect(dead_code, reason = "a shape to be described; `model::event` writes it")]
+struct CloudEvent {
+    #[schemars(extend("const" = "1.0"))]
+    specversion: String,
+    /// The same however often the event is published.
+    id: String,
+    /// `/robocall/{organisation}`.
+    source: String,
+    /// `robocall.` and the kind.
+    #[serde(rename = "type")]
+    #[schemars(schema_with = "event_types")]
+    kind: String,
+    /// The request, or request and call.
+    subject: String,
+    time: Timestamp,
+    #[schemars(extend("const" = "application/json"))]
+    datacontenttype: String,
+    data: EventData,
+}
+
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a shape to be described; `model::event` writes it")]
+enum EventData {
+    /// Something happened in a call.
+    Call(CallData),
+    /// Something happened to a request.
+    Request(RequestData),
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a shape to be described; `model::event` writes it")]
+struct CallData {
+    /// Place among the call's events, from 1, without gaps.
+    seq: u32,
+    /// Who publishes.
+    worker: WorkerId,
+    #[serde(flatten)]
+    entry: CallEntry<'static>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a shape to be described; `model::event` writes it")]
+struct RequestData {
+    /// Place among the request's events, from 1, without gaps.
+    seq: u32,
+    #[serde(flatten)]
+    summary: RequestSummary,
+}
+
+fn event_types(_: &mut schemars::SchemaGenerator) -> Schema {
+    let types: Vec<String> = EventType::ALL.iter().map(|kind| format!("robocall.{}", kind.as_str())).collect();
+    schemars::json_schema!({"enum": types})
+}
+
+/// Prints the schema.
+pub fn run(args: SchemaArgs) -> Result<Exit, Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text(args.of)?.as_bytes())?;
+    Ok(Exit::Completed)
+}
+
+fn text(of: Document) -> Result<String, Failure> {
+    let outgoing = SchemaSettings::draft2020_12().for_serialize();
+    let schema = match of {
+        // Both are read leniently and described as they should be written.
+        Document::Request => SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<CallRequestDocument>(),
+        Document::Flow => SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<FlowDocument>(),
+        Document::Status => outgoing.into_generator().into_root_schema_for::<Status>(),
+        Document::Event => outgoing.into_generator().into_root_schema_for::<CloudEvent>(),
+    };
+    Ok(serde_json::to_string_pretty(&schema)? + "\n")
+}
