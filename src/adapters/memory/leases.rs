@@ -110,7 +110,12 @@ impl State {
                 Stage::Claimed => *expires,
                 Stage::Dialing => live.committed_at + header.ring_timeout + header.max_call_duration + SURELY,
             };
-            Some(Suspect { held: self.held(place, live.token), worker: live.worker.clone(), stage: live.stage, over_at })
+            Some(Suspect {
+                held: self.held(place, live.token),
+                worker: live.worker.clone(),
+                stage: live.stage,
+                over_at,
+            })
         };
         expired.filter_map(suspect).take(limit as usize).collect()
     }
@@ -157,9 +162,10 @@ impl State {
     fn adopted_before(&self, place: Place, suspect: &Held, adopter: &WorkerId) -> bool {
         let call = self.call(place);
         call.claim == suspect.attempt.claim
-            && call.live().and_then(|live| live.adopted_from.as_ref()).is_some_and(|(token, worker)| {
-                *token == suspect.token && worker == adopter
-            })
+            && call
+                .live()
+                .and_then(|live| live.adopted_from.as_ref())
+                .is_some_and(|(token, worker)| *token == suspect.token && worker == adopter)
     }
 
     fn adopted(&self, place: Place) -> Written<Adopted> {
