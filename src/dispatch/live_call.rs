@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::call_task::lost_leg;
@@ -12,7 +13,7 @@ use super::worker::Shared;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::callflow::program::{Target, Utterance};
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
-use crate::ports::TelephonyError;
+use crate::ports::{Clock, TelephonyError};
 use crate::ports::store::{SlotAnswer, Written};
 use crate::ports::telephony::NewLeg;
 
@@ -37,6 +38,24 @@ pub struct LiveCall<'s> {
     waiting: Option<Waiting>,
     /// When to ask the backend whether the callee's leg is still there.
     doubt: Option<Timestamp>,
+    alarm: Alarm,
+}
+
+/// A timer that is set again only when it must ring earlier: ringing too early costs one look, setting it anew at each
+/// of a call's twenty turns costs more.
+#[derive(Default)]
+struct Alarm(Option<(Timestamp, BoxFuture<'static, ()>)>);
+
+impl Alarm {
+    /// Completes at `at` or before.
+    async fn rings(&mut self, clock: &dyn Clock, at: Timestamp) {
+        let (_, sleep) = match &mut self.0 {
+            Some(set) if set.0 <= at => set,
+            other => other.insert((at, clock.sleep_until(at))),
+        };
+        sleep.await;
+        self.0 = None;
+    }
 }
 
 /// A second leg that waits for a slot.
@@ -65,8 +84,8 @@ impl<'s> LiveCall<'s> {
         caller: Option<Phone>,
     ) -> Self {
         let leg = LegId::callee(ledger.held.attempt);
-        let (commands, waiting, doubt) = (Vec::new(), None, None);
-        Self { shared, seat, ledger, machine, utterances, app, caller, leg, commands, waiting, doubt }
+        let (commands, waiting, doubt, alarm) = (Vec::new(), None, None, Alarm::default());
+        Self { shared, seat, ledger, machine, utterances, app, caller, leg, commands, waiting, doubt, alarm }
     }
 
     /// Tells the machine something before, or while, it is followed.
@@ -102,7 +121,7 @@ impl<'s> LiveCall<'s> {
                     Mail::Fenced => return Err(Fenced),
                 },
                 () = wakeup => {}
-                () = clock.sleep_until(deadline) => {}
+                () = self.alarm.rings(&**clock, deadline) => {}
             }
             self.on_time().await?;
         }
@@ -190,8 +209,8 @@ impl<'s> LiveCall<'s> {
     }
 
     async fn execute(&mut self, command: CallCommand) -> Result<(), Fenced> {
-        let telephony = &self.shared.ports.telephony;
-        let leg = self.leg;
+        let shared = self.shared;
+        let (telephony, leg) = (&shared.ports.telephony, self.leg);
         match command {
             CallCommand::Record(_) | CallCommand::Finish(_) => {}
             CallCommand::Play { playback, message, expects_key } => {
@@ -273,7 +292,7 @@ impl<'s> LiveCall<'s> {
     }
 
     /// Until when commands may be given: as a rule at once.
-    async fn authority(&self) -> Result<Timestamp, Fenced> {
+    async fn authority(&mut self) -> Result<Timestamp, Fenced> {
         let until = self.shared.fence.pass(&self.shared.ports).await;
         if self.seat.is_lost() { Err(Fenced) } else { Ok(until) }
     }

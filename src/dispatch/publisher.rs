@@ -67,7 +67,7 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
     let mut incoming = Vec::with_capacity(BATCH);
     loop {
         if in_flight.is_empty() {
-            tell_the_store(&ports, &mut confirmed, &outbox.waiting).await;
+            tell_the_store(&ports, &mut confirmed).await;
         }
         let arrived = match in_flight.front_mut() {
             None => Arrived::Events(outbox.inbox.recv_many(&mut incoming, BATCH).await),
@@ -87,10 +87,11 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
             }
             Arrived::Answer(Ok(())) => {
                 if let Some((event, _)) = in_flight.pop_front() {
+                    outbox.waiting.fetch_sub(1, Ordering::Relaxed);
                     note(&mut confirmed, &event);
                 }
                 if confirmed.len() >= BATCH {
-                    tell_the_store(&ports, &mut confirmed, &outbox.waiting).await;
+                    tell_the_store(&ports, &mut confirmed).await;
                 }
             }
             Arrived::Answer(Err(error)) => {
@@ -111,15 +112,19 @@ enum Arrived {
 }
 
 fn note(confirmed: &mut Vec<Confirmation>, event: &Event) {
+    // Events of one call come in a row as a rule; the last one speaks for those before it.
+    if let Some(last) = confirmed.last_mut().filter(|last| last.call.is_some() && last.call == event.call()) {
+        last.seq = last.seq.max(event.seq());
+        return;
+    }
     let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
     confirmed.push(Confirmation { key, call: event.call(), seq: event.seq() });
 }
 
-async fn tell_the_store(ports: &Ports, confirmed: &mut Vec<Confirmation>, waiting: &AtomicUsize) {
+async fn tell_the_store(ports: &Ports, confirmed: &mut Vec<Confirmation>) {
     if confirmed.is_empty() {
         return;
     }
-    waiting.fetch_sub(confirmed.len(), Ordering::Relaxed);
     let told = insist(&*ports.clock, || ports.store.confirm(confirmed)).await;
     if let Err(error) = told {
         tracing::debug!(%error, "confirmed events of a request that is kept no more");

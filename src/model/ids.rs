@@ -133,10 +133,13 @@ impl CallId {
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hash = String::with_capacity(20);
         for byte in self.request {
-            write!(f, "{byte:02x}")?;
+            hash.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            hash.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
-        write!(f, "-{}", self.index)
+        write!(f, "{hash}-{}", self.index)
     }
 }
 
