@@ -40,6 +40,11 @@ impl Problems {
         self.count = self.count.saturating_add(other.count);
     }
 
+    /// Whether further ones are only counted: their wording can be spared.
+    pub fn is_full(&self) -> bool {
+        self.first.len() >= Self::KEPT
+    }
+
     /// Whether nothing was wrong.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -2,4 +2,8 @@
 //!
 //! They are compiled into the library so that tests of any crate can use them; nothing else calls them.
 
+mod clock;
+pub mod store;
 pub mod telephony;
+
+pub use clock::ManualClock;

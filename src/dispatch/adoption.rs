@@ -41,8 +41,8 @@ async fn take_down(shared: &Arc<Shared>, adopted: &Adopted) {
 }
 
 async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<Claim>, Fenced> {
-    let Adopted { claim, state, confirmed, .. } = adopted;
-    let Claim { held, header, destination, queued_at, history } = claim;
+    let Adopted { claim, state, .. } = adopted;
+    let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let ports = &shared.ports;
     let seat = shared.roster.enter(&held);
     let leg = LegId::callee(held.attempt);
@@ -55,8 +55,7 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
         Happening::Dialing { caller, .. } => Some(caller),
         _ => None,
     });
-    let ledger = Ledger::new(shared, Arc::new(context), held, history);
-    ledger.republish(confirmed);
+    let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
 
     let fate = loop {
         match ports.telephony.inspect(leg).await {

@@ -91,9 +91,9 @@ async fn attempt(shared: &Arc<Shared>, claim: Claim) -> Vec<Claim> {
         Ok(ready) => Arc::clone(&ready.program.labels),
         Err(_) => shared.programs.of(&claim.header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into()),
     };
-    let Claim { held, header, destination, queued_at, history } = claim;
+    let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let context = CallContext { header, steps, call: held.attempt.call, destination, queued_at };
-    let ledger = Ledger::new(shared, Arc::new(context), held, history);
+    let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
     let by_us = |result| Disposition::new(result, Some(Party::Us));
     match ready {
         Ok(ready) => match dial_and_follow(shared, seat, ledger, ready).await {

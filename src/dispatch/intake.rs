@@ -107,7 +107,10 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
             reject(shared, delivery, key.request, RejectReason::Conflict, problems).await
         }
         Opened::Load { next_chunk } => {
-            load(shared, delivery, &header, &key, next_chunk).await?;
+            let loaded = load(shared, delivery, &header, &key, next_chunk).await?;
+            if loaded != total {
+                return Err(IntakeError::Changed(format!("{total} destinations were checked, {loaded} are there now")));
+            }
             let part = header.part.map_or(0, |part| part.index);
             let (summary, events) = insist(clock, || shared.ports.store.seal(&key, part)).await?;
             publish_requests(shared, events);
@@ -130,17 +133,19 @@ async fn check(shared: &Shared, delivery: &Delivery) -> Result<AcceptedRequest, 
     }
 }
 
+/// Loads what the store does not have yet; answers with how many destinations there are.
 async fn load(
     shared: &Shared,
     delivery: &Delivery,
     header: &RequestHeader,
     key: &RequestKey,
     next_chunk: u32,
-) -> Result<(), IntakeError> {
+) -> Result<u32, IntakeError> {
     let source = delivery.body.open()?;
     let mut destinations = DestinationStream::new(source, header, 0);
     let mut lanes = Lanes::of(header);
     let mut sending = Sending { shared, key, part: header.part.map_or(0, |part| part.index), number: 0, next: next_chunk };
+    let mut loaded = 0;
     loop {
         let batch = destinations.next_chunk(CHUNK).map_err(|error| match error {
             crate::request::StreamError::Unreadable(error) => IntakeError::Unreadable(error),
@@ -149,6 +154,7 @@ async fn load(
         if batch.is_empty() {
             break;
         }
+        loaded += u32::try_from(batch.len()).unwrap_or(u32::MAX);
         for full in lanes.add(batch) {
             sending.send(full).await?;
         }
@@ -157,7 +163,7 @@ async fn load(
     for rest in lanes.rest() {
         sending.send(rest).await?;
     }
-    Ok(())
+    Ok(loaded)
 }
 
 /// Chunks on their way to the store, counted.

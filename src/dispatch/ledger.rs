@@ -26,10 +26,15 @@ pub struct Ledger<'s> {
 pub struct Fenced;
 
 impl<'s> Ledger<'s> {
-    /// Books that agree with the store's.
-    pub fn new(shared: &'s Shared, context: Arc<CallContext>, held: Held, history: Vec<Fact>) -> Self {
-        let stored = history.len();
-        Self { shared, context, held, history, stored }
+    /// Books that agree with the store's. What an earlier owner published without seeing it confirmed is published
+    /// again first.
+    pub fn new(shared: &'s Shared, context: Arc<CallContext>, held: Held, history: Vec<Fact>, confirmed: u32) -> Self {
+        let ledger = Self { shared, context, held, stored: history.len(), history };
+        if events_in(&ledger.history) > confirmed {
+            let end = (0..=ledger.history.len()).rev().find(|end| events_in(&ledger.history[..*end]) <= confirmed);
+            ledger.publish_from(end.unwrap_or(0));
+        }
+        ledger
     }
 
     /// The history so far.
@@ -51,12 +56,6 @@ impl<'s> Ledger<'s> {
     /// Writes down what happened; [`Ledger::store`] makes it last.
     pub fn note(&mut self, at: Timestamp, what: Happening) {
         self.history.push(Fact { at, what });
-    }
-
-    /// Publishes again what the bus has not confirmed of an earlier owner's events.
-    pub fn republish(&self, confirmed: u32) {
-        let known = (0..=self.history.len()).rev().find(|end| events_in(&self.history[..*end]) <= confirmed);
-        self.publish_from(known.unwrap_or(0));
     }
 
     /// Takes over a history that the store has extended, and publishes what is new in it.

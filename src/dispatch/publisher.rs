@@ -96,6 +96,7 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
             Arrived::Answer(Err(error)) => {
                 tracing::warn!(%error, unconfirmed = in_flight.len(), "publishing again from the first unconfirmed event on");
                 ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
+                ports.events.recover();
                 for (event, confirmation) in &mut in_flight {
                     *confirmation = ports.events.publish(event.clone());
                 }

@@ -18,6 +18,10 @@ pub trait EventBus: Send + Sync + 'static {
     /// # Errors
     /// The future fails when no confirmation came; the event may have been published all the same.
     fn publish(&self, event: Event) -> BoxFuture<'static, Result<(), BusError>>;
+
+    /// Takes publishing up again. Once an event has not been confirmed, every later one fails without being published
+    /// until this is called: otherwise a bus that heals by itself would let a later event overtake a lost one.
+    fn recover(&self);
 }
 
 /// A command from outside.

@@ -125,6 +125,9 @@ pub struct Claim {
     pub queued_at: Timestamp,
     /// The call's history from earlier attempts.
     pub history: Vec<Fact>,
+    /// How many of its events are confirmed: whoever goes on with a call publishes the others first, so that its own do
+    /// not overtake those of an earlier owner.
+    pub confirmed: u32,
 }
 
 /// What claiming brought.
@@ -245,8 +248,6 @@ pub struct Adopted {
     pub stage: Stage,
     /// Where its flow stood at the last checkpoint; none if it was not dialled.
     pub state: Option<CallState>,
-    /// How many of its events are confirmed.
-    pub confirmed: u32,
 }
 
 /// Events of a call that nobody holds, or of a request, which were stored but not confirmed.

@@ -12,7 +12,7 @@ use super::phones::SeenPhones;
 use super::scanner::{DESTINATIONS, Piece};
 use super::strict;
 use crate::model::Number;
-use crate::reading::{Problems, element, member, shown_name, unknown_field};
+use crate::reading::{Problems, element, shown_name, unknown_field};
 
 /// What was found so far.
 pub(super) struct Desk {
@@ -61,7 +61,10 @@ impl Desk {
         match piece {
             Piece::Field { name, raw, at } => {
                 let Some(known) = NAMES.iter().find(|known| *known == name) else {
-                    self.problems.add(member("", shown_name(name)), unknown_field(name, NAMES));
+                    // A document may hold millions of them; to look for near names is not cheap.
+                    let full = self.problems.is_full();
+                    let message = if full { String::new() } else { unknown_field(name, NAMES) };
+                    self.problems.add(shown_name(name), message);
                     return false;
                 };
                 if self.fields.contains_key(*known) || self.found.spoiled.contains(known) {
@@ -70,7 +73,7 @@ impl Desk {
                 }
                 match strict::parse(raw, known, *at, &mut self.problems) {
                     Some(value) => drop(self.fields.insert((*known).to_owned(), value)),
-                    None => self.found.spoiled.push(known),
+                    None => self.found.spoil(known),
                 }
                 false
             }
@@ -92,7 +95,7 @@ impl Desk {
             Piece::Fault { field, path, message } => {
                 self.problems.add(path.clone(), message.clone());
                 if let Some(known) = field.and_then(|field| NAMES.into_iter().find(|known| *known == field)) {
-                    self.found.spoiled.push(known);
+                    self.found.spoil(known);
                 }
                 false
             }
@@ -100,14 +103,16 @@ impl Desk {
     }
 
     fn count(&mut self, number: &Number) {
-        match number {
-            Number::Invalid(_) => self.tally.invalid += 1,
-            Number::Valid(phone) if self.tally.seen.contains(*phone) => self.tally.duplicates += 1,
-            // Past the bound the request is refused anyway; remembering more would only cost memory.
-            Number::Valid(_) if self.tally.unique() > u64::from(self.max_destinations) => {}
-            Number::Valid(phone) => {
-                self.tally.seen.insert(*phone);
+        let full = self.tally.unique() > u64::from(self.max_destinations);
+        let duplicate = match number {
+            Number::Invalid(_) => {
+                self.tally.invalid += 1;
+                false
             }
-        }
+            // Past the bound the request is refused anyway; remembering more would only cost memory.
+            Number::Valid(phone) if full => self.tally.seen.contains(*phone),
+            Number::Valid(phone) => !self.tally.seen.insert(*phone),
+        };
+        self.tally.duplicates += u64::from(duplicate);
     }
 }

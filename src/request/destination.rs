@@ -31,9 +31,6 @@ const MAX_INVALID: usize = 64;
 /// Names and values as they are spoken, in the order given.
 type Properties<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// The members of an object in order, still raw, duplicates included.
-type Pairs<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
-
 /// A destination that still borrows its JSON: most are only counted and hashed.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
@@ -145,7 +142,9 @@ struct Reading<'r> {
 impl Reading<'_> {
     fn refuse(&mut self, name: &str, message: impl Into<String>) {
         self.sound = false;
-        self.problems.add(member(&element(DESTINATIONS, self.index), name), message);
+        let full = self.problems.is_full();
+        let path = if full { String::new() } else { member(&element(DESTINATIONS, self.index), name) };
+        self.problems.add(path, message);
     }
 
     fn draft<'a>(&mut self, fields: &Members<'a>) -> Result<Draft<'a>, BadString<'a>> {
@@ -173,7 +172,9 @@ impl Reading<'_> {
             self.refuse(name, "is there twice");
         }
         for name in &fields.unknown {
-            self.refuse(&shown_name(name), unknown_field(name, NAMES));
+            // To look for near names is not cheap, and a hostile list may be full of them.
+            let message = if self.problems.is_full() { String::new() } else { unknown_field(name, NAMES) };
+            self.refuse(&shown_name(name), message);
         }
         let number = phone.map_or_else(|| Number::Invalid("".into()), Number::Valid);
         Ok(Draft { number, caller, external_id, time_zone, properties })
@@ -199,41 +200,38 @@ impl Reading<'_> {
     }
 
     fn properties<'a>(&mut self, raw: Option<&'a RawValue>) -> Result<Properties<'a>, BadString<'a>> {
-        let Some(raw) = raw.map(RawValue::get) else { return Ok(Vec::new()) };
-        let entries = match pairs(raw) {
-            Ok(Some(entries)) => entries,
-            Ok(None) => {
-                self.refuse("properties", format!("must be an object, not {}", kind_of(raw)));
-                return Ok(Vec::new());
-            }
-            Err(error) => return Err((raw, error)),
-        };
-        if entries.len() > MAX_PROPERTIES {
-            self.refuse("properties", format!("has more than {MAX_PROPERTIES} entries"));
-            return Ok(Vec::new());
+        let mut properties = Properties::new();
+        let Some(raw) = raw.map(RawValue::get) else { return Ok(properties) };
+        if !raw.starts_with('{') {
+            self.refuse("properties", format!("must be an object, not {}", kind_of(raw)));
+            return Ok(properties);
         }
-        let mut properties: Properties<'a> = Vec::with_capacity(entries.len());
-        for (name, raw) in entries {
+        let (mut count, mut broken) = (0, None);
+        let parsed = each_pair(raw, |name, raw| {
+            count += 1;
+            if count > MAX_PROPERTIES || broken.is_some() {
+                return;
+            }
             let complaint = if name.is_empty() {
-                Some("has an empty name".to_owned())
+                "has an empty name".to_owned()
             } else if !fits(&name, MAX_PROPERTY_NAME) {
-                Some(format!("has a name longer than {MAX_PROPERTY_NAME} characters"))
+                format!("has a name longer than {MAX_PROPERTY_NAME} characters")
             } else if properties.iter().any(|(known, _)| *known == name) {
-                Some("is there twice".to_owned())
+                "is there twice".to_owned()
             } else {
-                match spoken(raw.get())? {
-                    Ok(value) => {
-                        properties.push((name, value));
-                        continue;
-                    }
-                    Err(complaint) => Some(complaint),
+                match spoken(raw.get()) {
+                    Ok(Ok(value)) => return properties.push((name, value)),
+                    Ok(Err(complaint)) => complaint,
+                    Err(error) => return broken = Some(error),
                 }
             };
-            if let Some(complaint) = complaint {
-                self.refuse(&member("properties", shown_name(&name)), complaint);
-            }
+            self.refuse(&member("properties", shown_name(&name)), complaint);
+        });
+        parsed.map_err(|error| (raw, error))?;
+        if count > MAX_PROPERTIES {
+            self.refuse("properties", format!("has more than {MAX_PROPERTIES} entries"));
         }
-        Ok(properties)
+        broken.map_or(Ok(properties), Err)
     }
 }
 
@@ -313,16 +311,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The members of an object; none if it is something else.
-fn pairs(raw: &str) -> Result<Option<Pairs<'_>>, serde_json::Error> {
-    if !raw.starts_with('{') {
-        return Ok(None);
-    }
-    let mut list = Vec::new();
-    each_pair(raw, |name, raw| list.push((name, raw)))?;
-    Ok(Some(list))
-}
-
+/// Shows the members of an object in order, duplicates included.
 fn each_pair<'a>(object: &'a str, each: impl FnMut(Cow<'a, str>, &'a RawValue)) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(object);
     json.deserialize_map(EachPair(each))?;

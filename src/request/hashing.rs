@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::destination::Draft;
 use crate::model::request::{Hook, MachineDetection, Part, WindowZone};
-use crate::model::{CallingWindow, Number, RequestHeader, RetryPolicy};
+use crate::model::{CallingWindow, Number, Phone, RequestHeader, RetryPolicy};
 
 use super::header::{DEFAULT_MAX_CALL_DURATION, DEFAULT_PRIORITY, DEFAULT_RING_TIMEOUT};
 
@@ -121,8 +121,14 @@ impl Fields {
     }
 }
 
+/// Writes a length, short for short values, and the value.
 fn put(bytes: &mut Vec<u8>, value: &[u8]) {
-    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    let mut length = value.len();
+    while length >= 0x80 {
+        bytes.push(0x80 | (length & 0x7F) as u8);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
     bytes.extend_from_slice(value);
 }
 
@@ -130,39 +136,38 @@ fn put(bytes: &mut Vec<u8>, value: &[u8]) {
 #[derive(Default)]
 pub(super) struct DestinationsHash {
     hasher: Sha256,
-    scratch: Vec<u8>,
+    bytes: Vec<u8>,
+    order: Vec<usize>,
 }
 
 impl DestinationsHash {
     pub(super) fn add(&mut self, draft: &Draft<'_>) {
         let Draft { number, caller, external_id, time_zone, properties } = draft;
-        let bytes = &mut self.scratch;
+        let Self { hasher, bytes, order } = self;
         bytes.clear();
-        match number {
-            Number::Valid(phone) => bytes.extend_from_slice(&phone.digits().to_le_bytes()),
-            Number::Invalid(text) => {
-                bytes.extend_from_slice(&0u64.to_le_bytes());
-                put(bytes, text.as_bytes());
-            }
+        let phone = number.phone().map_or(0, Phone::digits);
+        bytes.extend_from_slice(&phone.to_le_bytes());
+        if let Number::Invalid(text) = number {
+            put(bytes, text.as_bytes());
         }
-        bytes.extend_from_slice(&caller.map_or(0, |caller| caller.digits()).to_le_bytes());
-        for text in [external_id.as_deref(), time_zone.as_deref()] {
-            bytes.push(u8::from(text.is_some()));
-            put(bytes, text.unwrap_or_default().as_bytes());
+        // Which of the optional fields follow, and how many properties.
+        let present = [caller.is_some(), external_id.is_some(), time_zone.is_some()];
+        bytes.push(present.iter().fold(0, |bits, present| bits << 1 | u8::from(*present)));
+        if let Some(caller) = caller {
+            bytes.extend_from_slice(&caller.digits().to_le_bytes());
         }
-        bytes.extend_from_slice(&(properties.len() as u64).to_le_bytes());
-        let mut entry = |name: &str, value: &str| {
+        for text in [external_id.as_deref(), time_zone.as_deref()].into_iter().flatten() {
+            put(bytes, text.as_bytes());
+        }
+        bytes.extend_from_slice(&(properties.len() as u64).to_le_bytes()[..2]);
+        // The order of keys must not matter.
+        order.clear();
+        order.extend(0..properties.len());
+        order.sort_unstable_by(|a, b| properties[*a].0.cmp(&properties[*b].0));
+        for (name, value) in order.iter().map(|at| &properties[*at]) {
             put(bytes, name.as_bytes());
             put(bytes, value.as_bytes());
-        };
-        // The order of keys must not matter; most often there is nothing to sort.
-        if properties.is_sorted_by(|a, b| a.0 <= b.0) {
-            properties.iter().for_each(|(name, value)| entry(name, value));
-        } else {
-            let mut sorted: Vec<_> = properties.iter().collect();
-            sorted.sort_unstable();
-            sorted.iter().for_each(|(name, value)| entry(name, value));
         }
-        self.hasher.update(bytes);
+        hasher.update(bytes);
     }
 }

@@ -61,6 +61,13 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Notes that a field is there and its trouble told.
+    pub(super) fn spoil(&mut self, name: &'static str) {
+        if !self.spoiled.contains(&name) {
+            self.spoiled.push(name);
+        }
+    }
+
     /// Whether the absence of a value needs no complaint.
     fn excuses(&self, name: &str) -> bool {
         self.cut_short || self.spoiled.contains(&name)

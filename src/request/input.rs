@@ -82,39 +82,61 @@ impl fmt::Display for Found {
 /// A source of bytes with a bound, and the position in it.
 pub(super) struct Input<R> {
     source: R,
-    taken: u64,
+    /// Bytes of the source before the chunk at hand.
+    before: u64,
     max: Option<u64>,
+    /// How large the chunk at hand is.
+    held: usize,
+    /// How much of the chunk at hand was dealt with. The source hears of it when it is all.
+    used: usize,
+    /// How much of the chunk at hand lies before `at`: positions are reckoned only where they are asked for.
+    reckoned: usize,
     at: Position,
 }
 
 impl<R: BufRead> Input<R> {
     pub(super) fn new(source: R, max: Option<u64>) -> Self {
-        Self { source, taken: 0, max, at: Position::START }
+        Self { source, before: 0, max, held: 0, used: 0, reckoned: 0, at: Position::START }
     }
 
-    pub(super) fn position(&self) -> Position {
-        self.at
+    /// Where the next byte stands.
+    pub(super) fn position(&mut self) -> Result<Position, Stop> {
+        if self.reckoned < self.used {
+            let chunk = self.source.fill_buf()?;
+            self.at = self.at.after(chunk.get(self.reckoned..self.used).unwrap_or_default());
+            self.reckoned = self.used;
+        }
+        Ok(self.at)
     }
 
     /// Shows the bytes at hand, none at the end, to `look`, which says how many of them it has dealt with.
     pub(super) fn with_chunk<T>(&mut self, look: impl FnOnce(&[u8]) -> (usize, T)) -> Result<T, Stop> {
-        loop {
+        if self.used >= self.held {
+            self.refill()?;
+        }
+        let chunk = self.source.fill_buf()?.get(self.used..).unwrap_or_default();
+        let (used, told) = look(chunk);
+        self.used += used;
+        Ok(told)
+    }
+
+    /// Gives the chunk at hand back and gets the next.
+    fn refill(&mut self) -> Result<(), Stop> {
+        self.position()?;
+        self.source.consume(self.used);
+        self.before += self.used as u64;
+        (self.held, self.used, self.reckoned) = (0, 0, 0);
+        self.held = loop {
             match self.source.fill_buf() {
-                Ok(_) => break,
+                Ok(chunk) => break chunk.len(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
+        };
+        match self.max {
+            Some(max) if self.before.saturating_add(self.held as u64) > max => Err(Stop::TooLarge { max }),
+            _ => Ok(()),
         }
-        // Asked again because the borrow of the first answer cannot leave its loop; it is the same bytes.
-        let chunk = self.source.fill_buf()?;
-        if let Some(max) = self.max.filter(|max| self.taken.saturating_add(chunk.len() as u64) > *max) {
-            return Err(Stop::TooLarge { max });
-        }
-        let (used, told) = look(chunk);
-        self.at = self.at.after(&chunk[..used]);
-        self.taken += used as u64;
-        self.source.consume(used);
-        Ok(told)
     }
 
     /// The next byte, which stays; none at the end.
@@ -141,8 +163,11 @@ impl<R: BufRead> Input<R> {
     }
 
     /// The complaint that something else was expected here.
-    pub(super) fn expected(&self, expected: &'static str, found: Option<u8>) -> Stop {
-        Stop::Syntax { expected, found: found.map_or(Found::End, Found::Byte), at: self.at }
+    pub(super) fn expected(&mut self, expected: &'static str, found: Option<u8>) -> Stop {
+        match self.position() {
+            Ok(at) => Stop::Syntax { expected, found: found.map_or(Found::End, Found::Byte), at },
+            Err(stop) => stop,
+        }
     }
 }
 

@@ -12,7 +12,6 @@ mod destination;
 mod hashing;
 mod header;
 mod input;
-mod lanes;
 mod phones;
 mod reader;
 mod rules;
@@ -34,7 +33,6 @@ use crate::reading::Problems;
 
 pub use hashing::header_hash;
 pub use input::{Found, Position, Stop};
-pub use lanes::{LaneKey, calling_code, lane_of};
 pub use reader::{AcceptedRequest, CheckError, Checked, Checker, Limits, RefusedRequest, Step, check};
 pub use scanner::{Piece, Scanner};
 pub use schema::{

@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::hashing::{self, DestinationsHash};
 use super::header::{self, ReadHeader};
 use super::input::Stop;
-use super::scanner::{DESTINATIONS, Scanner};
+use super::scanner::{CALL_FLOW, DESTINATIONS, Scanner};
 use crate::callflow::Program;
 use crate::model::status::RejectReason;
 use crate::model::{OrganisationId, RequestHeader, RequestId};
@@ -91,7 +91,8 @@ pub fn check(
 /// A check that can pause between destinations, so that a large request does not hold up others.
 pub struct Checker<'c, R> {
     scanner: Scanner<R>,
-    desk: Desk,
+    /// Boxed, as the checker moves with every step.
+    desk: Box<Desk>,
     organisation: OrganisationId,
     compiler: &'c dyn FlowCompiler,
     limits: Limits,
@@ -110,7 +111,7 @@ impl<'c, R: BufRead> Checker<'c, R> {
     pub fn new(source: R, organisation: &OrganisationId, compiler: &'c dyn FlowCompiler, limits: Limits) -> Self {
         Self {
             scanner: Scanner::new(source, limits.max_bytes),
-            desk: Desk::new(limits.max_destinations),
+            desk: Box::new(Desk::new(limits.max_destinations)),
             organisation: organisation.clone(),
             compiler,
             limits,
@@ -135,7 +136,8 @@ impl<'c, R: BufRead> Checker<'c, R> {
     }
 
     fn judge(self, stop: Option<Stop>) -> Checked {
-        let Self { mut desk, organisation, compiler, limits, .. } = self;
+        let Self { desk, organisation, compiler, limits, .. } = self;
+        let mut desk = *desk;
         let mut problems = Problems::default();
         let mut reason = RejectReason::Invalid;
         match stop {
@@ -161,14 +163,17 @@ impl<'c, R: BufRead> Checker<'c, R> {
         if !skip_invalid {
             problems.append(desk.skippable);
         }
-        // Whoever returns no header has said why; the count of duplicates is bounded by memory nowhere else.
         let counts = (u32::try_from(total), u32::try_from(duplicates), u32::try_from(tally.invalid));
         match (complete, counts) {
             (Some((header, program)), (Ok(total), Ok(duplicates), Ok(invalid))) if problems.is_empty() => {
                 Ok(accepted(header, desk.hash, program, (total, duplicates, invalid)))
             }
-            (_, counts) => {
-                if problems.is_empty() && counts.1.is_err() {
+            (complete, _) => {
+                // What follows keeps a refusal from ever being without a reason: a compiler that gave none, and more
+                // duplicates than anybody will send.
+                if problems.is_empty() && complete.is_none() {
+                    problems.add(CALL_FLOW, "cannot be compiled");
+                } else if problems.is_empty() {
                     problems.add(DESTINATIONS, "holds more duplicates than can be counted");
                 }
                 Err(CheckError::Refused(RefusedRequest { request_id: id, problems, reason }))

@@ -160,7 +160,7 @@ impl<R: BufRead> Scanner<R> {
     }
 
     fn begin(&mut self) -> Result<Option<Kind>, Stop> {
-        if self.input.position() == Position::START && self.input.peek()? == Some(BOM[0]) {
+        if self.input.position()? == Position::START && self.input.peek()? == Some(BOM[0]) {
             for byte in BOM {
                 match self.input.peek()? {
                     Some(next) if next == byte => self.input.skip()?,
@@ -275,7 +275,7 @@ impl<R: BufRead> Scanner<R> {
     /// Moves past one value and keeps its bytes, if they are not more than `limit` and not too deep below `depth` levels.
     fn value(&mut self, limit: usize, depth: u64) -> Result<Value, Stop> {
         self.piece.clear();
-        self.piece_at = self.input.position();
+        self.piece_at = self.input.position()?;
         let mut balance = Balance::new(MAX_DEPTH - depth);
         let mut fits = true;
         loop {

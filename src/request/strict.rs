@@ -135,7 +135,9 @@ impl<'de> Visitor<'de> for Strict<'_, '_> {
             let place = Place::Member(self.place, &name);
             let value = access.next_value_seed(Strict { place: &place, tally: self.tally })?;
             if map.contains_key(&name) {
-                self.tally.borrow_mut().problems.add(place.path(), "is there twice");
+                let problems = &mut self.tally.borrow_mut().problems;
+                let path = if problems.is_full() { String::new() } else { place.path() };
+                problems.add(path, "is there twice");
             } else {
                 map.insert(name, value);
             }

@@ -296,29 +296,24 @@ impl Telephony for ChaosTelephony {
 pub struct ChaosBus {
     inner: Arc<dyn EventBus>,
     fate: Arc<Fate>,
-    /// A connection that has lost one message loses all, until it is made anew.
-    broken_until: Arc<AtomicI64>,
+    broken: Arc<AtomicBool>,
 }
 
 impl ChaosBus {
-    /// How long it takes to notice and to connect again.
-    const RECONNECT: Duration = Duration::from_millis(500);
-
     pub fn new(inner: Arc<dyn EventBus>, fate: Arc<Fate>) -> Self {
-        Self { inner, fate, broken_until: Arc::new(AtomicI64::new(i64::MIN)) }
+        Self { inner, fate, broken: Arc::default() }
     }
 }
 
 impl EventBus for ChaosBus {
     fn publish(&self, event: Event) -> BoxFuture<'static, Result<(), BusError>> {
         let lost = || Err(BusError("lost by the test".to_owned()));
-        let now = self.fate.clock.now();
-        let broken = now.as_millis() < self.broken_until.load(Ordering::Relaxed);
         let loss = self.fate.loss();
+        let broken = self.broken.load(Ordering::Relaxed) || self.fate.dead.load(Ordering::Relaxed);
         if loss != Loss::None {
-            self.broken_until.store((now + Self::RECONNECT).as_millis(), Ordering::Relaxed);
+            self.broken.store(true, Ordering::Relaxed);
         }
-        if self.fate.dead.load(Ordering::Relaxed) || broken || loss == Loss::Request {
+        if broken || loss == Loss::Request {
             return async move { lost() }.boxed();
         }
         let confirmation = self.inner.publish(event);
@@ -329,6 +324,10 @@ impl EventBus for ChaosBus {
             if loss == Loss::Reply { lost() } else { answer }
         }
         .boxed()
+    }
+
+    fn recover(&self) {
+        self.broken.store(false, Ordering::Relaxed);
     }
 }
 

@@ -121,7 +121,8 @@ impl State {
         self.lease(place, LegId::callee(held.attempt), worker, token);
         let org = self.requests[ix].org;
         self.org_mut(org).undialled += 1;
-        Some(Claim { held, header, destination, queued_at, history })
+        let confirmed = self.call(place).confirmed;
+        Some(Claim { held, header, destination, queued_at, history, confirmed })
     }
 
     /// Gives a leg a slot for one time to live.

@@ -31,4 +31,6 @@ impl EventBus for MemoryEventBus {
         }
         ready(Ok(())).boxed()
     }
+
+    fn recover(&self) {}
 }

@@ -40,7 +40,7 @@ impl State {
             } else if there.sealed || request.life == Life::Complete {
                 Opened::Known(request.summary(self.now))
             } else {
-                Opened::Load { next_chunk: u32::try_from(there.chunks.len()).unwrap_or(u32::MAX) }
+                Opened::Load { next_chunk: there.next_chunk }
             };
         }
         if request.life == Life::Complete {
@@ -51,7 +51,7 @@ impl State {
             // The header of a request in parts is that of its first part, in whatever order they come.
             request.header = Arc::clone(header);
         }
-        let load = PartLoad { content_hash: header.content_hash, totals, loaded: 0, sealed: false, chunks: Vec::new() };
+        let load = PartLoad { content_hash: header.content_hash, totals, loaded: 0, next_chunk: 0, sealed: false, chunks: Vec::new() };
         request.parts.insert(part, load);
         Opened::Load { next_chunk: 0 }
     }
@@ -88,7 +88,7 @@ impl State {
         let ix = self.find_accepted(key)?;
         let request = &mut self.requests[ix];
         let Some(load) = request.parts.get_mut(&part) else { return Err(StoreError::NotFound) };
-        let next_chunk = u32::try_from(load.chunks.len()).unwrap_or(u32::MAX);
+        let next_chunk = load.next_chunk;
         if load.sealed || request.life == Life::Complete || number != next_chunk {
             return Ok(Loaded::Expected { next_chunk });
         }
@@ -106,6 +106,7 @@ impl State {
             return Err(mistaken("a chunk of more than 4 GiB".to_owned()));
         }
         load.loaded = load.loaded.saturating_add(u32::try_from(places.len()).unwrap_or(u32::MAX));
+        load.next_chunk = load.next_chunk.saturating_add(1);
         load.chunks.push(LoadedChunk { zones: chunk.zones, bytes: self.scratch.as_slice().into(), places });
         Ok(Loaded::Stored)
     }

@@ -6,6 +6,7 @@ use super::LEASE_TTL;
 use super::org::Waiter;
 use super::slab::Place;
 use super::state::{State, legs_of};
+use crate::model::happening::dialled_by;
 use crate::model::{Happening, LegId, LegRole, Timestamp, WorkerId};
 use crate::ports::store::{Adopted, Claim, Held, SlotAnswer, Stage, Suspect, Written};
 
@@ -110,7 +111,8 @@ impl State {
                 Stage::Claimed => *expires,
                 Stage::Dialing => live.committed_at + header.ring_timeout + header.max_call_duration + SURELY,
             };
-            Some(Suspect { held: self.held(place, live.token), worker: live.worker.clone(), stage: live.stage, over_at })
+            let app = dialled_by(&live.facts).unwrap_or(&live.worker).clone();
+            Some(Suspect { held: self.held(place, live.token), worker: live.worker.clone(), app, stage: live.stage, over_at })
         };
         expired.filter_map(suspect).take(limit as usize).collect()
     }
@@ -172,7 +174,8 @@ impl State {
             destination: request.destination(place.1).0,
             queued_at: request.sealed_at.unwrap_or(self.now),
             history: live.facts.clone(),
+            confirmed: call.confirmed,
         };
-        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone(), confirmed: call.confirmed })
+        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone() })
     }
 }

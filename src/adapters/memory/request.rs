@@ -95,7 +95,10 @@ pub(super) struct Refusal {
 pub(super) struct PartLoad {
     pub content_hash: [u8; 32],
     pub totals: Totals,
+    /// Destinations that came.
     pub loaded: u32,
+    /// Chunks that came; they move on when the request is complete.
+    pub next_chunk: u32,
     pub sealed: bool,
     pub chunks: Vec<LoadedChunk>,
 }

@@ -249,31 +249,3 @@ fn a_source_that_changed_after_its_check_is_noticed() {
         assert!(error.starts_with(complaint), "{error}");
     }
 }
-
-#[test]
-fn destinations_with_one_clock_share_a_lane() {
-    let lane = |element: &str| lane_of(&destinations_of(around(element, r#","skipInvalid":true"#), 1)[0]);
-    assert_eq!(lane(r#"{"phone":"+6588893322","timeZone":"Asia/Tokyo"}"#), LaneKey::Zone("Asia/Tokyo".into()));
-    assert_eq!(lane(r#"{"phone":"+6588893322"}"#), LaneKey::CallingCode(65));
-    assert_eq!(lane(r#"{"phone":"x","timeZone":"Asia/Tokyo"}"#), LaneKey::Undialable);
-    for (phone, code) in [
-        ("12025550123", 1),
-        ("79161234567", 7),
-        ("84917660247", 84),
-        ("6588893322", 65),
-        ("85291234567", 852),
-        ("971501234567", 971),
-        ("4930123456", 49),
-        ("35212345678", 352),
-        ("21", 21),
-        ("999", 999),
-        ("999123456789012", 999),
-        ("77", 7),
-        ("8801712345678", 880),
-        ("9771234567", 977),
-        ("3712345678", 371),
-        ("3812345678", 381),
-    ] {
-        assert_eq!(calling_code(phone.parse().unwrap()), code, "+{phone}");
-    }
-}

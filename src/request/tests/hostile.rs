@@ -120,6 +120,15 @@ fn agree(document: &[u8], chunk: usize) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn millions_of_unknown_names_are_counted_without_being_pondered() {
+    let strange = r#""a":1,"#.repeat(1_000_000);
+    let document = format!(r#"{{{strange}"destinations":[{{{}"phone":"x"}}]}}"#, r#""b":1,"#.repeat(9_000));
+    let problems = refused(document).problems;
+    // Two more fields are missing, and the phone is bad.
+    assert_eq!((problems.first().len(), problems.count()), (100, 1_009_003));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

@@ -1,0 +1,162 @@
+//! What every waiting room must do. Each sentence is a function that wants a store nobody has used.
+//!
+//! The stores under test must read calling windows as the contracts say, on the clocks of IANA zones.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, run from several test files")]
+
+pub mod claiming;
+pub mod controlling;
+pub mod dialling;
+pub mod ending;
+pub mod intake;
+pub mod owners;
+pub mod publishing;
+pub mod scene;
+pub mod slots;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::Timestamp;
+use crate::ports::CampaignStore;
+
+/// A store nobody has used, and its time.
+#[async_trait]
+pub trait StoreWorld: Send + Sync {
+    /// The store.
+    fn store(&self) -> Arc<dyn CampaignStore>;
+
+    /// The store's time.
+    fn now(&self) -> Timestamp;
+
+    /// Moves the store's time on.
+    async fn advance(&self, by: Duration);
+}
+
+/// Makes a test of every sentence. The argument makes a world of its own for each.
+#[macro_export]
+macro_rules! store_conformance {
+    ($world:expr) => {
+        $crate::store_conformance! { @sentences $world,
+            intake: [
+                a_request_is_loaded_chunk_by_chunk_and_sealed
+                opening_goes_on_where_loading_stopped
+                the_same_request_again_is_known_and_loads_nothing_twice
+                other_content_under_a_name_is_a_conflict
+                a_request_that_is_not_whole_is_not_sealed
+                parts_come_in_any_order_and_nothing_is_dialled_before_all_are_there
+                parts_must_agree_on_everything_but_their_content
+                parts_that_do_not_come_in_a_day_fail_the_request
+                a_request_of_which_nothing_was_sealed_is_forgotten_after_a_day
+                a_rejection_is_written_down_and_told
+                a_rejection_leaves_an_existing_request_alone
+                a_rejected_request_may_come_again_put_right
+                an_empty_request_is_complete_at_once
+            ]
+            claiming: [
+                claims_come_in_file_order_and_never_twice
+                a_claim_takes_no_more_than_is_free
+                what_others_hold_is_not_free
+                malformed_external_use_frees_nothing
+                a_claim_is_of_one_organisation_and_the_next_has_its_turn
+                weights_divide_the_turns
+                an_organisation_without_slots_does_not_stand_in_the_way
+                a_claim_is_at_most_one_batch
+                higher_priorities_go_first
+                requests_of_one_priority_take_turns
+                a_late_request_starts_level_with_the_others
+                first_come_first_served_if_the_organisation_asks_for_it
+                a_schedule_is_waited_for
+                a_closed_window_is_waited_for
+                each_zone_opens_by_its_own_clock
+                a_rate_bounds_what_is_claimed
+                nothing_is_claimed_after_the_expiry_even_if_nobody_swept
+                a_claim_given_back_is_claimed_again_in_its_old_place
+                giving_back_twice_is_giving_back_once
+            ]
+            dialling: [
+                a_dial_is_committed_to_and_told
+                asking_twice_commits_to_one_dial
+                the_first_dial_starts_the_request
+                a_paused_request_is_not_dialled
+                a_cancelled_request_is_not_dialled
+                an_expired_request_is_not_dialled
+                no_dial_when_the_window_has_closed
+                no_dial_over_a_lowered_limit
+                no_dial_when_others_took_the_slot
+                no_dial_over_the_rate
+                a_number_on_the_do_not_call_list_ends_blocked
+                a_dialled_call_is_not_given_back
+                checkpoints_are_appended_once
+                a_checkpoint_with_a_gap_is_fenced
+            ]
+            ending: [
+                an_answered_call_completes_and_frees_its_slot
+                ending_twice_is_ending_once
+                ending_twice_does_not_free_the_next_attempts_slot
+                a_retry_comes_first_when_it_is_due
+                no_retry_after_the_expiry
+                a_refused_claim_fails_undialled
+                a_refill_is_of_the_same_organisation
+                the_last_call_completes_the_request
+                an_ended_request_is_kept_for_its_retention
+                every_claim_is_a_new_attempt_and_dials_are_counted_apart
+            ]
+            slots: [
+                a_second_leg_takes_a_slot
+                a_second_leg_waits_in_line_before_new_dials
+                those_who_wait_are_served_in_order
+                whoever_waits_no_longer_frees_the_slot_for_a_dial
+                a_slot_is_given_back_once
+                the_end_of_a_call_frees_all_its_slots
+            ]
+            owners: [
+                renewed_leases_do_not_expire
+                an_expired_lease_still_counts
+                whoever_does_not_renew_is_suspect
+                an_adopted_call_goes_on_where_it_stood
+                adopting_twice_is_adopting_once
+                a_live_call_is_not_adopted
+                a_claimed_call_is_adopted_undialled_and_given_back
+                an_earlier_owner_is_fenced_everywhere
+                only_one_looks_after_what_a_worker_left
+                a_live_call_has_an_owner
+            ]
+            controlling: [
+                pausing_and_resuming_is_told_once
+                cancelling_ends_what_waits
+                cancelling_lets_live_calls_end_and_then_rests
+                a_cancelled_call_is_not_tried_again
+                a_claim_given_back_after_a_cancel_is_cancelled
+                expiry_ends_what_waits
+                expiry_after_a_dial_completes
+                an_unconfigured_organisation_has_the_defaults
+                settings_take_effect_at_once
+                waking_follows_whatever_may_have_freed_something
+                calls_are_shown_in_order_page_by_page
+                what_does_not_exist_is_not_found
+            ]
+            publishing: [
+                what_is_not_confirmed_is_found_again
+                what_is_confirmed_is_not
+                what_is_held_is_left_to_its_owner
+                a_suspects_events_are_found
+                confirming_again_or_less_changes_nothing
+                a_requests_own_events_are_found_in_order
+                a_retry_that_is_claimed_is_its_owners_again
+            ]
+        }
+    };
+    (@sentences $world:expr, $($chapter:ident: [$($sentence:ident)*])*) => {
+        $(mod $chapter {
+            use super::*;
+            $(#[tokio::test]
+            async fn $sentence() {
+                let world = $world;
+                $crate::conformance::store::$chapter::$sentence(&world).await;
+            })*
+        })*
+    };
+}

@@ -1,0 +1,112 @@
+//! Slots of second legs.
+
+use super::StoreWorld;
+use super::scene::*;
+use crate::model::{DispositionResult, LegId};
+use crate::ports::store::*;
+
+/// One dialled call of an organisation with so many slots, and its first transfer.
+async fn talking(store: &Store, slots: u32) -> (Claim, LegId) {
+    limit(store, "bank", slots).await;
+    submit(store, header("r"), 9).await;
+    let (claim, _) = claim_and_dial(store).await;
+    let leg = LegId::transfer(claim.held.attempt, 1);
+    (claim, leg)
+}
+
+async fn ask(store: &Store, world: &dyn StoreWorld, held: &Held, leg: LegId) -> SlotAnswer {
+    done(store.request_slot(held, leg, world.now() + secs(20)).await.unwrap())
+}
+
+pub async fn a_second_leg_takes_a_slot(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 2).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Granted);
+        assert_eq!(leased(&store).await, 2);
+    }
+    assert!(claim_all(&store, 9).await.is_empty());
+    let other = LegId { ordinal: 2, ..leg };
+    assert_eq!(ask(&store, world, &claim.held, other).await, SlotAnswer::Waiting);
+    let not_mine = LegId { attempt: crate::model::AttemptId { claim: 7, ..claim.held.attempt }, ..leg };
+    assert_eq!(store.request_slot(&claim.held, not_mine, world.now()).await.unwrap(), Written::Fenced);
+}
+
+pub async fn a_second_leg_waits_in_line_before_new_dials(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 2).await;
+    let (other, after) = claim_and_dial(&store).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting);
+    }
+    let finished = done(store.finish(&other.held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap());
+    assert!(finished.refill.is_empty(), "the slot is for whoever waits");
+    assert!(claim_all(&store, 9).await.is_empty());
+    assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Granted);
+    assert_eq!(leased(&store).await, 2);
+}
+
+pub async fn those_who_wait_are_served_in_order(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (one, first) = talking(&store, 3).await;
+    let (two, _) = claim_and_dial(&store).await;
+    let (three, after) = claim_and_dial(&store).await;
+    let second = LegId::transfer(two.held.attempt, 1);
+    assert_eq!(ask(&store, world, &one.held, first).await, SlotAnswer::Waiting);
+    assert_eq!(ask(&store, world, &two.held, second).await, SlotAnswer::Waiting);
+    finish(&store, &three.held, after, ends(DispositionResult::Busy)).await;
+    assert_eq!(ask(&store, world, &two.held, second).await, SlotAnswer::Waiting, "others were here before");
+    assert_eq!(ask(&store, world, &one.held, first).await, SlotAnswer::Granted);
+    done(store.release_slot(&one.held, first).await.unwrap());
+    assert_eq!(ask(&store, world, &two.held, second).await, SlotAnswer::Granted);
+}
+
+pub async fn whoever_waits_no_longer_frees_the_slot_for_a_dial(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 2).await;
+    let (other, after) = claim_and_dial(&store).await;
+    assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting);
+    finish(&store, &other.held, after, ends(DispositionResult::Busy)).await;
+    let nothing = store.claim(&worker("w"), 9).await.unwrap();
+    assert!(nothing.claims.is_empty());
+    assert!(nothing.again_at.is_some_and(|at| at <= world.now() + secs(20)));
+    world.advance(secs(20)).await;
+    let claims = claim_all(&store, 9).await;
+    assert_eq!(claims.len(), 1);
+    done(store.give_back(&claims[0].held).await.unwrap());
+    // Whoever stops waiting by itself frees it at once.
+    let (third, after) = claim_and_dial(&store).await;
+    assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting);
+    finish(&store, &third.held, after, ends(DispositionResult::Busy)).await;
+    assert!(claim_all(&store, 9).await.is_empty());
+    done(store.release_slot(&claim.held, leg).await.unwrap());
+    assert_eq!(claim_all(&store, 9).await.len(), 1);
+}
+
+pub async fn a_slot_is_given_back_once(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 3).await;
+    let other = LegId { ordinal: 2, ..leg };
+    ask(&store, world, &claim.held, leg).await;
+    ask(&store, world, &claim.held, other).await;
+    for _ in 0..2 {
+        done(store.release_slot(&claim.held, leg).await.unwrap());
+        assert_eq!(leased(&store).await, 2);
+    }
+    let callee = LegId::callee(claim.held.attempt);
+    assert_eq!(store.release_slot(&claim.held, callee).await.unwrap(), Written::Fenced, "the callee's ends with the call");
+    assert_eq!(leased(&store).await, 2);
+}
+
+pub async fn the_end_of_a_call_frees_all_its_slots(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 2).await;
+    ask(&store, world, &claim.held, leg).await;
+    let waiting = LegId { ordinal: 2, ..leg };
+    assert_eq!(ask(&store, world, &claim.held, waiting).await, SlotAnswer::Waiting);
+    finish(&store, &claim.held, 1, ends(DispositionResult::Answered)).await;
+    assert_eq!(leased(&store).await, 0);
+    assert_eq!(claim_all(&store, 9).await.len(), 2, "nobody waits any more");
+    assert_eq!(store.request_slot(&claim.held, leg, world.now()).await.unwrap(), Written::Fenced);
+    assert_eq!(store.release_slot(&claim.held, leg).await.unwrap(), Written::Fenced);
+}
