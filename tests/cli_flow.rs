@@ -40,9 +40,9 @@ const TRANSCRIPTS: &[(&str, &str, &[&str])] = &[
     ("payment-reminder", "hangs-up", &["--keys", "hangup"]),
     ("queue-transfer", "joins", &["--keys", "1"]),
     ("queue-transfer", "unanswered", &["--keys", "1", "--transfer", "unanswered"]),
-    ("survey", "happy", &["--keys", "1,1,1,1,1"]),
-    ("survey", "unhappy", &["--keys", "3,2,1,1,1"]),
-    ("survey", "silent", &["--keys", "timeout"]),
+    ("survey", "happy", &["--keys", "1,3,1"]),
+    ("survey", "unhappy", &["--keys", "3,1,1,1,2"]),
+    ("survey", "declines", &["--keys", "2"]),
 ];
 
 /// What the sample request's first person is told.

@@ -147,7 +147,7 @@ fn the_report_counts_outcomes_and_steps() {
     let line = |words: &[&str]| said.out.lines().any(|line| line.split_whitespace().eq(words.iter().copied()));
     assert!(line(&["answered", "2", "66.7", "%"]), "{}", said.out);
     assert!(line(&["busy", "1", "33.3", "%"]), "{}", said.out);
-    assert!(line(&["gather", "0", "2", "100.0", "%", "1", "1", "1:", "1", "none:", "1"]), "{}", said.out);
+    assert!(line(&["gather", "2", "100.0", "%", "2", "0", "1:", "1", "none:", "1"]), "{}", said.out);
 }
 
 #[test]
@@ -210,6 +210,7 @@ fn options_that_cannot_be_are_refused() {
         &["run", "src"],
         &["run", REFERENCE, "--instant", "--network", "Cargo.toml"],
         &["run", REFERENCE, "--instant", "--flows", "no-such-folder"],
+        &["run", REFERENCE, "--instant", "--ring", "9,1"],
         &["rum"],
     ] {
         let said = robocall(args);

@@ -64,8 +64,14 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "KEYS")]
     press_keys: Option<String>,
     /// How long it rings before a person answers, in seconds.
-    #[arg(long, value_name = "FROM,TO", value_delimiter = ',', num_args = 2)]
-    ring: Option<Vec<f64>>,
+    #[arg(long, value_name = "FROM,TO", value_parser = span)]
+    ring: Option<Span>,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let seconds = |text: &str| text.trim().parse::<f64>().map_err(|_| "must be two numbers of seconds, such as 2,20".to_owned());
+    let (from, to) = text.split_once(',').unwrap_or((text, text));
+    Span::new(seconds(from)?, seconds(to)?).map_err(|error| error.to_string())
 }
 
 impl NetworkArgs {
@@ -86,9 +92,7 @@ impl NetworkArgs {
         if let Some(keys) = &self.press_keys {
             population.keys = keys.parse::<Keys>().map_err(|error| wrong("--press-keys", &error))?;
         }
-        if let Some([from, to]) = self.ring.as_deref() {
-            population.ring = Span::new(*from, *to).map_err(|error| wrong("--ring", &error))?;
-        }
+        population.ring = self.ring.unwrap_or(population.ring);
         Ok(settings)
     }
 
@@ -151,7 +155,6 @@ mod tests {
             NetworkArgs { answer: Some(0.0), ..NetworkArgs::default() },
             NetworkArgs { presses: Some(2.0), ..NetworkArgs::default() },
             NetworkArgs { press_keys: Some("1x".to_owned()), ..NetworkArgs::default() },
-            NetworkArgs { ring: Some(vec![9.0, 1.0]), ..NetworkArgs::default() },
         ] {
             assert!(matches!(args.settings(), Err(Failure::BadInput(_))), "{args:?}");
         }

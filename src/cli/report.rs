@@ -90,7 +90,7 @@ fn funnel(outcome: &Outcome) -> Table {
     let entered = outcome.entered();
     for stage in &outcome.funnel {
         table.add_row([
-            format!("{}{} {}", "  ".repeat(stage.depth), stage.name, place(&stage.path)),
+            format!("{}{}", "  ".repeat(stage.depth), title(stage)),
             stage.reached.to_string(),
             share(stage.reached, entered),
             stage.succeeded.to_string(),
@@ -102,10 +102,12 @@ fn funnel(outcome: &Outcome) -> Table {
     table
 }
 
-/// The end of a path: which branch, which step. The indent says the rest.
-fn place(path: &str) -> String {
-    let short = path.replace("callFlow.", "").replace("steps", "").replace(".branches", "");
-    short.replace("].[", "].").replace("][", ".").replace('[', "").replace(']', "")
+/// What a step is called here: its kind, and which keys lead to it.
+fn title(stage: &Stage) -> String {
+    match &stage.entry {
+        Some(keys) => format!("{keys}: {}", stage.name),
+        None => stage.name.to_owned(),
+    }
 }
 
 fn keys(stage: &Stage) -> String {
@@ -161,12 +163,5 @@ mod tests {
         assert_eq!(share(2, 3), "66.7 %");
         assert_eq!(share(3, 3), "100.0 %");
         assert_eq!(share(1, 0), "");
-    }
-
-    #[test]
-    fn a_place_is_short() {
-        assert_eq!(place("callFlow.steps[1]"), "1");
-        assert_eq!(place("callFlow.steps[1].branches[0].callFlow.steps[2]"), "1.0.2");
-        assert_eq!(place("callFlow.steps[1].branches[*].callFlow.steps[2]"), "1.*.2");
     }
 }
