@@ -125,7 +125,10 @@ fn a_diagnostic_names_file_line_and_column_and_shows_the_place() {
     let said = robocall(&["flow", "check", file.name(), "--properties", "name", "--json"]);
     let found: Value = serde_json::from_str(&said.out).unwrap();
     let first = &found["diagnostics"][0];
-    assert_eq!((first["severity"].as_str(), first["line"].as_u64(), first["column"].as_u64()), (Some("warning"), Some(3), Some(41)));
+    assert_eq!(
+        (first["severity"].as_str(), first["line"].as_u64(), first["column"].as_u64()),
+        (Some("warning"), Some(3), Some(41))
+    );
 }
 
 #[test]
@@ -178,7 +181,8 @@ fn a_call_can_be_played_from_stdin_key_by_key() {
     let said = robocall_given("x\n2\n\n1\n", &args);
     assert_eq!(said.code, 0, "{}", said.err);
     let played: Value = serde_json::from_str(&said.out).unwrap();
-    let what: Vec<&str> = played["transcript"].as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
+    let what: Vec<&str> =
+        played["transcript"].as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
     assert_eq!(what.iter().filter(|what| **what == "key").count(), 2, "{what:?}");
     assert_eq!(what.iter().filter(|what| **what == "noKey").count(), 1, "{what:?}");
     assert_eq!(played["disposition"]["result"], "answered");
@@ -188,7 +192,12 @@ fn a_call_can_be_played_from_stdin_key_by_key() {
 fn a_valid_request_is_summed_up() {
     let said = robocall(&["request", "check", "tests/data/reference_request.json"]);
     assert_eq!(said.code, 0);
-    assert!(said.out.starts_with("tests/data/reference_request.json: valid\n  request       request_10\n  destinations  2\n"), "{}", said.out);
+    assert!(
+        said.out
+            .starts_with("tests/data/reference_request.json: valid\n  request       request_10\n  destinations  2\n"),
+        "{}",
+        said.out
+    );
     let said = robocall(&["request", "check", "tests/data/reference_request.json", "--json"]);
     let summary: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((summary["total"].as_u64(), summary["status"].as_str()), (Some(2), Some("valid")));

@@ -52,7 +52,19 @@ fn the_reference_example_runs_to_completion_and_its_status_has_every_field() {
 #[test]
 fn monitor_data_names_the_legs_while_a_call_lives() {
     let events = Scratch::with("monitor", "");
-    let said = robocall(&["run", REFERENCE, "--instant", "--answer", "1", "--press-keys", "0", "--presses", "1", "--events", events.name()]);
+    let said = robocall(&[
+        "run",
+        REFERENCE,
+        "--instant",
+        "--answer",
+        "1",
+        "--press-keys",
+        "0",
+        "--presses",
+        "1",
+        "--events",
+        events.name(),
+    ]);
     assert_eq!(said.code, 0, "{}", said.err);
     let legs: BTreeSet<(String, String)> = events
         .text()
@@ -105,7 +117,8 @@ fn several_workers_share_the_slots() {
     let phones: Vec<String> = (0..60).map(|number| format!("+99970{number:05}1")).collect();
     let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
     let events = Scratch::with("workers", "");
-    let status = status_of(&request(&phones), &["--workers", "3", "--limit", "6", "--external", "2", "--events", events.name()]);
+    let status =
+        status_of(&request(&phones), &["--workers", "3", "--limit", "6", "--external", "2", "--events", events.name()]);
     assert_eq!(status["counts"]["completed"], 60);
     let (mut live, mut most) = (0, 0);
     for line in events.text().lines() {
@@ -136,7 +149,10 @@ fn events_are_written_in_order_and_without_gaps() {
     assert_eq!(seqs.len(), 3, "one request and two calls: {seqs:?}");
     let first: Value = serde_json::from_str(events.text().lines().next().unwrap()).unwrap();
     let last: Value = serde_json::from_str(events.text().lines().last().unwrap()).unwrap();
-    assert_eq!((&first["type"], &last["type"]), (&json!("robocall.request.accepted"), &json!("robocall.request.completed")));
+    assert_eq!(
+        (&first["type"], &last["type"]),
+        (&json!("robocall.request.accepted"), &json!("robocall.request.completed"))
+    );
 }
 
 #[test]
@@ -163,8 +179,11 @@ fn a_request_that_is_wrong_is_refused_with_everything_that_is_wrong_and_nothing_
     assert_eq!(said.code, 2);
     let answer: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(answer["status"], "invalid");
-    let paths: BTreeSet<&str> = answer["errors"].as_array().unwrap().iter().map(|error| error["path"].as_str().unwrap()).collect();
-    for path in ["requestId", "priorty", "destinations[0].phone", "destinations[1].properties", "callFlow.steps[0].message.msg"] {
+    let paths: BTreeSet<&str> =
+        answer["errors"].as_array().unwrap().iter().map(|error| error["path"].as_str().unwrap()).collect();
+    for path in
+        ["requestId", "priorty", "destinations[0].phone", "destinations[1].properties", "callFlow.steps[0].message.msg"]
+    {
         assert!(paths.contains(path), "{path}: {answer:#}");
     }
     assert!(events.text().lines().all(|line| !line.contains("call.dialing")), "{}", events.text());
@@ -176,14 +195,37 @@ fn a_request_that_is_wrong_is_refused_with_everything_that_is_wrong_and_nothing_
 #[test]
 fn hostile_input_is_refused_with_a_reason_and_never_a_panic() {
     let deep = "[".repeat(200_000);
-    let long = format!(r#"{{"requestId":"r","destinations":[{{"phone":"+{}"}}],"callFlow":{{"steps":[]}}}}"#, "1".repeat(10_000));
-    let bomb = format!(r#"{{"requestId":"r","destinations":[{{"phone":"+6581234567"}}],"callFlow":{}1{}}}"#, r#"{"steps":["#.repeat(5_000), "]}".repeat(5_000));
+    let long = format!(
+        r#"{{"requestId":"r","destinations":[{{"phone":"+{}"}}],"callFlow":{{"steps":[]}}}}"#,
+        "1".repeat(10_000)
+    );
+    let bomb = format!(
+        r#"{{"requestId":"r","destinations":[{{"phone":"+6581234567"}}],"callFlow":{}1{}}}"#,
+        r#"{"steps":["#.repeat(5_000),
+        "]}".repeat(5_000)
+    );
     let hostile: [&str; 12] = [
-        "", " ", "null", "[]", "42", "{", r#"{"requestId": "r", "destinations": [NaN]}"#, "{\"requestId\": \"\u{0}\"}", "\u{feff}{}",
-        &deep, &long, &bomb,
+        "",
+        " ",
+        "null",
+        "[]",
+        "42",
+        "{",
+        r#"{"requestId": "r", "destinations": [NaN]}"#,
+        "{\"requestId\": \"\u{0}\"}",
+        "\u{feff}{}",
+        &deep,
+        &long,
+        &bomb,
     ];
     for text in hostile {
-        for args in [&["run", "-", "--instant"][..], &["request", "check", "-"], &["flow", "check", "-"], &["flow", "play", "-"], &["flow", "render", "-"]] {
+        for args in [
+            &["run", "-", "--instant"][..],
+            &["request", "check", "-"],
+            &["flow", "check", "-"],
+            &["flow", "play", "-"],
+            &["flow", "render", "-"],
+        ] {
             let said = robocall_given(text, args);
             let shown: String = text.chars().take(40).collect();
             assert_eq!(said.code, 2, "{args:?} {shown}: {}{}", said.out, said.err);

@@ -2,7 +2,8 @@
 //!
 //! Blocks fenced as `console` are sessions: lines that begin with `$ ` are run in the project's folder with the built
 //! program on the path, and what follows must be what they print; a line `...` stands for any lines, and `...` at the
-//! end of a line for its rest. Blocks fenced as `json` that hold a request are checked, flows are compiled. Other
+//! end of a line for its rest. A block below a line that ends in "Save this as `NAME`:" is there under that name.
+//! Blocks fenced as `json` that hold a request are checked, flows are compiled. Other
 //! fences are not looked at: `sh` is for what a test cannot run, `text` for what is no input.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
@@ -19,6 +20,8 @@ struct Block {
     file: String,
     line: usize,
     language: String,
+    /// The name it is to be saved under.
+    name: Option<String>,
     text: String,
 }
 
@@ -46,11 +49,18 @@ fn blocks() -> Vec<Block> {
         let text = fs::read_to_string(&path).unwrap();
         let file = path.strip_prefix(root()).unwrap().display().to_string();
         let mut open: Option<Block> = None;
+        let mut name = None;
         for (number, line) in text.lines().enumerate() {
             match (line.trim_end().strip_prefix("```"), open.take()) {
                 (Some(language), None) => {
                     let language = language.to_owned();
-                    open = Some(Block { file: file.clone(), line: number + 2, language, text: String::new() });
+                    open = Some(Block {
+                        file: file.clone(),
+                        line: number + 2,
+                        language,
+                        name: name.take(),
+                        text: String::new(),
+                    });
                 }
                 (Some(_), Some(block)) => blocks.push(block),
                 (None, Some(mut block)) => {
@@ -58,7 +68,11 @@ fn blocks() -> Vec<Block> {
                     block.text.push('\n');
                     open = Some(block);
                 }
-                (None, None) => {}
+                (None, None) if line.is_empty() => {}
+                (None, None) => {
+                    let saved = line.split_once("Save this as `").and_then(|(_, rest)| rest.strip_suffix("`:"));
+                    name = saved.map(str::to_owned);
+                }
             }
         }
         assert!(open.is_none(), "{file} has a fence that does not close");
@@ -106,18 +120,28 @@ fn scratch() -> PathBuf {
 #[test]
 fn every_session_in_the_documents_goes_as_shown() {
     let scratch = scratch();
+    for block in blocks() {
+        if let Some(name) = block.name {
+            fs::write(scratch.join(name), block.text).unwrap();
+        }
+    }
     let sessions: Vec<Block> = blocks().into_iter().filter(|block| block.language == "console").collect();
     assert!(sessions.len() >= 5, "the sessions were not found");
     for Block { file, line, text, .. } in sessions {
         let mut rest: Vec<&str> = text.lines().collect();
         while !rest.is_empty() {
             let command = rest.remove(0);
-            let command = command.strip_prefix("$ ").unwrap_or_else(|| panic!("{file}:{line}: not a command: {command}"));
+            let command =
+                command.strip_prefix("$ ").unwrap_or_else(|| panic!("{file}:{line}: not a command: {command}"));
             let end = rest.iter().position(|line| line.starts_with("$ ")).unwrap_or(rest.len());
             let shown: Vec<&str> = rest.drain(..end).collect();
             let printed = printed(command, &scratch);
             let lines: Vec<&str> = printed.lines().collect();
-            assert!(agrees(&shown, &lines), "{file}:{line}: {command}\n--- shown\n{}\n--- printed\n{printed}", shown.join("\n"));
+            assert!(
+                agrees(&shown, &lines),
+                "{file}:{line}: {command}\n--- shown\n{}\n--- printed\n{printed}",
+                shown.join("\n")
+            );
         }
     }
     fs::remove_dir_all(scratch).unwrap();
@@ -126,19 +150,23 @@ fn every_session_in_the_documents_goes_as_shown() {
 #[test]
 fn every_request_and_flow_in_the_documents_is_valid() {
     let mut looked_at = 0;
-    for Block { file, line, language, text } in blocks() {
+    for Block { file, line, language, text, .. } in blocks() {
         if language != "json" {
             continue;
         }
         let command: &[&str] = match &text {
-            text if text.contains("\"destinations\"") && text.contains("\"requestId\"") && text.contains("\"callFlow\"") => {
+            text if text.contains("\"destinations\"")
+                && text.contains("\"requestId\"")
+                && text.contains("\"callFlow\"") =>
+            {
                 &["request", "check", "-"]
             }
             text if text.trim_start().starts_with("{\"steps\"") || text.trim_start().starts_with("{\n  \"steps\"") => {
                 &["flow", "check", "-"]
             }
             _ => {
-                serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|error| panic!("{file}:{line}: {error}"));
+                serde_json::from_str::<serde_json::Value>(&text)
+                    .unwrap_or_else(|error| panic!("{file}:{line}: {error}"));
                 continue;
             }
         };
@@ -153,14 +181,24 @@ fn every_request_and_flow_in_the_documents_is_valid() {
 fn every_option_is_in_the_documents() {
     let document = fs::read_to_string(root().join("docs/cli.md")).unwrap();
     for command in [
-        &["run"][..], &["demo"], &["request", "check"], &["flow", "check"], &["flow", "render"], &["flow", "play"], &["schema"],
+        &["run"][..],
+        &["demo"],
+        &["request", "check"],
+        &["flow", "check"],
+        &["flow", "render"],
+        &["flow", "play"],
+        &["schema"],
         &["completions"],
     ] {
         assert!(document.contains(&format!("## `robocall {}", command.join(" "))), "{command:?}");
         let help = support::robocall(&[command, &["--help"]].concat()).out;
-        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
-            let option = line.split_whitespace().find(|word| word.starts_with("--")).unwrap_or(line);
-            assert!(document.contains(&format!("{option}`")) || document.contains(&format!("{option} ")), "{command:?} {option}");
+        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-') && !line.starts_with("- ")) {
+            let Some(option) = line.split_whitespace().find(|word| word.starts_with("--")) else { continue };
+            let option = option.trim_end_matches('.');
+            assert!(
+                document.contains(&format!("{option}`")) || document.contains(&format!("{option} ")),
+                "{command:?} {option}"
+            );
         }
     }
 }

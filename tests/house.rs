@@ -20,7 +20,15 @@ const CORE: [&str; 5] = ["model", "callflow", "policy", "request", "reading"];
 
 /// Crates of the outside.
 const OUTSIDE: [&str; 9] = [
-    "tokio", "tokio_util", "async_trait", "futures_util", "tracing", "tracing_subscriber", "clap", "indicatif", "miette",
+    "tokio",
+    "tokio_util",
+    "async_trait",
+    "futures_util",
+    "tracing",
+    "tracing_subscriber",
+    "clap",
+    "indicatif",
+    "miette",
 ];
 
 fn sources() -> BTreeMap<String, String> {
@@ -80,7 +88,9 @@ fn broken(applies: impl Fn(&str) -> bool, forbidden: impl Fn(&str, &str) -> bool
     let mut broken = Vec::new();
     for (name, text) in sources() {
         if applies(&name) && !is_test(&name) {
-            broken.extend(mentions(&text).into_iter().filter(|path| forbidden(&name, path)).map(|path| format!("{name}: {path}")));
+            broken.extend(
+                mentions(&text).into_iter().filter(|path| forbidden(&name, path)).map(|path| format!("{name}: {path}")),
+            );
         }
     }
     broken
@@ -102,7 +112,8 @@ fn the_core_knows_neither_ports_nor_the_outside() {
 #[test]
 fn dispatch_and_ports_name_no_adapter() {
     let applies = |name: &str| ["dispatch", "ports"].contains(&room(name));
-    let wrong = broken(applies, |_, path| ["adapters", "daemon", "cli"].contains(&path.split("::").next().unwrap_or_default()));
+    let wrong =
+        broken(applies, |_, path| ["adapters", "daemon", "cli"].contains(&path.split("::").next().unwrap_or_default()));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

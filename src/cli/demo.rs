@@ -29,8 +29,8 @@ pub struct DemoArgs {
 const SPEED: f64 = 30.0;
 
 const NAMES: [&str; 24] = [
-    "Alex", "Aisha", "Ben", "Chloe", "Daniel", "Elena", "Farid", "Grace", "Hassan", "Ingrid", "Jun", "Kavya", "Liam", "Mei",
-    "Noah", "Olga", "Priya", "Quentin", "Rosa", "Samuel", "Thi", "Uma", "Victor", "Wei",
+    "Alex", "Aisha", "Ben", "Chloe", "Daniel", "Elena", "Farid", "Grace", "Hassan", "Ingrid", "Jun", "Kavya", "Liam",
+    "Mei", "Noah", "Olga", "Priya", "Quentin", "Rosa", "Samuel", "Thi", "Uma", "Victor", "Wei",
 ];
 
 /// Plays it.
@@ -48,7 +48,8 @@ pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fail
             args.people, args.how.limit
         ));
     }
-    let exit = campaign::run(&file.0, "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
+    let exit =
+        campaign::run(&file.0, "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
     if !json && exit == Exit::Completed {
         say(NEXT);
     }
@@ -101,7 +102,8 @@ impl Temporary {
     fn with(request: &Value) -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("robocall-demo-{}.json", std::process::id()));
         let file = Self(path);
-        fs::write(&file.0, request.to_string()).map_err(|error| Failure::Internal(format!("{}: {error}", file.0.display())))?;
+        fs::write(&file.0, request.to_string())
+            .map_err(|error| Failure::Internal(format!("{}: {error}", file.0.display())))?;
         Ok(file)
     }
 }

@@ -69,7 +69,8 @@ pub struct NetworkArgs {
 }
 
 fn span(text: &str) -> Result<Span, String> {
-    let seconds = |text: &str| text.trim().parse::<f64>().map_err(|_| "must be two numbers of seconds, such as 2,20".to_owned());
+    let seconds =
+        |text: &str| text.trim().parse::<f64>().map_err(|_| "must be two numbers of seconds, such as 2,20".to_owned());
     let (from, to) = text.split_once(',').unwrap_or((text, text));
     Span::new(seconds(from)?, seconds(to)?).map_err(|error| error.to_string())
 }
@@ -77,7 +78,7 @@ fn span(text: &str) -> Result<Span, String> {
 impl NetworkArgs {
     /// The settings of the network.
     pub fn settings(&self) -> Result<NetworkSettings, Failure> {
-        let mut settings = self.from_file()?;
+        let mut settings = self.file()?;
         // The log of dials is for tests; a million of them would only take room.
         settings.dial_log = 0;
         settings.seed = self.seed.unwrap_or(settings.seed);
@@ -96,7 +97,7 @@ impl NetworkArgs {
         Ok(settings)
     }
 
-    fn from_file(&self) -> Result<NetworkSettings, Failure> {
+    fn file(&self) -> Result<NetworkSettings, Failure> {
         let Some(path) = &self.network else { return Ok(NetworkSettings::default()) };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(&shown, &error))?;

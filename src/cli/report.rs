@@ -24,10 +24,10 @@ pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> St
     if let Some((first, last)) = outcome.span {
         text.push_str(&format!(" in {}", lasting(last.since(first))));
     }
-    text.push_str(&format!("\n\n{}\n", outcomes(outcome)));
+    text.push_str(&format!("\n\n{}\n\n", outcomes(outcome).trim_fmt()));
     text.push_str(&details(outcome));
     if outcome.entered() > 0 {
-        text.push_str(&format!("\n{}\n", funnel(outcome)));
+        text.push_str(&format!("\n{}\n", funnel(outcome).trim_fmt()));
     }
     text
 }
@@ -58,7 +58,11 @@ fn outcomes(outcome: &Outcome) -> Table {
         }
     }
     if outcome.unfinished > 0 {
-        table.add_row(["not ended".to_owned(), outcome.unfinished.to_string(), share(outcome.unfinished, outcome.calls)]);
+        table.add_row([
+            "not ended".to_owned(),
+            outcome.unfinished.to_string(),
+            share(outcome.unfinished, outcome.calls),
+        ]);
     }
     right(&mut table, 1..3);
     table
@@ -66,7 +70,7 @@ fn outcomes(outcome: &Outcome) -> Table {
 
 fn details(outcome: &Outcome) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<22}{value}\n"));
+    let mut line = |name: &str, value: String| text.push_str(&format!(" {name:<21}{value}\n"));
     if let Some(mean) = outcome.until_answer.get() {
         line("answered after", format!("{} on average", lasting(mean)));
     }

@@ -209,12 +209,11 @@ fn explain(
             let (line, column) = position(&found.text, span.start);
             message.push_str(&format!(" ({}, line {line}, column {column})", input.name));
         }
-        let mut shown = MietteDiagnostic::new(message)
-            .with_severity(match diagnostic.severity {
-                Severity::Error => miette::Severity::Error,
-                Severity::Warning => miette::Severity::Warning,
-                Severity::Note => miette::Severity::Advice,
-            });
+        let mut shown = MietteDiagnostic::new(message).with_severity(match diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        });
         shown.help.clone_from(&diagnostic.help);
         let mut report = Report::new(shown.clone());
         if let Some(span) = span.filter(|_| showable) {
