@@ -15,11 +15,8 @@ impl State {
             let Some(org) = self.ring.first() else { break };
             claims = self.claim_from(org, worker, want.min(BATCH));
         }
-        let again_at = if self.ring.first().is_some() {
-            Some(self.now)
-        } else {
-            self.timers.first().map(|(at, _)| *at)
-        };
+        let again_at =
+            if self.ring.first().is_some() { Some(self.now) } else { self.timers.first().map(|(at, _)| *at) };
         Claims { claims, again_at }
     }
 

@@ -113,13 +113,85 @@ impl CommandBus for MemoryCommandBus {
             let _ = asker.send(reply);
         }
         // What is to be asked again is not the command's answer for good.
-        if matches!(reply, CommandReply::Done | CommandReply::NotFound) && state.answers.insert(key.clone(), reply).is_none() {
+        if matches!(reply, CommandReply::Done | CommandReply::NotFound)
+            && state.answers.insert(key.clone(), reply).is_none()
+        {
             state.answered.push_back(key);
             if state.answered.len() > REMEMBERED
                 && let Some(oldest) = state.answered.pop_front()
             {
                 state.answers.remove(&oldest);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::CommandKind;
+    use std::sync::Arc;
+
+    fn command(id: &str) -> Command {
+        let kind = CommandKind::Pause("r".parse().unwrap());
+        Command { id: id.into(), organisation: "bank".parse().unwrap(), kind }
+    }
+
+    fn worker(name: &str) -> WorkerId {
+        name.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_command_is_taken_once_and_answered() {
+        let bus = MemoryCommandBus::new();
+        let answer = bus.send(command("1"));
+        let taken = bus.next(&worker("w")).await.unwrap();
+        assert_eq!(taken, command("1"));
+        bus.answer(&taken, CommandReply::Done).await;
+        assert_eq!(answer.await.unwrap(), CommandReply::Done);
+    }
+
+    #[tokio::test]
+    async fn a_forwarded_command_reaches_its_worker_only() {
+        let bus = Arc::new(MemoryCommandBus::new());
+        let _answer = bus.send(command("1"));
+        let taken = bus.next(&worker("w")).await.unwrap();
+        let owner = tokio::spawn({
+            let bus = Arc::clone(&bus);
+            async move { bus.next(&worker("owner")).await }
+        });
+        tokio::task::yield_now().await;
+        bus.forward(&worker("owner"), taken).await;
+        assert_eq!(owner.await.unwrap(), Some(command("1")));
+        bus.close();
+        assert_eq!(bus.next(&worker("w")).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_command_given_twice_is_carried_out_once() {
+        let bus = MemoryCommandBus::new();
+        let (first, second) = (bus.send(command("1")), bus.send(command("1")));
+        let other = Command { organisation: "shop".parse().unwrap(), ..command("1") };
+        let _others = bus.send(other.clone());
+        let taken = bus.next(&worker("w")).await.unwrap();
+        assert_eq!(bus.next(&worker("w")).await.unwrap(), other, "ids are an organisation's own");
+        bus.answer(&taken, CommandReply::Done).await;
+        let third = bus.send(command("1"));
+        for answer in [first, second, third] {
+            assert_eq!(answer.await.unwrap(), CommandReply::Done);
+        }
+        bus.close();
+        assert_eq!(bus.next(&worker("w")).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_to_be_asked_again_is_carried_out_again() {
+        let bus = MemoryCommandBus::new();
+        for reply in [CommandReply::Adopting, CommandReply::Unavailable, CommandReply::NotFound] {
+            let answer = bus.send(command("1"));
+            let taken = bus.next(&worker("w")).await.unwrap();
+            bus.answer(&taken, reply).await;
+            assert_eq!(answer.await.unwrap(), reply);
         }
     }
 }

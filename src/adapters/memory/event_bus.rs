@@ -34,3 +34,50 @@ impl EventBus for MemoryEventBus {
 
     fn recover(&self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::RequestEvent;
+    use crate::model::status::{Counts, RequestSummary};
+    use crate::model::{EventType, RequestStatus, Timestamp};
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn everyone_hears_every_event_in_order_and_before_it_is_confirmed() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = |name: &'static str| -> EventSink {
+            let heard = Arc::clone(&heard);
+            Arc::new(move |event: &Event| heard.lock().unwrap().push((name, event.seq())))
+        };
+        let bus = MemoryEventBus::new([sink("a"), sink("b")]);
+        let event = |seq| {
+            let request: crate::model::RequestId = "r".parse().unwrap();
+            let summary = RequestSummary {
+                request_id: request.clone(),
+                status: RequestStatus::Submitted,
+                total: 0,
+                duplicates: 0,
+                counts: Counts::default(),
+                flow_hash: None,
+                errors: Vec::new(),
+                error_count: 0,
+                reason: None,
+            };
+            let organisation = "bank".parse().unwrap();
+            let kind = EventType::RequestAccepted;
+            Event::Request(Arc::new(RequestEvent {
+                organisation,
+                request,
+                seq,
+                kind,
+                at: Timestamp::VIRTUAL_START,
+                summary,
+            }))
+        };
+        // Published when called, not when awaited.
+        let (first, second) = (bus.publish(event(1)), bus.publish(event(2)));
+        assert_eq!(*heard.lock().unwrap(), [("a", 1), ("b", 1), ("a", 2), ("b", 2)]);
+        assert_eq!((second.await, first.await), (Ok(()), Ok(())));
+    }
+}

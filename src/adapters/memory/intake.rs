@@ -51,7 +51,14 @@ impl State {
             // The header of a request in parts is that of its first part, in whatever order they come.
             request.header = Arc::clone(header);
         }
-        let load = PartLoad { content_hash: header.content_hash, totals, loaded: 0, next_chunk: 0, sealed: false, chunks: Vec::new() };
+        let load = PartLoad {
+            content_hash: header.content_hash,
+            totals,
+            loaded: 0,
+            next_chunk: 0,
+            sealed: false,
+            chunks: Vec::new(),
+        };
         request.parts.insert(part, load);
         Opened::Load { next_chunk: 0 }
     }
@@ -195,11 +202,8 @@ impl State {
 
     pub fn reject(&mut self, rejection: &Rejection) -> (RequestSummary, Vec<RequestEvent>) {
         let now = self.now;
-        let refusal = Refusal {
-            reason: rejection.reason,
-            errors: rejection.errors.clone(),
-            error_count: rejection.error_count,
-        };
+        let refusal =
+            Refusal { reason: rejection.reason, errors: rejection.errors.clone(), error_count: rejection.error_count };
         let summary = RequestSummary {
             request_id: rejection.key.request.clone(),
             status: RequestStatus::Failed,
@@ -246,7 +250,8 @@ impl State {
             return None;
         }
         let shown = missing.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let message = format!("{} of {} parts did not come within 24 hours: {shown}", missing.len(), request.part_count());
+        let message =
+            format!("{} of {} parts did not come within 24 hours: {shown}", missing.len(), request.part_count());
         let error = crate::model::status::RequestError { path: "part".to_owned(), message };
         let reason = crate::model::status::RejectReason::Invalid;
         request.refusal = Some(Box::new(Refusal { reason, errors: vec![error], error_count: 1 }));
@@ -260,7 +265,8 @@ fn is_whole(load: &PartLoad) -> bool {
     if load.loaded != load.totals.total {
         return false;
     }
-    load.chunks.iter().flat_map(|chunk| &chunk.places).all(|(index, _)| {
-        seen.get_mut(*index as usize).is_some_and(|seen| !std::mem::replace(seen, true))
-    })
+    load.chunks
+        .iter()
+        .flat_map(|chunk| &chunk.places)
+        .all(|(index, _)| seen.get_mut(*index as usize).is_some_and(|seen| !std::mem::replace(seen, true)))
 }

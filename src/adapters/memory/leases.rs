@@ -22,11 +22,16 @@ impl State {
         }
         let ix = self.requests[place.0].org;
         self.org_mut(ix).prune_line(now);
-        let free = self.free(ix);
+        // Who asks again has not dialled yet: what was granted before holds only if the limit still allows it.
         let org = self.org_mut(ix);
         if org.leases.contains_key(&leg) {
-            return Written::Done(SlotAnswer::Granted);
+            if org.leases.len() as u64 + u64::from(org.external()) <= u64::from(org.settings.limit) {
+                return Written::Done(SlotAnswer::Granted);
+            }
+            org.leases.remove(&leg);
         }
+        let free = self.free(ix);
+        let org = self.org_mut(ix);
         let stands = org.line.iter().position(|waiter| waiter.leg == leg);
         let ahead = stands.unwrap_or(org.line.len());
         if free as usize > ahead {
@@ -111,8 +116,13 @@ impl State {
                 Stage::Claimed => *expires,
                 Stage::Dialing => live.committed_at + header.ring_timeout + header.max_call_duration + SURELY,
             };
-            let app = dialled_by(&live.facts).unwrap_or(&live.worker).clone();
-            Some(Suspect { held: self.held(place, live.token), worker: live.worker.clone(), app, stage: live.stage, over_at })
+            Some(Suspect {
+                held: self.held(place, live.token),
+                worker: live.worker.clone(),
+                app: dialled_by(&live.facts).unwrap_or(&live.worker).clone(),
+                stage: live.stage,
+                over_at,
+            })
         };
         expired.filter_map(suspect).take(limit as usize).collect()
     }
@@ -159,9 +169,10 @@ impl State {
     fn adopted_before(&self, place: Place, suspect: &Held, adopter: &WorkerId) -> bool {
         let call = self.call(place);
         call.claim == suspect.attempt.claim
-            && call.live().and_then(|live| live.adopted_from.as_ref()).is_some_and(|(token, worker)| {
-                *token == suspect.token && worker == adopter
-            })
+            && call
+                .live()
+                .and_then(|live| live.adopted_from.as_ref())
+                .is_some_and(|(token, worker)| *token == suspect.token && worker == adopter)
     }
 
     fn adopted(&self, place: Place) -> Written<Adopted> {

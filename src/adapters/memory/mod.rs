@@ -29,9 +29,9 @@ pub use audit::{Audit, CallAudit, LeaseAudit, OrganisationAudit, RequestAudit};
 pub use command_bus::MemoryCommandBus;
 pub use event_bus::{EventSink, MemoryEventBus};
 pub use queue::{DeadLetter, MAX_MESSAGE, MemoryQueue};
-pub use store::MemoryStore;
 #[cfg(feature = "sabotage")]
 pub use state::Sabotage;
+pub use store::MemoryStore;
 pub use window::{WindowOracle, WindowState, always_open};
 
 use std::time::Duration;

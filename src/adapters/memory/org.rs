@@ -162,7 +162,13 @@ mod tests {
 
     #[test]
     fn what_others_write_is_a_number_or_everything() {
-        let cases = [(None, Some(0)), (Some("0"), Some(0)), (Some("17"), Some(17)), (Some("-3"), Some(0)), (Some("99999999999"), Some(u32::MAX))];
+        let cases = [
+            (None, Some(0)),
+            (Some("0"), Some(0)),
+            (Some("17"), Some(17)),
+            (Some("-3"), Some(0)),
+            (Some("99999999999"), Some(u32::MAX)),
+        ];
         for (value, expected) in cases {
             assert_eq!(external_use(value), expected, "{value:?}");
         }

@@ -59,7 +59,11 @@ impl MemoryQueue {
     ///
     /// # Errors
     /// When it has more than [`MAX_MESSAGE`] bytes, or the queue is closed.
-    pub fn publish(&self, organisation: OrganisationId, body: impl Into<Arc<[u8]>>) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+    pub fn publish(
+        &self,
+        organisation: OrganisationId,
+        body: impl Into<Arc<[u8]>>,
+    ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
         let body = body.into();
         let size = body.len() as u64;
         if size > MAX_MESSAGE {
@@ -72,11 +76,20 @@ impl MemoryQueue {
     ///
     /// # Errors
     /// When the queue is closed.
-    pub fn publish_file(&self, organisation: OrganisationId, path: PathBuf) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+    pub fn publish_file(
+        &self,
+        organisation: OrganisationId,
+        path: PathBuf,
+    ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
         self.push(organisation, RequestBody::File(path), None)
     }
 
-    fn push(&self, organisation: OrganisationId, body: RequestBody, max_bytes: Option<u64>) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+    fn push(
+        &self,
+        organisation: OrganisationId,
+        body: RequestBody,
+        max_bytes: Option<u64>,
+    ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
         let (asker, answer) = oneshot::channel();
         let mut state = self.lock();
         if state.closed {
@@ -177,5 +190,103 @@ impl RequestQueue for MemoryQueue {
             let _ = asker.send(summary);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RequestStatus;
+    use crate::model::status::Counts;
+
+    fn bank() -> OrganisationId {
+        "bank".parse().unwrap()
+    }
+
+    fn summary(status: RequestStatus) -> RequestSummary {
+        RequestSummary {
+            request_id: "r".parse().unwrap(),
+            status,
+            total: 1,
+            duplicates: 0,
+            counts: Counts::default(),
+            flow_hash: None,
+            errors: Vec::new(),
+            error_count: 0,
+            reason: None,
+        }
+    }
+
+    fn text(body: &RequestBody) -> String {
+        std::io::read_to_string(body.open().unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn messages_come_in_order_and_whoever_asked_hears_of_theirs() {
+        let queue = MemoryQueue::new();
+        let first = queue.publish(bank(), *b"one").unwrap();
+        let second = queue.publish(bank(), *b"two").unwrap();
+        let (one, two) = (queue.next().await.unwrap().unwrap(), queue.next().await.unwrap().unwrap());
+        assert_eq!((text(&one.body), text(&two.body), one.max_bytes), ("one".into(), "two".into(), Some(MAX_MESSAGE)));
+        queue.settle(&two, Verdict::Accepted(summary(RequestStatus::Submitted))).await.unwrap();
+        queue.settle(&one, Verdict::Rejected(summary(RequestStatus::Failed))).await.unwrap();
+        assert_eq!(first.await.unwrap().status, RequestStatus::Failed);
+        assert_eq!(second.await.unwrap().status, RequestStatus::Submitted);
+        let dead = queue.dead_letters();
+        assert_eq!((dead.len(), text(&dead[0].body), &dead[0].organisation), (1, "one".into(), &bank()));
+        assert_eq!(queue.depth(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_settled_comes_again_and_is_settled_once() {
+        let queue = MemoryQueue::new();
+        for body in [*b"one", *b"two", *b"thr"] {
+            queue.publish(bank(), body).unwrap();
+        }
+        let one = queue.next().await.unwrap().unwrap();
+        queue.next().await.unwrap();
+        assert_eq!(queue.redeliver_unsettled(), 2);
+        let accepted = || Verdict::Accepted(summary(RequestStatus::Submitted));
+        assert!(queue.settle(&one, accepted()).await.is_err(), "that delivery is no more");
+        for expected in ["one", "two", "thr"] {
+            let again = queue.next().await.unwrap().unwrap();
+            assert_eq!(text(&again.body), expected);
+            queue.settle(&again, accepted()).await.unwrap();
+            assert!(queue.settle(&again, accepted()).await.is_err());
+        }
+        assert_eq!((queue.redeliver_unsettled(), queue.depth()), (0, (0, 0)));
+    }
+
+    #[tokio::test]
+    async fn a_message_may_have_sixteen_mebibytes_and_a_file_any_size() {
+        let queue = MemoryQueue::new();
+        assert!(queue.publish(bank(), vec![0; MAX_MESSAGE as usize]).is_ok());
+        let refused = queue.publish(bank(), vec![0; MAX_MESSAGE as usize + 1]).unwrap_err();
+        assert_eq!(refused, QueueError::TooLarge { limit: MAX_MESSAGE, size: MAX_MESSAGE + 1 });
+        queue.next().await.unwrap();
+        let _answer = queue.publish_file(bank(), "request.json".into()).unwrap();
+        assert_eq!(queue.next().await.unwrap().unwrap().max_bytes, None);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_by_a_message_and_by_the_end() {
+        let queue = Arc::new(MemoryQueue::new());
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                tokio::spawn(async move { queue.next().await.unwrap().map(|delivery| delivery.tag) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        queue.publish(bank(), *b"one").unwrap();
+        tokio::task::yield_now().await;
+        queue.close();
+        let mut ended = Vec::new();
+        for waiting in waiting {
+            ended.push(waiting.await.unwrap());
+        }
+        ended.sort();
+        assert_eq!(ended, [None, None, Some(1)]);
+        assert!(queue.publish(bank(), *b"two").is_err());
     }
 }

@@ -203,14 +203,29 @@ mod tests {
         let call = CallId::new(&organisation, &"r".parse().unwrap(), 3);
         let leg = LegId::transfer(AttemptId { call, claim: 1 }, 1);
         let worker: WorkerId = "worker-1".parse().unwrap();
-        let disposition = Disposition { cause: Some(16), sip: Some(200), ..Disposition::new(DispositionResult::Answered, Some(Party::Callee)) };
+        let disposition = Disposition {
+            cause: Some(16),
+            sip: Some(200),
+            ..Disposition::new(DispositionResult::Answered, Some(Party::Callee))
+        };
         vec![
-            Happening::Dialing { claim: 1, attempt: 1, caller: "+6531234567".parse().ok(), trunk: Some("a".into()), worker: worker.clone() },
+            Happening::Dialing {
+                claim: 1,
+                attempt: 1,
+                caller: "+6531234567".parse().ok(),
+                trunk: Some("a".into()),
+                worker: worker.clone(),
+            },
             Happening::Ringing,
             Happening::Answered,
             Happening::PartyDetected(AnsweredBy::Human),
             Happening::StepStarted { step: 0 },
-            Happening::StepFinished { step: 0, status: StepStatus::SuccessOk, keys: Some("1".into()), transfer: Some(TransferStatus::Busy) },
+            Happening::StepFinished {
+                step: 0,
+                status: StepStatus::SuccessOk,
+                keys: Some("1".into()),
+                transfer: Some(TransferStatus::Busy),
+            },
             Happening::LegAdded { leg, dest: "Queue:sales".into() },
             Happening::LegAnswered { leg },
             Happening::LegFailed { leg, disposition },
@@ -227,19 +242,32 @@ mod tests {
 
     fn live(facts: Vec<Fact>) -> Live {
         Live {
-            stage: Stage::Dialing, token: Token(5), worker: "w".parse().unwrap(), adopted_from: None, origin: Origin::Fresh,
-            finished_by: Token(0), events: events_in(&facts), facts, state: None, committed_at: Timestamp::default(), phone: None,
+            stage: Stage::Dialing,
+            token: Token(5),
+            worker: "w".parse().unwrap(),
+            adopted_from: None,
+            origin: Origin::Fresh,
+            finished_by: Token(0),
+            events: events_in(&facts),
+            facts,
+            state: None,
+            committed_at: Timestamp::default(),
+            phone: None,
         }
     }
 
     #[test]
     fn everything_that_can_happen_is_packed_and_comes_back() {
         let mut at = Timestamp::VIRTUAL_START;
-        let facts: Vec<Fact> = every_happening().into_iter().enumerate().map(|(n, what)| {
-            // Clocks of workers differ: a fact may be a little older than the one before.
-            at = if n % 3 == 2 { at - Duration::from_millis(40) } else { at + Duration::from_millis(1700) };
-            Fact { at, what }
-        }).collect();
+        let facts: Vec<Fact> = every_happening()
+            .into_iter()
+            .enumerate()
+            .map(|(n, what)| {
+                // Clocks of workers differ: a fact may be a little older than the one before.
+                at = if n % 3 == 2 { at - Duration::from_millis(40) } else { at + Duration::from_millis(1700) };
+                Fact { at, what }
+            })
+            .collect();
         let packed = Packed::new(&live(facts.clone()), Token(5), &mut Vec::new());
         assert_eq!(packed.facts(), facts);
         let head = packed.head();

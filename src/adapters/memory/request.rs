@@ -58,9 +58,7 @@ pub(super) enum Life {
     /// Only a rejection is known under its name.
     Rejected,
     /// Parts are missing.
-    Loading {
-        since: Timestamp,
-    },
+    Loading { since: Timestamp },
     /// Its calls are known.
     Complete,
 }
@@ -180,7 +178,11 @@ impl Request {
         } else if self.over == Some(Over::Cancelled) {
             RequestStatus::Cancelled
         } else if self.ended_at.is_some() {
-            if self.over == Some(Over::Expired) && !self.started { RequestStatus::Expired } else { RequestStatus::Completed }
+            if self.over == Some(Over::Expired) && !self.started {
+                RequestStatus::Expired
+            } else {
+                RequestStatus::Completed
+            }
         } else if self.paused {
             RequestStatus::Paused
         } else if self.started {

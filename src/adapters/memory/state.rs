@@ -52,7 +52,7 @@ pub(super) struct State {
     /// Whether something may have become claimable, or a slot free, in the operation that is going on.
     pub woke: bool,
     /// Requests dropped in it; freed when nobody waits for the lock.
-    pub dropped: Vec<Box<Request>>,
+    pub dropped: Vec<Request>,
     pub scratch: Vec<u8>,
     #[cfg(feature = "sabotage")]
     pub sabotage: Sabotage,
@@ -197,7 +197,12 @@ impl State {
     /// The proof of whoever holds a call.
     pub fn held(&self, place: Place, token: Token) -> Held {
         let header = &self.requests[place.0].header;
-        Held { organisation: header.organisation.clone(), request: header.id.clone(), attempt: self.attempt(place), token }
+        Held {
+            organisation: header.organisation.clone(),
+            request: header.id.clone(),
+            attempt: self.attempt(place),
+            token,
+        }
     }
 
     /// Makes a request's event as it is now, and notes that it is not confirmed.

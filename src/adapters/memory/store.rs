@@ -13,9 +13,7 @@ use super::window::WindowOracle;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
-use crate::model::{
-    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
-};
+use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
 use crate::ports::Clock;
 use crate::ports::store::*;
 
@@ -86,7 +84,13 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.claim(worker, want)))
     }
 
-    async fn begin_dial(&self, held: &Held, worker: &WorkerId, caller: Option<Phone>, flow: &CallState) -> StoreResult<DialDecision> {
+    async fn begin_dial(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        caller: Option<Phone>,
+        flow: &CallState,
+    ) -> StoreResult<DialDecision> {
         Ok(self.with(|state| state.begin_dial(held, worker, caller, flow)))
     }
 
@@ -98,7 +102,15 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.checkpoint(held, after, facts, flow)))
     }
 
-    async fn finish(&self, held: &Held, worker: &WorkerId, after: u32, facts: &[Fact], end: AttemptEnd, refill: u32) -> StoreResult<Written<Finished>> {
+    async fn finish(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        after: u32,
+        facts: &[Fact],
+        end: AttemptEnd,
+        refill: u32,
+    ) -> StoreResult<Written<Finished>> {
         Ok(self.with(|state| state.finish(held, worker, after, facts, end, refill)))
     }
 

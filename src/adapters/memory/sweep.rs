@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::request::Over;
 use super::slab::ReqIx;
 use super::state::{Deadline, State, Timer};
-use crate::model::event::RequestEvent;
 use crate::model::Timestamp;
+use crate::model::event::RequestEvent;
 
 /// How much longer a request is kept whose events are not out when its retention is over.
 const UNCONFIRMED_GRACE: Duration = Duration::from_secs(60);
@@ -77,6 +77,6 @@ impl State {
         if let Some(key) = turn {
             org.turns.leave(ix, priority, key);
         }
-        self.dropped.extend(self.requests.remove(ix));
+        self.dropped.extend(self.requests.remove(ix).map(|request| *request));
     }
 }

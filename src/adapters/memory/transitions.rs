@@ -1,9 +1,9 @@
 //! One attempt from its dial to its end.
 
+use super::BATCH;
 use super::record::{Appended, Body};
 use super::slab::Place;
 use super::state::State;
-use super::BATCH;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::{
@@ -12,7 +12,13 @@ use crate::model::{
 use crate::ports::store::{AttemptEnd, DialDecision, Finished, Held, NotNow, Stage, Token, Written};
 
 impl State {
-    pub fn begin_dial(&mut self, held: &Held, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> DialDecision {
+    pub fn begin_dial(
+        &mut self,
+        held: &Held,
+        worker: &WorkerId,
+        caller: Option<Phone>,
+        state: &CallState,
+    ) -> DialDecision {
         let Some(place) = self.holding(held) else { return DialDecision::Fenced };
         if let Some(live) = self.call(place).live().filter(|live| live.stage == Stage::Dialing) {
             // Asked again: the dial was committed to then, not now.
@@ -102,7 +108,15 @@ impl State {
         Written::Done(())
     }
 
-    pub fn finish(&mut self, held: &Held, worker: &WorkerId, after: u32, facts: &[Fact], end: AttemptEnd, refill: u32) -> Written<Finished> {
+    pub fn finish(
+        &mut self,
+        held: &Held,
+        worker: &WorkerId,
+        after: u32,
+        facts: &[Fact],
+        end: AttemptEnd,
+        refill: u32,
+    ) -> Written<Finished> {
         let Some(place) = self.holding(held) else { return self.finish_again(held, after, facts) };
         let now = self.now;
         let request = &mut self.requests[place.0];
@@ -162,7 +176,8 @@ impl State {
         (live.facts, event)
     }
 
-    /// Answers whoever ends an attempt that it has ended before; nothing happens twice.
+    /// Answers whoever ends an attempt that it has ended before; nothing happens twice. Only the call's latest end is
+    /// remembered: who asks after an older one is fenced.
     fn finish_again(&mut self, held: &Held, after: u32, facts: &[Fact]) -> Written<Finished> {
         let Some(place) = self.place(held.attempt.call) else { return Written::Fenced };
         let call = self.call(place);

@@ -186,7 +186,12 @@ pub async fn each_zone_opens_by_its_own_clock(world: &dyn StoreWorld) {
         destinations: indices.iter().copied().map(destination).collect(),
     };
     // At nine UTC it is five in the afternoon in Singapore, half past two in Kolkata, four in the morning in Lima.
-    let chunks = vec![zone("America/Lima", &[0, 2]), zone("Asia/Singapore", &[1, 4]), zone("Asia/Kolkata", &[3]), zone("Asia/Singapore", &[5])];
+    let chunks = vec![
+        zone("America/Lima", &[0, 2]),
+        zone("Asia/Singapore", &[1, 4]),
+        zone("Asia/Kolkata", &[3]),
+        zone("Asia/Singapore", &[5]),
+    ];
     submit_chunks(&store, RequestHeader { calling_window: window, ..header("r") }, chunks).await;
     limit(&store, "bank", 100).await;
     let claims = store.claim(&worker("w"), 9).await.unwrap();
@@ -262,5 +267,8 @@ pub async fn giving_back_twice_is_giving_back_once(world: &dyn StoreWorld) {
     assert_eq!(indices(&again), [0]);
     store.give_back(&claims[0].held).await.unwrap();
     assert_eq!(leased(&store).await, 2, "an earlier claim's proof gives nothing back");
-    assert_eq!(store.organisation(&organisation("bank")).await.unwrap(), Organisation { limit: 2, ..Organisation::default() });
+    assert_eq!(
+        store.organisation(&organisation("bank")).await.unwrap(),
+        Organisation { limit: 2, ..Organisation::default() }
+    );
 }

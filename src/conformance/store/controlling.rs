@@ -21,7 +21,10 @@ pub async fn pausing_and_resuming_is_told_once(world: &dyn StoreWorld) {
     finish(&store, &claim.held, 1, retries(DispositionResult::Busy, world.now())).await;
     assert!(claim_all(&store, 9).await.is_empty(), "retries wait, too");
     let resumed = store.control(&key("r"), Control::Resume).await.unwrap();
-    assert_eq!((resumed.summary.status, kinds(&resumed.events)), (RequestStatus::OnProgress, vec![EventType::RequestResumed]));
+    assert_eq!(
+        (resumed.summary.status, kinds(&resumed.events)),
+        (RequestStatus::OnProgress, vec![EventType::RequestResumed])
+    );
     assert!(store.control(&key("r"), Control::Resume).await.unwrap().events.is_empty());
     assert_eq!(claim_all(&store, 9).await.len(), 3);
 }
@@ -34,11 +37,18 @@ pub async fn cancelling_ends_what_waits(world: &dyn StoreWorld) {
     let cancelled = store.control(&key("r"), Control::Cancel).await.unwrap();
     assert_eq!(kinds(&cancelled.events), [EventType::RequestCancelled]);
     let counts = cancelled.summary.counts;
-    assert_eq!((cancelled.summary.status, counts.cancelled, counts.completed, counts.total()), (RequestStatus::Cancelled, 3, 1, 4));
+    assert_eq!(
+        (cancelled.summary.status, counts.cancelled, counts.completed, counts.total()),
+        (RequestStatus::Cancelled, 3, 1, 4)
+    );
     let calls = store.calls(&key("r"), 0, 9).await.unwrap();
     let statuses: Vec<_> = calls.iter().map(|call| (call.status, call.history.len())).collect();
     use CallStatus::{Cancelled, Completed};
-    assert_eq!(statuses, [(Cancelled, 2), (Completed, 2), (Cancelled, 0), (Cancelled, 0)], "in bulk: no facts, no events");
+    assert_eq!(
+        statuses,
+        [(Cancelled, 2), (Completed, 2), (Cancelled, 0), (Cancelled, 0)],
+        "in bulk: no facts, no events"
+    );
     for control in [Control::Cancel, Control::Pause, Control::Resume] {
         let again = store.control(&key("r"), control).await.unwrap();
         assert_eq!((again.events.len(), again.summary), (0, cancelled.summary.clone()));
@@ -85,7 +95,9 @@ pub async fn a_claim_given_back_after_a_cancel_is_cancelled(world: &dyn StoreWor
     let summary = summary(&store, &key("r")).await;
     assert_eq!((summary.counts.cancelled, summary.counts.total()), (2, 2));
     let told = store.unconfirmed(world.now() + secs(1), 9).await.unwrap();
-    let told = told.iter().filter(|event| matches!(event, Unconfirmed::Request(event) if event.kind == EventType::RequestCancelled));
+    let told = told
+        .iter()
+        .filter(|event| matches!(event, Unconfirmed::Request(event) if event.kind == EventType::RequestCancelled));
     assert_eq!(told.count(), 1);
 }
 

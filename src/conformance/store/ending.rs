@@ -103,13 +103,19 @@ pub async fn a_refused_claim_fails_undialled(world: &dyn StoreWorld) {
         let claim = claim_one(&store).await;
         let index = claim.destination.index;
         let first = finish(&store, &claim.held, 0, end).await;
-        assert!(matches!(first.history[..], [ref last] if last.what == Happening::Ended { status, disposition: end.disposition, refusal: end.refusal }));
+        assert!(
+            matches!(first.history[..], [ref last] if last.what == Happening::Ended { status, disposition: end.disposition, refusal: end.refusal })
+        );
         assert_eq!(finish(&store, &claim.held, 0, end).await.history, first.history);
         assert_eq!(store.calls(&key("r"), index, 1).await.unwrap()[0].status, status);
         assert_eq!(leased(&store).await, 0);
     }
     let kinds: Vec<_> = request_events(&store, world).await;
-    assert_eq!(kinds, [EventType::RequestAccepted, EventType::RequestCompleted], "nothing was dialled, so nothing started");
+    assert_eq!(
+        kinds,
+        [EventType::RequestAccepted, EventType::RequestCompleted],
+        "nothing was dialled, so nothing started"
+    );
 }
 
 async fn request_events(store: &Store, world: &dyn StoreWorld) -> Vec<EventType> {
@@ -128,7 +134,8 @@ pub async fn a_refill_is_of_the_same_organisation(world: &dyn StoreWorld) {
     let claims = claim_all(&store, 2).await;
     submit(&store, header_of("shop", "r"), 9).await;
     let after = u32::try_from(dial(&store, &claims[0].held).await.len()).unwrap();
-    let finished = done(store.finish(&claims[0].held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap());
+    let finished =
+        done(store.finish(&claims[0].held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap());
     assert_eq!(names(&finished.refill), [("r", 2)]);
     assert_eq!(finished.refill[0].held.organisation, organisation("bank"));
     assert_eq!(leased(&store).await, 2, "no more than the limit");
@@ -162,7 +169,10 @@ pub async fn an_ended_request_is_kept_for_its_retention(world: &dyn StoreWorld) 
     world.advance(next.since(world.now())).await;
     store.sweep().await.unwrap();
     assert_eq!(store.request(&key("r")).await.unwrap_err(), StoreError::NotFound);
-    assert!(matches!(store.finish(&claim.held, &worker("w"), after, &[], ends(DispositionResult::Busy), 0).await.unwrap(), Written::Fenced));
+    assert!(matches!(
+        store.finish(&claim.held, &worker("w"), after, &[], ends(DispositionResult::Busy), 0).await.unwrap(),
+        Written::Fenced
+    ));
     submit(&store, header("r"), 1).await;
 }
 
@@ -173,9 +183,12 @@ pub async fn every_claim_is_a_new_attempt_and_dials_are_counted_apart(world: &dy
     call_through(&store, retries(DispositionResult::Busy, world.now())).await;
     done(store.give_back(&claim_one(&store).await.held).await.unwrap());
     let history = call_through(&store, ends(DispositionResult::Answered)).await.history;
-    let dials: Vec<_> = history.iter().filter_map(|fact| match fact.what {
-        Happening::Dialing { claim, attempt, .. } => Some((claim, attempt)),
-        _ => None,
-    }).collect();
+    let dials: Vec<_> = history
+        .iter()
+        .filter_map(|fact| match fact.what {
+            Happening::Dialing { claim, attempt, .. } => Some((claim, attempt)),
+            _ => None,
+        })
+        .collect();
     assert_eq!(dials, [(2, 1), (4, 2)]);
 }

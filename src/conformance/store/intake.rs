@@ -18,11 +18,17 @@ pub async fn a_request_is_loaded_chunk_by_chunk_and_sealed(world: &dyn StoreWorl
     let (summary, events) = store.seal(&key("r"), 0).await.unwrap();
     assert_eq!((summary.status, summary.total, summary.duplicates), (RequestStatus::Submitted, 5, 2));
     assert_eq!((summary.counts.queued, summary.counts.total()), (5, 5));
-    assert_eq!(events.iter().map(|event| (event.seq, event.kind)).collect::<Vec<_>>(), [(1, EventType::RequestAccepted)]);
+    assert_eq!(
+        events.iter().map(|event| (event.seq, event.kind)).collect::<Vec<_>>(),
+        [(1, EventType::RequestAccepted)]
+    );
     let snapshot = store.request(&key("r")).await.unwrap();
     assert_eq!((snapshot.header, snapshot.queued_at), (Some(header), Some(world.now())));
     let calls = store.calls(&key("r"), 0, 10).await.unwrap();
-    assert_eq!(calls.into_iter().map(|call| call.destination).collect::<Vec<_>>(), (0..5).map(destination).collect::<Vec<_>>());
+    assert_eq!(
+        calls.into_iter().map(|call| call.destination).collect::<Vec<_>>(),
+        (0..5).map(destination).collect::<Vec<_>>()
+    );
 }
 
 pub async fn opening_goes_on_where_loading_stopped(world: &dyn StoreWorld) {
@@ -185,5 +191,8 @@ pub async fn an_empty_request_is_complete_at_once(world: &dyn StoreWorld) {
     store.open_request(&Arc::new(header("r")), Totals { total: 0, duplicates: 1 }).await.unwrap();
     let (summary, events) = store.seal(&key("r"), 0).await.unwrap();
     assert_eq!(summary.status, RequestStatus::Completed);
-    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventType::RequestAccepted, EventType::RequestCompleted]);
+    assert_eq!(
+        events.iter().map(|event| event.kind).collect::<Vec<_>>(),
+        [EventType::RequestAccepted, EventType::RequestCompleted]
+    );
 }

@@ -49,7 +49,10 @@ pub async fn whoever_does_not_renew_is_suspect(world: &dyn StoreWorld) {
     world.advance(secs(10) + std::time::Duration::from_millis(1)).await;
     let suspects = store.suspects(9).await.unwrap();
     assert_eq!(suspects.len(), 2);
-    assert_eq!((&suspects[0].held, suspects[0].stage, &suspects[0].worker), (&dialled.held, Stage::Dialing, &worker("w")));
+    assert_eq!(
+        (&suspects[0].held, suspects[0].stage, &suspects[0].worker),
+        (&dialled.held, Stage::Dialing, &worker("w"))
+    );
     assert_eq!(suspects[0].over_at, dialled_at + secs(30 + 600 + 60), "ring, talk, and a minute");
     assert_eq!((&suspects[1].held, suspects[1].stage), (&claimed.held, Stage::Claimed));
     assert!(suspects[1].over_at <= world.now(), "what was not dialled is over already");
@@ -131,7 +134,10 @@ pub async fn an_earlier_owner_is_fenced_everywhere(world: &dyn StoreWorld) {
     assert_eq!(try_dial(&store, &held).await, DialDecision::Fenced);
     assert_eq!(store.give_back(&held).await.unwrap(), Written::Fenced);
     assert_eq!(store.checkpoint(&held, 3, &late, &flow_state()).await.unwrap(), Written::Fenced);
-    assert!(matches!(store.finish(&held, &worker("w"), 3, &[], ends(DispositionResult::Busy), 5).await.unwrap(), Written::Fenced));
+    assert!(matches!(
+        store.finish(&held, &worker("w"), 3, &[], ends(DispositionResult::Busy), 5).await.unwrap(),
+        Written::Fenced
+    ));
     assert_eq!(store.request_slot(&held, leg, world.now()).await.unwrap(), Written::Fenced);
     assert_eq!(store.release_slot(&held, leg).await.unwrap(), Written::Fenced);
     assert_eq!(store.renew(&worker("w"), std::slice::from_ref(&held)).await.unwrap(), [held]);

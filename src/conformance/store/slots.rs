@@ -39,7 +39,8 @@ pub async fn a_second_leg_waits_in_line_before_new_dials(world: &dyn StoreWorld)
     for _ in 0..2 {
         assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting);
     }
-    let finished = done(store.finish(&other.held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap());
+    let finished =
+        done(store.finish(&other.held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap());
     assert!(finished.refill.is_empty(), "the slot is for whoever waits");
     assert!(claim_all(&store, 9).await.is_empty());
     assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Granted);
@@ -94,7 +95,11 @@ pub async fn a_slot_is_given_back_once(world: &dyn StoreWorld) {
         assert_eq!(leased(&store).await, 2);
     }
     let callee = LegId::callee(claim.held.attempt);
-    assert_eq!(store.release_slot(&claim.held, callee).await.unwrap(), Written::Fenced, "the callee's ends with the call");
+    assert_eq!(
+        store.release_slot(&claim.held, callee).await.unwrap(),
+        Written::Fenced,
+        "the callee's ends with the call"
+    );
     assert_eq!(leased(&store).await, 2);
 }
 
