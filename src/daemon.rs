@@ -318,7 +318,10 @@ impl Campaign {
     }
 
     /// From the verdict on the request to its last event.
-    async fn follow(&mut self, verdict: tokio::sync::oneshot::Receiver<RequestSummary>) -> Result<Ending, EmbeddedError> {
+    async fn follow(
+        &mut self,
+        verdict: tokio::sync::oneshot::Receiver<RequestSummary>,
+    ) -> Result<Ending, EmbeddedError> {
         let summary = tokio::select! {
             biased;
             // Not accepted yet: there is nothing to bring to an end.

@@ -77,7 +77,14 @@ impl CampaignArgs {
 }
 
 /// Runs a request to its end and tells what became of it.
-pub fn run(request: &Path, name: &str, args: &CampaignArgs, pace: Pace, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+pub fn run(
+    request: &Path,
+    name: &str,
+    args: &CampaignArgs,
+    pace: Pace,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     if args.external >= args.limit {
         return Err(Failure::usage(format!(
             "other applications hold {} of {} slots: no call would ever be made (see --limit and --external)",

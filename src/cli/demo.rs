@@ -29,8 +29,8 @@ pub struct DemoArgs {
 const SPEED: f64 = 30.0;
 
 const NAMES: [&str; 24] = [
-    "Alex", "Aisha", "Ben", "Chloe", "Daniel", "Elena", "Farid", "Grace", "Hassan", "Ingrid", "Jun", "Kavya", "Liam", "Mei",
-    "Noah", "Olga", "Priya", "Quentin", "Rosa", "Samuel", "Thi", "Uma", "Victor", "Wei",
+    "Alex", "Aisha", "Ben", "Chloe", "Daniel", "Elena", "Farid", "Grace", "Hassan", "Ingrid", "Jun", "Kavya", "Liam",
+    "Mei", "Noah", "Olga", "Priya", "Quentin", "Rosa", "Samuel", "Thi", "Uma", "Victor", "Wei",
 ];
 
 /// Plays it.
@@ -48,22 +48,29 @@ pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fail
             args.people, args.how.limit
         ));
     }
-    let exit = campaign::run(&file.0, "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
+    let exit =
+        campaign::run(&file.0, "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
     if !json && exit == Exit::Completed {
-        say(NEXT);
+        say(&next());
     }
     Ok(exit)
 }
 
-const NEXT: &str = "
-What to try next:
-  robocall demo --write reminder.json               the request you have just seen
-  robocall run reminder.json --instant --json       the same at once, as its status document
-  robocall run reminder.json --speed 60 --limit 20  with more slots
-  robocall flow render reminder.json                its call flow as a tree
-  robocall flow play reminder.json                  be the one who is called
-  robocall run --help                               magic numbers, and all there is to set
-";
+/// What to try next, with the program called as it was called now.
+fn next() -> String {
+    let called = std::env::args().next().filter(|name| name.contains('/'));
+    let robocall = called.as_deref().unwrap_or("robocall");
+    let commands = [
+        ("demo --write reminder.json", "the request you have just seen"),
+        ("run reminder.json --instant --json", "the same at once, as its status document"),
+        ("run reminder.json --speed 60 --limit 20", "with more slots"),
+        ("flow render reminder.json", "its call flow as a tree"),
+        ("flow play reminder.json", "be the one who is called"),
+        ("run --help", "magic numbers, and all there is to set"),
+    ];
+    let lines = commands.map(|(command, what)| format!("  {robocall} {command:<40} {what}\n"));
+    format!("\nWhat to try next:\n{}", lines.concat())
+}
 
 /// The request: the same people every time.
 fn request(people: u32) -> Result<Value, Failure> {
@@ -101,7 +108,8 @@ impl Temporary {
     fn with(request: &Value) -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("robocall-demo-{}.json", std::process::id()));
         let file = Self(path);
-        fs::write(&file.0, request.to_string()).map_err(|error| Failure::Internal(format!("{}: {error}", file.0.display())))?;
+        fs::write(&file.0, request.to_string())
+            .map_err(|error| Failure::Internal(format!("{}: {error}", file.0.display())))?;
         Ok(file)
     }
 }

@@ -124,7 +124,9 @@ fn scan(input: &Input, problems: &mut Problems) -> Result<Found, Failure> {
         match scanner.next() {
             Ok(Some(Piece::Field { name: "callFlow", raw, at })) => return Ok(Some((raw.to_vec(), at, true))),
             Ok(Some(Piece::Field { name: "steps", at, .. })) => return Ok(Some((Vec::new(), at, false))),
-            Ok(Some(Piece::Fault { field: Some("steps"), .. })) => return Ok(Some((Vec::new(), Position::START, false))),
+            Ok(Some(Piece::Fault { field: Some("steps"), .. })) => {
+                return Ok(Some((Vec::new(), Position::START, false)));
+            }
             Ok(Some(Piece::Fault { path, message, .. })) => problems.add(path, message),
             Ok(Some(Piece::Field { .. } | Piece::Destinations | Piece::Destination { .. })) => {}
             Ok(None) => return Ok(None),
@@ -151,7 +153,8 @@ fn whole_file(input: &Input) -> Result<FoundFlow, Failure> {
 
 fn not_json(input: &Input, path: &str, error: &serde_json::Error, at: Position) -> Failure {
     let line = at.line + (error.line() as u64).saturating_sub(1);
-    let column = if error.line() <= 1 { at.column + (error.column() as u64).saturating_sub(1) } else { error.column() as u64 };
+    let column =
+        if error.line() <= 1 { at.column + (error.column() as u64).saturating_sub(1) } else { error.column() as u64 };
     let full = error.to_string();
     let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
     let mut problems = Problems::default();

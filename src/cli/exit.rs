@@ -157,5 +157,6 @@ pub(super) fn say(text: &str) {
 
 fn print_json(value: &impl Serialize) {
     let mut out = io::stdout().lock();
-    let _unread = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+    let _unread =
+        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
 }

@@ -64,14 +64,21 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "KEYS")]
     press_keys: Option<String>,
     /// How long it rings before a person answers, in seconds.
-    #[arg(long, value_name = "FROM,TO", value_delimiter = ',', num_args = 2)]
-    ring: Option<Vec<f64>>,
+    #[arg(long, value_name = "FROM,TO", value_parser = span)]
+    ring: Option<Span>,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let seconds =
+        |text: &str| text.trim().parse::<f64>().map_err(|_| "must be two numbers of seconds, such as 2,20".to_owned());
+    let (from, to) = text.split_once(',').unwrap_or((text, text));
+    Span::new(seconds(from)?, seconds(to)?).map_err(|error| error.to_string())
 }
 
 impl NetworkArgs {
     /// The settings of the network.
     pub fn settings(&self) -> Result<NetworkSettings, Failure> {
-        let mut settings = self.from_file()?;
+        let mut settings = self.file()?;
         // The log of dials is for tests; a million of them would only take room.
         settings.dial_log = 0;
         settings.seed = self.seed.unwrap_or(settings.seed);
@@ -86,13 +93,11 @@ impl NetworkArgs {
         if let Some(keys) = &self.press_keys {
             population.keys = keys.parse::<Keys>().map_err(|error| wrong("--press-keys", &error))?;
         }
-        if let Some([from, to]) = self.ring.as_deref() {
-            population.ring = Span::new(*from, *to).map_err(|error| wrong("--ring", &error))?;
-        }
+        population.ring = self.ring.unwrap_or(population.ring);
         Ok(settings)
     }
 
-    fn from_file(&self) -> Result<NetworkSettings, Failure> {
+    fn file(&self) -> Result<NetworkSettings, Failure> {
         let Some(path) = &self.network else { return Ok(NetworkSettings::default()) };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(&shown, &error))?;
@@ -151,7 +156,6 @@ mod tests {
             NetworkArgs { answer: Some(0.0), ..NetworkArgs::default() },
             NetworkArgs { presses: Some(2.0), ..NetworkArgs::default() },
             NetworkArgs { press_keys: Some("1x".to_owned()), ..NetworkArgs::default() },
-            NetworkArgs { ring: Some(vec![9.0, 1.0]), ..NetworkArgs::default() },
         ] {
             assert!(matches!(args.settings(), Err(Failure::BadInput(_))), "{args:?}");
         }

@@ -75,8 +75,8 @@ impl Mean {
 pub struct Stage {
     /// What it is: `play`, `gather` …
     pub name: &'static str,
-    /// Where it stands in the request.
-    pub path: Box<str>,
+    /// Which keys lead to it, if it begins a gather's branch.
+    pub entry: Option<String>,
     /// How deep it is nested, 0 for the flow's own steps.
     pub depth: usize,
     /// Calls that came to it.
@@ -100,9 +100,10 @@ pub struct Stage {
 impl Outcome {
     /// Nothing yet, for a flow.
     pub fn of(program: &Program) -> Self {
-        let stages = program.steps.iter().zip(program.labels.iter()).map(|(step, label)| Stage {
+        let mut entries = entries(program);
+        let stages = program.steps.iter().zip(program.labels.iter()).enumerate().map(|(place, (step, label))| Stage {
             name: label.name,
-            path: label.path.clone(),
+            entry: entries.remove(&place),
             depth: label.path.matches(".branches[").count(),
             shows_keys: label.shows_keys,
             hides_keys: matches!(&step.action, Action::Gather(gather) if gather.sensitive),
@@ -199,6 +200,23 @@ impl Outcome {
     pub fn entered(&self) -> u64 {
         self.funnel.first().map_or(0, |stage| stage.reached)
     }
+}
+
+/// Which keys lead to which step, for steps that begin a branch.
+fn entries(program: &Program) -> BTreeMap<usize, String> {
+    let mut entries: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for step in &program.steps {
+        let Action::Gather(gather) = &step.action else { continue };
+        for (digit, first) in &gather.branches {
+            // Below a hidden key, no name says which it was.
+            let key = if gather.sensitive { '*' } else { digit.as_char() };
+            entries.entry(usize::from(*first)).or_default().push(key.to_string());
+        }
+        if let Some(first) = gather.default {
+            entries.entry(usize::from(first)).or_default().push("otherwise".to_owned());
+        }
+    }
+    entries.into_iter().map(|(place, keys)| (place, keys.join(" or "))).collect()
 }
 
 impl Stage {

@@ -73,7 +73,8 @@ enum View {
 impl View {
     fn bar() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-        let style = ProgressStyle::with_template("{bar:32.green/dim} {percent:>3}%  {pos}/{len}  {msg}  {elapsed} left {eta}");
+        let style =
+            ProgressStyle::with_template("{bar:24.green/dim} {percent:>3}%  {pos}/{len}  {wide_msg} {eta} left");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("━╸─"));
         }

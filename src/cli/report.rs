@@ -24,10 +24,10 @@ pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> St
     if let Some((first, last)) = outcome.span {
         text.push_str(&format!(" in {}", lasting(last.since(first))));
     }
-    text.push_str(&format!("\n\n{}\n", outcomes(outcome)));
+    text.push_str(&format!("\n\n{}\n\n", outcomes(outcome).trim_fmt()));
     text.push_str(&details(outcome));
     if outcome.entered() > 0 {
-        text.push_str(&format!("\n{}\n", funnel(outcome)));
+        text.push_str(&format!("\n{}\n", funnel(outcome).trim_fmt()));
     }
     text
 }
@@ -58,7 +58,11 @@ fn outcomes(outcome: &Outcome) -> Table {
         }
     }
     if outcome.unfinished > 0 {
-        table.add_row(["not ended".to_owned(), outcome.unfinished.to_string(), share(outcome.unfinished, outcome.calls)]);
+        table.add_row([
+            "not ended".to_owned(),
+            outcome.unfinished.to_string(),
+            share(outcome.unfinished, outcome.calls),
+        ]);
     }
     right(&mut table, 1..3);
     table
@@ -66,7 +70,7 @@ fn outcomes(outcome: &Outcome) -> Table {
 
 fn details(outcome: &Outcome) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<22}{value}\n"));
+    let mut line = |name: &str, value: String| text.push_str(&format!(" {name:<21}{value}\n"));
     if let Some(mean) = outcome.until_answer.get() {
         line("answered after", format!("{} on average", lasting(mean)));
     }
@@ -90,7 +94,7 @@ fn funnel(outcome: &Outcome) -> Table {
     let entered = outcome.entered();
     for stage in &outcome.funnel {
         table.add_row([
-            format!("{}{} {}", "  ".repeat(stage.depth), stage.name, place(&stage.path)),
+            format!("{}{}", "  ".repeat(stage.depth), title(stage)),
             stage.reached.to_string(),
             share(stage.reached, entered),
             stage.succeeded.to_string(),
@@ -102,10 +106,12 @@ fn funnel(outcome: &Outcome) -> Table {
     table
 }
 
-/// The end of a path: which branch, which step. The indent says the rest.
-fn place(path: &str) -> String {
-    let short = path.replace("callFlow.", "").replace("steps", "").replace(".branches", "");
-    short.replace("].[", "].").replace("][", ".").replace('[', "").replace(']', "")
+/// What a step is called here: its kind, and which keys lead to it.
+fn title(stage: &Stage) -> String {
+    match &stage.entry {
+        Some(keys) => format!("{keys}: {}", stage.name),
+        None => stage.name.to_owned(),
+    }
 }
 
 fn keys(stage: &Stage) -> String {
@@ -161,12 +167,5 @@ mod tests {
         assert_eq!(share(2, 3), "66.7 %");
         assert_eq!(share(3, 3), "100.0 %");
         assert_eq!(share(1, 0), "");
-    }
-
-    #[test]
-    fn a_place_is_short() {
-        assert_eq!(place("callFlow.steps[1]"), "1");
-        assert_eq!(place("callFlow.steps[1].branches[0].callFlow.steps[2]"), "1.0.2");
-        assert_eq!(place("callFlow.steps[1].branches[*].callFlow.steps[2]"), "1.*.2");
     }
 }

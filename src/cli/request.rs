@@ -204,7 +204,8 @@ impl Verdict {
                     text.push_str(&format!(", {invalid} of them invalid"));
                 }
                 let hash = flow_hash.get(..12).unwrap_or(flow_hash);
-                let (call, all) = (Duration::from_secs(valid.estimated_call_secs), Duration::from_secs(valid.estimated_secs));
+                let (call, all) =
+                    (Duration::from_secs(valid.estimated_call_secs), Duration::from_secs(valid.estimated_secs));
                 text.push_str(&format!(
                     "\n  flow          {hash}…, {steps} steps\n  takes         about {} with {slots} slots, {} a call if everybody answers\n",
                     lasting(all),

@@ -21,7 +21,8 @@ pub struct RunArgs {
     how: CampaignArgs,
 }
 
-static HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| format!("{MAGIC_NUMBERS}\n\n{EXITS}\n\n{EXAMPLES}"));
+static HELP: std::sync::LazyLock<String> =
+    std::sync::LazyLock::new(|| format!("{MAGIC_NUMBERS}\n\n{EXITS}\n\n{EXAMPLES}"));
 
 const EXITS: &str = "\
 Exit codes:

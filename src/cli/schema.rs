@@ -114,7 +114,9 @@ fn text(of: Document) -> Result<String, Failure> {
     let outgoing = SchemaSettings::draft2020_12().for_serialize();
     let schema = match of {
         // Both are read leniently and described as they should be written.
-        Document::Request => SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<CallRequestDocument>(),
+        Document::Request => {
+            SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<CallRequestDocument>()
+        }
         Document::Flow => SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<FlowDocument>(),
         Document::Status => outgoing.into_generator().into_root_schema_for::<Status>(),
         Document::Event => outgoing.into_generator().into_root_schema_for::<CloudEvent>(),

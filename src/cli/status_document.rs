@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 
-use serde::ser::{Error as _, SerializeSeq as _, Serializer};
 use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq as _, Serializer};
 
 use super::exit::Failure;
 use crate::model::event::{CallContext, CallStatusHint};

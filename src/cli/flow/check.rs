@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use clap::Args;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
@@ -35,6 +36,9 @@ pub struct CheckArgs {
 
 /// How many destinations are shown for each kind of trouble.
 const SHOWN: usize = 10;
+
+/// Longer lines are not shown: their column says where to look.
+const LONGEST_LINE: usize = 500;
 
 /// Destinations looked at together.
 const CHUNK: usize = 1_000;
@@ -160,14 +164,29 @@ fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
 fn span(found: &FoundFlow, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
     let within = diagnostic.path.strip_prefix(found.path).unwrap_or(&diagnostic.path);
     let within = within.strip_prefix('.').unwrap_or(within);
-    locate_nearest(&found.text, within)
+    let span = locate_nearest(&found.text, within)?;
+    // Of what goes over several lines, the first says where it is.
+    let first = found.text.get(span.clone())?.lines().next().map_or(0, str::len);
+    Some(span.start..span.start + first)
+}
+
+/// Whether the lines around a place can be shown.
+fn is_showable(text: &str, span: &std::ops::Range<usize>) -> bool {
+    let around = |at: usize| text.get(..at).map_or(0, |before| before.matches('\n').count());
+    let (first, last) = (around(span.start), around(span.end));
+    let mut shown = text.lines().skip(first.saturating_sub(1)).take(last - first + 3);
+    shown.all(|line| line.len() <= LONGEST_LINE)
 }
 
 fn placed(found: &FoundFlow, diagnostic: Diagnostic) -> Placed {
-    let before = span(found, &diagnostic).and_then(|span| found.text.get(..span.start));
-    let line = before.map(|before| before.matches('\n').count() + 1);
-    let column = before.map(|before| before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
-    Placed { diagnostic, line, column }
+    let place = span(found, &diagnostic).map(|span| position(&found.text, span.start));
+    Placed { diagnostic, line: place.map(|(line, _)| line), column: place.map(|(_, column)| column) }
+}
+
+/// Line and column, from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or_default();
+    (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
 fn explain(
@@ -180,19 +199,27 @@ fn explain(
     let paint = terminal.on_stdout;
     let theme = if paint.0 { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_links(false);
+    let source: Arc<str> = found.text.as_str().into();
     let mut text = String::new();
     for diagnostic in diagnostics {
-        let mut shown = MietteDiagnostic::new(format!("{}: {}", diagnostic.path, diagnostic.message))
-            .with_severity(match diagnostic.severity {
-                Severity::Error => miette::Severity::Error,
-                Severity::Warning => miette::Severity::Warning,
-                Severity::Note => miette::Severity::Advice,
-            });
-        shown.help.clone_from(&diagnostic.help);
-        if let Some(span) = span(found, diagnostic) {
-            shown.labels = Some(vec![LabeledSpan::at(span, "here")]);
+        let span = span(found, diagnostic);
+        let showable = span.as_ref().is_some_and(|span| is_showable(&found.text, span));
+        let mut message = format!("{}: {}", diagnostic.path, diagnostic.message);
+        if let (Some(span), false) = (&span, showable) {
+            let (line, column) = position(&found.text, span.start);
+            message.push_str(&format!(" ({}, line {line}, column {column})", input.name));
         }
-        let report = Report::new(shown).with_source_code(NamedSource::new(&input.name, found.text.clone()));
+        let mut shown = MietteDiagnostic::new(message).with_severity(match diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        });
+        shown.help.clone_from(&diagnostic.help);
+        let mut report = Report::new(shown.clone());
+        if let Some(span) = span.filter(|_| showable) {
+            shown.labels = Some(vec![LabeledSpan::at(span, "here")]);
+            report = Report::new(shown).with_source_code(NamedSource::new(&input.name, Arc::clone(&source)));
+        }
         // Writing into memory cannot fail; a span beside the text would, and is left out.
         let mut one = String::new();
         if handler.render_report(&mut one, report.as_ref()).is_err() {

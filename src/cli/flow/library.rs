@@ -41,7 +41,8 @@ impl FlowLibrary {
     pub fn catalogue(&self) -> Result<FlowCatalogue, Failure> {
         let mut flows: BTreeMap<String, Value> = BTreeMap::new();
         for (name, text) in BUILT_IN {
-            let flow = serde_json::from_str(text).map_err(|error| Failure::Internal(format!("flow {name}: {error}")))?;
+            let flow =
+                serde_json::from_str(text).map_err(|error| Failure::Internal(format!("flow {name}: {error}")))?;
             flows.insert((*name).to_owned(), flow);
         }
         let Some(folder) = &self.folder else { return Ok(FlowCatalogue(flows)) };

@@ -18,9 +18,7 @@ use crate::cli::documents::Input;
 use crate::cli::exit::say;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::daemon;
-use crate::model::{
-    AnsweredBy, AttemptId, CallId, Disposition, Happening, LegId, MachineDetection, Party, Timestamp,
-};
+use crate::model::{AnsweredBy, AttemptId, CallId, Disposition, Happening, LegId, MachineDetection, Party, Timestamp};
 use crate::ports::Speech;
 
 /// Be the callee: hear what is said, press keys.
