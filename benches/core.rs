@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench core`. Figures are for one call unless a name says otherwise.
 
+#![expect(clippy::unwrap_used, reason = "what is parsed here is written here")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;

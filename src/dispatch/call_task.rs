@@ -96,10 +96,8 @@ async fn attempt(shared: &Arc<Shared>, claim: Claim) -> Vec<Claim> {
     let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
     let by_us = |result| Disposition::new(result, Some(Party::Us));
     match ready {
-        Ok(ready) => match dial_and_follow(shared, seat, ledger, ready).await {
-            Ok(refill) => refill,
-            Err(Fenced) => Vec::new(),
-        },
+        // Fenced: whatever comes in exchange is its new owner's to ask for.
+        Ok(ready) => dial_and_follow(shared, seat, ledger, ready).await.unwrap_or_default(),
         Err(NotReady::Refused(disposition, status)) => {
             let end = AttemptEnd { disposition, refusal: Some(status), retry_at: None };
             settle(shared, ledger, end).await

@@ -233,8 +233,12 @@ impl<'s> LiveCall<'s> {
                     self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStarted { recording });
                 }
             }
-            CallCommand::PauseRecording => drop(self.record(false).await?),
-            CallCommand::ResumeRecording => drop(self.record(true).await?),
+            CallCommand::PauseRecording => {
+                self.record(false).await?;
+            }
+            CallCommand::ResumeRecording => {
+                self.record(true).await?;
+            }
             CallCommand::AcquireSlot { leg } => {
                 let now = self.shared.ports.clock.now();
                 let until = self.machine.next_timeout().unwrap_or(now);

@@ -93,6 +93,10 @@ async fn round(shared: &Shared, apps: &mut AdoptedApps, may_adopt: bool) -> Stor
 async fn adopt(shared: &Shared, apps: &mut AdoptedApps, suspects: Vec<Suspect>) -> StoreResult<()> {
     let mut locked: BTreeMap<WorkerId, bool> = BTreeMap::new();
     for suspect in suspects {
+        // Our own, because this worker stood still: the next renewal tells whether it still is.
+        if suspect.worker == shared.settings.id && shared.roster.holds(suspect.held.attempt) {
+            continue;
+        }
         let mine = match locked.get(&suspect.worker) {
             Some(mine) => *mine,
             None => {

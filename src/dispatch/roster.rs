@@ -93,6 +93,11 @@ impl Roster {
         entries.range(from..=to).next_back().is_some_and(|(_, entry)| entry.mailbox.send(mail).is_ok())
     }
 
+    /// Whether this worker holds an attempt.
+    pub fn holds(&self, attempt: AttemptId) -> bool {
+        self.lock().contains_key(&attempt)
+    }
+
     /// Everything this worker holds, in order.
     pub fn held(&self) -> Vec<Held> {
         self.lock().values().map(|entry| entry.held.clone()).collect()
