@@ -72,6 +72,7 @@ macro_rules! store_conformance {
                 a_closed_window_is_waited_for
                 each_zone_opens_by_its_own_clock
                 a_rate_bounds_what_is_claimed
+                no_second_sees_much_more_than_the_rate
                 nothing_is_claimed_after_the_expiry_even_if_nobody_swept
                 a_claim_given_back_is_claimed_again_in_its_old_place
                 giving_back_twice_is_giving_back_once
