@@ -210,8 +210,8 @@ impl State {
     }
 }
 
-/// The status of a call whose last attempt ended so. What was refused undialled has failed, unless a rule forbade it.
+/// The status of a call whose last attempt ended so. What was refused undialled has failed.
 fn final_status(end: AttemptEnd, dialled: bool) -> CallStatus {
-    let refused = !dialled && end.refusal.is_some() && end.disposition.result != DispositionResult::Blocked;
+    let refused = !dialled && end.refusal.is_some();
     if refused { CallStatus::Failed } else { CallStatus::after(end.disposition.result) }
 }
