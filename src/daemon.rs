@@ -12,15 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::adapters::clock::{InvalidSpeed, SystemClock, VirtualClock};
-use crate::adapters::memory::{MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore, WindowState};
+use crate::adapters::memory::{MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore};
 use crate::adapters::simulator::SimulatedNetwork;
 use crate::adapters::speech::SilentSpeech;
 use crate::callflow::Program;
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
-use crate::model::request::WindowZone;
 use crate::model::status::RequestSummary;
-use crate::model::{CallingWindow, Event, Organisation, OrganisationId, RequestHeader, RequestStatus, Timestamp};
-use crate::policy::window;
+use crate::model::{Event, Organisation, OrganisationId, RequestHeader, RequestStatus, Timestamp};
 use crate::ports::store::{CallSnapshot, RequestKey, SlotUse};
 use crate::ports::{CampaignStore, Clock, Command, CommandKind, QueueError, Speech, StoreError};
 use crate::shutdown::Interrupts;
@@ -158,7 +156,7 @@ impl Embedded {
         let (clock, runtime) = time(pace)?;
         let speech = silent_speech();
         let network = SimulatedNetwork::new(Arc::clone(&clock), network);
-        let store: Arc<dyn CampaignStore> = Arc::new(MemoryStore::new(Arc::clone(&clock), open_hours));
+        let store: Arc<dyn CampaignStore> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
         let queue = Arc::new(MemoryQueue::new());
         let commands = Arc::new(MemoryCommandBus::new());
         let (end, ended) = watch::channel(None);
@@ -364,19 +362,5 @@ fn gone(ended: Option<Result<Result<(), WorkerFailure>, tokio::task::JoinError>>
         Some(Ok(Err(failure))) => failure.into(),
         Some(Err(error)) => EmbeddedError::Broken(error.to_string()),
         Some(Ok(Ok(()))) | None => EmbeddedError::Broken("a worker stopped before its time".to_owned()),
-    }
-}
-
-/// Asks the policy whether people may be called, for the store.
-fn open_hours(hours: &CallingWindow, zones: &[Box<str>], at: Timestamp) -> WindowState {
-    let zones = match &hours.time_zone {
-        WindowZone::Named(name) => vec![window::zone(name)],
-        WindowZone::Recipient => zones.iter().map(|name| window::zone(name)).collect(),
-    };
-    // A zone nobody knows was refused with its request; were it here all the same, nobody is called in it.
-    let zones: Result<Vec<_>, _> = zones.into_iter().collect();
-    match window::state(hours, &zones.unwrap_or_default(), at) {
-        window::WindowState::Open { until } => WindowState::Open { until },
-        window::WindowState::Closed { until } => WindowState::Closed { until },
     }
 }

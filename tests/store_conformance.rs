@@ -5,13 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::Time;
-use jiff::tz::TimeZone;
-use robocall::adapters::memory::{MemoryStore, WindowState};
+use robocall::adapters::memory::MemoryStore;
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::StoreWorld;
-use robocall::model::request::WindowZone;
-use robocall::model::{CallingWindow, Timestamp};
+use robocall::model::Timestamp;
 use robocall::ports::{CampaignStore, Clock};
 
 struct MemoryWorld {
@@ -22,7 +19,7 @@ struct MemoryWorld {
 impl MemoryWorld {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock), daily));
+        let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
         Self { clock, store }
     }
 }
@@ -40,25 +37,6 @@ impl StoreWorld for MemoryWorld {
     async fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
-}
-
-/// Windows that open and close every day, looked at minute by minute.
-fn daily(window: &CallingWindow, zones: &[Box<str>], at: Timestamp) -> WindowState {
-    let zones: Vec<&str> = match &window.time_zone {
-        WindowZone::Named(zone) => vec![zone],
-        WindowZone::Recipient => zones.iter().map(|zone| &**zone).collect(),
-    };
-    let open = |at: Timestamp| {
-        zones.iter().all(|zone| {
-            let local: Time = at.to_jiff().to_zoned(TimeZone::get(zone).unwrap()).time();
-            let minute = local.hour() as u16 * 60 + local.minute() as u16;
-            (window.from_minute..window.to_minute).contains(&minute)
-        })
-    };
-    let now = open(at);
-    let minute = |minutes: i64| Timestamp::from_millis((at.as_millis() / 60_000 + minutes) * 60_000);
-    let until = (1..).map(minute).find(|at| open(*at) != now).unwrap();
-    if now { WindowState::Open { until } } else { WindowState::Closed { until } }
 }
 
 robocall::store_conformance!(MemoryWorld::new());

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use robocall::adapters::memory::{MemoryStore, always_open};
+use robocall::adapters::memory::MemoryStore;
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::{DispositionResult, Fact, Happening, StepStatus};
@@ -61,7 +61,7 @@ fn run(name: &str, organisations: u32, total: u32, limit_each: u32) {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let clock = Arc::new(ManualClock::default());
         let time = Arc::<ManualClock>::clone(&clock);
-        let store: Store = Arc::new(MemoryStore::new(time, always_open));
+        let store: Store = Arc::new(MemoryStore::new(time));
         let before = resident_bytes();
         for number in 0..organisations {
             limit(&store, &format!("org{number}"), limit_each).await;

@@ -72,6 +72,7 @@ macro_rules! store_conformance {
                 a_closed_window_is_waited_for
                 each_zone_opens_by_its_own_clock
                 a_rate_bounds_what_is_claimed
+                no_second_sees_much_more_than_the_rate
                 nothing_is_claimed_after_the_expiry_even_if_nobody_swept
                 a_claim_given_back_is_claimed_again_in_its_old_place
                 giving_back_twice_is_giving_back_once
@@ -106,6 +107,7 @@ macro_rules! store_conformance {
             ]
             slots: [
                 a_second_leg_takes_a_slot
+                a_granted_slot_is_taken_back_when_asked_for_again_over_a_lowered_limit
                 a_second_leg_waits_in_line_before_new_dials
                 those_who_wait_are_served_in_order
                 whoever_waits_no_longer_frees_the_slot_for_a_dial
@@ -143,6 +145,7 @@ macro_rules! store_conformance {
                 what_is_confirmed_is_not
                 what_is_held_is_left_to_its_owner
                 a_suspects_events_are_found
+                a_claim_tells_how_many_events_of_its_call_are_confirmed
                 confirming_again_or_less_changes_nothing
                 a_requests_own_events_are_found_in_order
                 a_retry_that_is_claimed_is_its_owners_again

@@ -36,29 +36,59 @@ pub struct Allowance {
 
 const SECOND: i64 = 1_000_000;
 
+/// A rate in the terms of the algorithm.
+struct Pace {
+    /// Microseconds from one dial to the next.
+    spacing: i64,
+    /// How many may be caught up at once.
+    burst: i64,
+}
+
+impl Pace {
+    /// None for a rate of 0.
+    fn of(per_second: u32) -> Option<Self> {
+        // A million a second is as good as no bound, and as fine as microseconds go.
+        let rate = i64::from(per_second).min(SECOND);
+        // Rounded up: rather one dial in a million late than one too many.
+        (rate > 0).then(|| Self { spacing: (SECOND + rate - 1) / rate, burst: (rate / 10).max(1) })
+    }
+
+    /// How much before its time a dial may be made.
+    fn tolerance(&self) -> i64 {
+        (self.burst - 1) * self.spacing
+    }
+}
+
+/// The first millisecond that is not before an instant.
+fn rounded_up(micros: i64) -> Timestamp {
+    Timestamp::from_millis(micros.saturating_add(999).div_euclid(1000))
+}
+
 /// How many of `want` dials may be made at `now`, given the arrival time kept from the last ones.
 ///
 /// A rate of 0 allows nothing and asks to be looked at again a second later.
 pub fn allow(arrival: ArrivalTime, now: Timestamp, per_second: u32, want: u32) -> Allowance {
     let now_micros = now.as_millis().saturating_mul(1000);
-    if per_second == 0 {
+    let Some(pace) = Pace::of(per_second) else {
         return Allowance { allowed: 0, arrival, next: Timestamp::from_millis(now.as_millis().saturating_add(1000)) };
-    }
-    // A million a second is as good as no bound, and as fine as microseconds go.
-    let rate = i64::from(per_second).min(SECOND);
-    // Rounded up: rather one dial in a million late than one too many.
-    let spacing = (SECOND + rate - 1) / rate;
-    let burst = (rate / 10).max(1);
-    let tolerance = (burst - 1) * spacing;
+    };
+    let (spacing, tolerance) = (pace.spacing, pace.tolerance());
     let base = arrival.0.max(now_micros);
     let ready = now_micros.saturating_add(tolerance).saturating_sub(base);
     let room = if ready < 0 { 0 } else { ready / spacing + 1 };
     let allowed = room.min(i64::from(want));
     let arrival = if allowed == 0 { arrival } else { ArrivalTime(base.saturating_add(allowed * spacing)) };
-    let next_micros = arrival.0.saturating_sub(tolerance).max(now_micros);
-    let next = Timestamp::from_millis(next_micros.saturating_add(999).div_euclid(1000));
+    let next = rounded_up(arrival.0.saturating_sub(tolerance).max(now_micros));
     // `room` is at most `burst`, itself at most 100,000.
     Allowance { allowed: u32::try_from(allowed).unwrap_or(0), arrival, next }
+}
+
+/// When `count` dials may be made at once, rounded up to a millisecond: it may be past. None if they never may.
+pub fn ready_at(arrival: ArrivalTime, per_second: u32, count: u32) -> Option<Timestamp> {
+    let pace = Pace::of(per_second)?;
+    let count = i64::from(count.max(1));
+    let early = pace.tolerance() - (count - 1) * pace.spacing;
+    (count <= pace.burst).then(|| rounded_up(arrival.0.saturating_sub(early)))
 }
 
 #[cfg(test)]
@@ -100,6 +130,23 @@ mod tests {
         assert_eq!(allow(ArrivalTime::from_micros(i64::MAX), far, u32::MAX, u32::MAX).arrival.as_micros(), i64::MAX);
         let early = allow(ArrivalTime::from_micros(i64::MIN), Timestamp::from_millis(i64::MIN), 1, 1);
         assert_eq!(early.allowed, 1);
+    }
+
+    #[test]
+    fn several_at_once_are_ready_when_they_are_allowed() {
+        for rate in [1, 9, 10, 37, 100, 499, 3_000_000] {
+            let arrival = allow(ArrivalTime::default(), NOW, rate, u32::MAX).arrival;
+            let burst = (rate.min(1_000_000) / 10).max(1);
+            for count in [1, burst.div_ceil(2), burst] {
+                let at = ready_at(arrival, rate, count).unwrap();
+                assert!(allow(arrival, at, rate, u32::MAX).allowed >= count, "{count} of {rate}");
+                let before = at - Duration::from_millis(1);
+                assert!(allow(arrival, before, rate, u32::MAX).allowed < count, "{count} of {rate}");
+            }
+            assert_eq!(ready_at(arrival, rate, burst + 1), None);
+        }
+        assert_eq!(ready_at(ArrivalTime::default(), 0, 1), None);
+        assert!(ready_at(ArrivalTime::from_micros(i64::MAX), 1, u32::MAX).is_none());
     }
 
     proptest! {

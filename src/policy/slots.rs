@@ -31,6 +31,15 @@ impl External {
         }
     }
 
+    /// How many slots that makes: all there can be where it cannot be known.
+    pub const fn in_use(self) -> u32 {
+        match self {
+            External::InUse(count) => count,
+            External::Negative => 0,
+            External::Malformed => u32::MAX,
+        }
+    }
+
     /// Whether an operator should be told.
     pub const fn is_alarming(self) -> bool {
         !matches!(self, External::InUse(_))
@@ -73,6 +82,7 @@ mod tests {
         ] {
             assert_eq!(External::parse(text), external, "{text:?}");
             assert_eq!(free(6, external, 1), free_of_six_with_one_leased, "{text:?}");
+            assert_eq!(5_u32.saturating_sub(external.in_use()), free_of_six_with_one_leased, "{text:?}");
             assert_eq!(external.is_alarming(), !matches!(external, External::InUse(_)));
         }
     }

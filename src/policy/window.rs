@@ -24,6 +24,15 @@ pub enum WindowState {
     },
 }
 
+impl WindowState {
+    /// Until when that holds.
+    pub const fn until(self) -> Timestamp {
+        match self {
+            WindowState::Open { until } | WindowState::Closed { until } => until,
+        }
+    }
+}
+
 /// How far ahead a change is looked for. `until` is never later than that; a window that does not change before (all
 /// week long, no day at all, zones that never share an hour) is simply asked again then.
 pub const HORIZON_DAYS: i64 = 15;

@@ -180,7 +180,8 @@ pub enum NotNow {
 pub struct AttemptEnd {
     /// How it ended.
     pub disposition: Disposition,
-    /// Why it was refused undialled, where a step's status says so.
+    /// What was wrong with the destination or its request, so that it was refused undialled: the call has `failed`,
+    /// whatever its disposition. None if it was dialled, or if a rule forbids the number itself: then it is `blocked`.
     pub refusal: Option<StepStatus>,
     /// When another attempt is due, if policy grants one. The store grants none if the request is over by then.
     pub retry_at: Option<Timestamp>,

@@ -76,7 +76,7 @@ pub struct Summary {
 impl World {
     fn new(clock: Arc<VirtualClock>, seed: u64, sabotage: Sabotage) -> Self {
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let store = Arc::new(MemoryStore::new(Arc::clone(&as_clock), calling_windows).sabotaged(sabotage));
+        let store = Arc::new(MemoryStore::new(Arc::clone(&as_clock)).sabotaged(sabotage));
         let network = SimulatedNetwork::new(Arc::clone(&as_clock), NetworkSettings { seed, ..NetworkSettings::default() });
         let checker = Checker::new(Arc::clone(&as_clock), Arc::clone(&store));
         {
@@ -374,19 +374,5 @@ impl Summary {
         self.crashes += other.crashes;
         self.freezes += other.freezes;
         self.unknown += other.unknown;
-    }
-}
-
-fn calling_windows(window: &robocall::model::CallingWindow, zones: &[Box<str>], at: robocall::model::Timestamp) -> robocall::adapters::memory::WindowState {
-    use robocall::adapters::memory::WindowState as Seen;
-    use robocall::policy::window::{WindowState, state, zone};
-    use robocall::model::request::WindowZone;
-    let zones: Vec<_> = match &window.time_zone {
-        WindowZone::Named(name) => vec![zone(name).unwrap()],
-        WindowZone::Recipient => zones.iter().map(|name| zone(name).unwrap()).collect(),
-    };
-    match state(window, &zones, at) {
-        WindowState::Open { until } => Seen::Open { until },
-        WindowState::Closed { until } => Seen::Closed { until },
     }
 }

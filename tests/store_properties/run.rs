@@ -4,21 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use robocall::adapters::memory::{Audit, MemoryStore, Sabotage, WindowState};
+use robocall::adapters::memory::{Audit, MemoryStore, Sabotage};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::request::WindowZone;
-use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader, Timestamp};
+use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader};
 use robocall::ports::Clock;
 use robocall::ports::store::*;
 
 use super::steps::{ORGANISATIONS, Step};
 
-/// Every other minute is open.
-fn every_other_minute(_: &CallingWindow, _: &[Box<str>], at: Timestamp) -> WindowState {
-    let minute = at.as_millis().div_euclid(60_000);
-    let until = Timestamp::from_millis((minute + 1) * 60_000);
-    if minute % 2 == 0 { WindowState::Open { until } } else { WindowState::Closed { until } }
+/// Open, but for the second minute that passes.
+fn closed_for_a_minute() -> CallingWindow {
+    CallingWindow { from_minute: 9 * 60 + 2, to_minute: 9 * 60 + 1, ..hours(WindowZone::Named("UTC".into()), 0, 24) }
 }
 
 /// A store, the workers' own view of it, and what must never change.
@@ -40,7 +38,7 @@ impl Run {
     pub fn new(sabotage: Sabotage) -> Self {
         let clock = Arc::new(ManualClock::default());
         let time = Arc::<ManualClock>::clone(&clock);
-        let memory = Arc::new(MemoryStore::new(time, every_other_minute).sabotaged(sabotage));
+        let memory = Arc::new(MemoryStore::new(time).sabotaged(sabotage));
         let store: Store = Arc::<MemoryStore>::clone(&memory);
         Self {
             clock,
@@ -104,7 +102,7 @@ impl Run {
         match step {
             Step::Submit { org, total, priority, expires, scheduled, windowed } => {
                 let id = format!("r{}", self.requests.len());
-                let calling_window = windowed.then(|| hours(WindowZone::Named("UTC".into()), 0, 24));
+                let calling_window = windowed.then(closed_for_a_minute);
                 let after = |secs: Option<u64>| secs.map(|secs| now + Duration::from_secs(secs));
                 let header = RequestHeader {
                     priority,

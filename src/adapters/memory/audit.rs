@@ -107,7 +107,7 @@ impl State {
             OrganisationAudit {
                 id: org.id.clone(),
                 limit: org.settings.limit,
-                external: org.external(),
+                external: org.external.in_use(),
                 leases: org.leases.iter().map(lease).collect(),
                 waiting: org.line.iter().map(|waiter| waiter.leg).collect(),
                 requests,

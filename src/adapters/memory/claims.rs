@@ -71,13 +71,13 @@ impl State {
 
     /// Claims the next destination of a request.
     fn take(&mut self, ix: ReqIx, worker: &WorkerId) -> Option<Claim> {
-        let (now, windows) = (self.now, self.windows);
+        let now = self.now;
         let token = self.next_token();
         let request = &mut self.requests[ix];
         if request.paused || !request.is_open(now) || request.waits_for_schedule(now) {
             return None;
         }
-        let pick = request.pick(windows, now)?;
+        let pick = request.pick(now)?;
         let index = pick.index;
         let (destination, length) = request.destination(index);
         let lane = &mut request.lanes[pick.lane];

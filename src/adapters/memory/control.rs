@@ -1,10 +1,10 @@
 //! Requests and organisations as a whole: commands, Status, settings.
 
-use super::org::external_use;
 use super::request::{Life, Over};
 use super::slab::ReqIx;
 use super::state::State;
 use crate::model::{CallId, EventType, Organisation, OrganisationId, Phone, WorkerId};
+use crate::policy::slots::External;
 use crate::ports::store::{
     CallSnapshot, Control, Controlled, Held, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError, StoreResult,
 };
@@ -93,7 +93,7 @@ impl State {
 
     pub fn set_external(&mut self, organisation: &OrganisationId, value: Option<&str>) {
         let ix = self.org_ix(organisation);
-        self.org_mut(ix).external = external_use(value);
+        self.org_mut(ix).external = External::parse(value);
         self.refresh_org(ix);
         self.woke = true;
     }
@@ -106,7 +106,7 @@ impl State {
         let suspect = org.leases.values().filter(|lease| lease.expires <= self.now).count();
         SlotUse {
             limit: org.settings.limit,
-            external: org.external(),
+            external: org.external.in_use(),
             leased: self.leased(*ix),
             suspect: u32::try_from(suspect).unwrap_or(u32::MAX),
         }

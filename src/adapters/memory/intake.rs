@@ -185,9 +185,8 @@ impl State {
             request.calls.resize_with(end, || Call::waiting(0, 0));
             for chunk in chunks.into_iter().filter(|chunk| !chunk.places.is_empty()) {
                 let number = u32::try_from(request.chunks.len()).unwrap_or(u32::MAX);
-                let zones: Box<[Box<str>]> = chunk.zones.into();
-                let lane = *lanes.entry(zones.clone()).or_insert_with(|| {
-                    request.lanes.push(Lane::new(zones));
+                let lane = *lanes.entry(chunk.zones).or_insert_with_key(|zones| {
+                    request.lanes.push(Lane::new(request.header.calling_window.as_ref(), zones));
                     request.lanes.len() - 1
                 });
                 request.lanes[lane].chunks.push(number);

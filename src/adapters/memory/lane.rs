@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use jiff::tz::TimeZone;
+
 use super::record::{Origin, read};
-use super::window::{NEVER, WindowOracle, WindowState};
+use crate::model::request::WindowZone;
 use crate::model::{CallingWindow, Timestamp};
+use crate::policy::window::{self, WindowState};
+
+/// Later than anything that will happen.
+pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 /// Destinations as they were loaded.
 pub(super) struct StoredChunk {
@@ -18,7 +24,8 @@ pub(super) struct StoredChunk {
 
 /// Destinations of one request that share a clock.
 pub(super) struct Lane {
-    pub zones: Box<[Box<str>]>,
+    /// The clocks by which the calling window must be open, all of them; without any it never is.
+    zones: Vec<TimeZone>,
     /// Its chunks, in file order.
     pub chunks: Vec<u32>,
     /// Which of its chunks is being claimed from, and from which byte on.
@@ -38,9 +45,17 @@ pub(super) struct Outlook {
 }
 
 impl Lane {
-    pub fn new(zones: Box<[Box<str>]>) -> Self {
+    /// A lane of destinations that share the clocks of `recipients`, which count where the window asks for them.
+    pub fn new(window: Option<&CallingWindow>, recipients: &[Box<str>]) -> Self {
+        let names = match window.map(|window| &window.time_zone) {
+            None => &[],
+            Some(WindowZone::Named(name)) => std::slice::from_ref(name),
+            Some(WindowZone::Recipient) => recipients,
+        };
+        // Whoever wrote a zone that nobody knows was told so at intake; were one here all the same, nobody is called.
+        let zones: Result<Vec<_>, _> = names.iter().map(|name| window::zone(name)).collect();
         Self {
-            zones,
+            zones: zones.unwrap_or_default(),
             chunks: Vec::new(),
             cursor: (0, 0),
             returned: BTreeSet::new(),
@@ -50,10 +65,10 @@ impl Lane {
     }
 
     /// Whether its people may be called, and until when that holds.
-    pub fn window(&mut self, window: Option<&CallingWindow>, oracle: WindowOracle, now: Timestamp) -> WindowState {
+    pub fn window(&mut self, window: Option<&CallingWindow>, now: Timestamp) -> WindowState {
         let Some(window) = window else { return WindowState::Open { until: NEVER } };
         if self.window.until() <= now {
-            self.window = oracle(window, &self.zones, now);
+            self.window = window::state(window, &self.zones, now);
         }
         self.window
     }

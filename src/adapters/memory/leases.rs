@@ -23,9 +23,10 @@ impl State {
         let ix = self.requests[place.0].org;
         self.org_mut(ix).prune_line(now);
         // Who asks again has not dialled yet: what was granted before holds only if the limit still allows it.
+        let leased = self.leased(ix);
         let org = self.org_mut(ix);
         if org.leases.contains_key(&leg) {
-            if org.leases.len() as u64 + u64::from(org.external()) <= u64::from(org.settings.limit) {
+            if org.may_keep(leased) {
                 return Written::Done(SlotAnswer::Granted);
             }
             org.leases.remove(&leg);

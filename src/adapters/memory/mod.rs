@@ -13,7 +13,6 @@ mod leases;
 mod org;
 mod outbox;
 mod queue;
-mod rate;
 mod ready;
 mod record;
 mod request;
@@ -23,7 +22,6 @@ mod state;
 mod store;
 mod sweep;
 mod transitions;
-mod window;
 
 pub use audit::{Audit, CallAudit, LeaseAudit, OrganisationAudit, RequestAudit};
 pub use command_bus::MemoryCommandBus;
@@ -32,7 +30,6 @@ pub use queue::{DeadLetter, MAX_MESSAGE, MemoryQueue};
 #[cfg(feature = "sabotage")]
 pub use state::Sabotage;
 pub use store::MemoryStore;
-pub use window::{WindowOracle, WindowState, always_open};
 
 use std::time::Duration;
 

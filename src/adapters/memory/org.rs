@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::TURN;
-use super::rate::Rate;
 use super::ring::Share;
 use super::slab::{Place, ReqIx};
 use crate::model::organisation::RequestOrder;
 use crate::model::{LegId, Organisation, OrganisationId, Phone, Timestamp, WorkerId};
+use crate::policy::rate::{self, ArrivalTime};
+use crate::policy::slots::{self, External};
 use crate::ports::store::Token;
 
 /// A slot, held by a leg.
@@ -29,13 +30,14 @@ pub(super) struct Waiter {
 pub(super) struct Org {
     pub id: OrganisationId,
     pub settings: Organisation,
-    /// What other applications hold; none: what they wrote is no number, so nothing is free.
-    pub external: Option<u32>,
+    /// What other applications say they hold.
+    pub external: External,
     pub leases: BTreeMap<LegId, Lease>,
     pub line: VecDeque<Waiter>,
     /// Claimed, not dialled.
     pub undialled: u32,
-    pub rate: Rate,
+    /// What it has used of its calls a second.
+    pub arrival: ArrivalTime,
     pub share: Share,
     pub blocked: BTreeSet<Phone>,
     /// Its requests, whatever their state.
@@ -51,11 +53,11 @@ impl Org {
         Self {
             id,
             settings: Organisation::default(),
-            external: Some(0),
+            external: External::InUse(0),
             leases: BTreeMap::new(),
             line: VecDeque::new(),
             undialled: 0,
-            rate: Rate::default(),
+            arrival: ArrivalTime::default(),
             share: Share::default(),
             blocked: BTreeSet::new(),
             requests: BTreeSet::new(),
@@ -74,9 +76,14 @@ impl Org {
         u32::try_from(held).unwrap_or(u32::MAX).saturating_sub(self.overfreed)
     }
 
-    /// What other applications hold: everything, if it cannot be known.
-    pub fn external(&self) -> u32 {
-        self.external.unwrap_or(u32::MAX)
+    /// Slots that nobody holds, if our legs hold `leased`.
+    pub fn free(&self, leased: u32) -> u32 {
+        slots::free(self.settings.limit, self.external, leased)
+    }
+
+    /// Whether a slot that is among `leased` may be kept by somebody who has not dialled yet.
+    pub fn may_keep(&self, leased: u32) -> bool {
+        self.free(leased.saturating_sub(1)) > 0
     }
 
     /// Drops waiters whose time is over.
@@ -90,15 +97,27 @@ impl Org {
 
     /// How many more may be claimed as far as the rate goes: what is claimed and not dialled will use it too.
     pub fn allowance(&self, now: Timestamp) -> u32 {
-        self.rate.available(now, self.settings.calls_per_second).saturating_sub(self.undialled)
+        self.rate_allows(now, u32::MAX).saturating_sub(self.undialled)
     }
-}
 
-/// What other applications wrote of their use: whole numbers only, negative ones as none.
-pub(super) fn external_use(value: Option<&str>) -> Option<u32> {
-    let Some(value) = value else { return Some(0) };
-    let number: i64 = value.parse().ok()?;
-    Some(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+    /// How many of `want` dials the rate allows at an instant.
+    pub fn rate_allows(&self, now: Timestamp, want: u32) -> u32 {
+        self.settings
+            .calls_per_second
+            .map_or(want, |per_second| rate::allow(self.arrival, now, per_second, want).allowed)
+    }
+
+    /// A dial was committed to.
+    pub fn use_rate(&mut self, now: Timestamp) {
+        if let Some(per_second) = self.settings.calls_per_second {
+            self.arrival = rate::allow(self.arrival, now, per_second, 1).arrival;
+        }
+    }
+
+    /// When the rate allows one more claim; none if that does not come by itself.
+    pub fn rate_allows_at(&self) -> Option<Timestamp> {
+        rate::ready_at(self.arrival, self.settings.calls_per_second?, self.undialled.saturating_add(1))
+    }
 }
 
 /// The requests that can be claimed from, by priority and then in turns.
@@ -153,27 +172,5 @@ impl Turns {
     /// The least that a request counts as having been given, whatever it gave back.
     pub fn floor(&self, priority: u8) -> u64 {
         self.now[usize::from(priority.min(9))].saturating_sub(u64::from(TURN))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_write_is_a_number_or_everything() {
-        let cases = [
-            (None, Some(0)),
-            (Some("0"), Some(0)),
-            (Some("17"), Some(17)),
-            (Some("-3"), Some(0)),
-            (Some("99999999999"), Some(u32::MAX)),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(external_use(value), expected, "{value:?}");
-        }
-        for malformed in ["", " 1", "1.0", "many", "0x10", "99999999999999999999"] {
-            assert_eq!(external_use(Some(malformed)), None, "{malformed:?}");
-        }
     }
 }

@@ -12,7 +12,7 @@ impl State {
     /// Looks again at a request, and at its organisation if that may have changed something for it.
     pub fn refresh_request(&mut self, ix: ReqIx) {
         let request = &mut self.requests[ix];
-        let (claimable, next) = request.outlook(self.windows, self.now);
+        let (claimable, next) = request.outlook(self.now);
         let org = &mut self.orgs[request.org.0 as usize];
         let priority = request.header.priority;
         match (claimable, request.turn) {
@@ -51,7 +51,7 @@ impl State {
             // Only a waiter's end frees a slot by itself, and only if nobody else has it.
             org.line.iter().map(|waiter| waiter.until).min().filter(|_| free > 0)
         } else {
-            org.rate.allows_at(org.undialled.saturating_add(1), org.settings.calls_per_second)
+            org.rate_allows_at()
         };
         let before = std::mem::replace(&mut org.timer, next);
         self.set_timer(Timer::Organisation(ix), before, next);
@@ -64,8 +64,7 @@ impl State {
 
     /// Slots that nobody holds.
     pub fn free(&self, ix: OrgIx) -> u32 {
-        let org = self.org(ix);
-        org.settings.limit.saturating_sub(org.external()).saturating_sub(self.leased(ix))
+        self.org(ix).free(self.leased(ix))
     }
 
     /// Slots that our legs hold.

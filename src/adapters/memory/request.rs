@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::lane::{Lane, StoredChunk};
+use super::lane::{Lane, NEVER, StoredChunk};
 use super::record::{Call, Origin, read};
 use super::slab::OrgIx;
-use super::window::{NEVER, WindowOracle, WindowState};
 use crate::model::event::RequestEvent;
 use crate::model::status::{Counts, RejectReason, RequestError, RequestSummary};
 use crate::model::{CallId, CallStatus, Destination, EventType, RequestHeader, RequestStatus, Timestamp};
+use crate::policy::window::WindowState;
 use crate::ports::store::Totals;
 
 /// A request under its name.
@@ -259,14 +259,14 @@ impl Request {
     }
 
     /// Whether a call's people may be called now.
-    pub fn window_is_open(&mut self, index: u32, oracle: WindowOracle, now: Timestamp) -> bool {
+    pub fn window_is_open(&mut self, index: u32, now: Timestamp) -> bool {
         let lane = self.lane_of(index);
-        let window = self.lanes[lane].window(self.header.calling_window.as_ref(), oracle, now);
+        let window = self.lanes[lane].window(self.header.calling_window.as_ref(), now);
         matches!(window, WindowState::Open { .. })
     }
 
     /// Whether it can be claimed from now; and if not, when it can be by the mere passing of time.
-    pub fn outlook(&mut self, oracle: WindowOracle, now: Timestamp) -> (bool, Option<Timestamp>) {
+    pub fn outlook(&mut self, now: Timestamp) -> (bool, Option<Timestamp>) {
         if self.paused || !self.is_open(now) {
             return (false, None);
         }
@@ -275,7 +275,7 @@ impl Request {
         }
         let mut next = NEVER;
         for lane in &mut self.lanes {
-            let window = lane.window(self.header.calling_window.as_ref(), oracle, now);
+            let window = lane.window(self.header.calling_window.as_ref(), now);
             let outlook = lane.outlook(window, now, &self.chunks);
             if outlook.claimable {
                 return (true, None);
@@ -287,11 +287,11 @@ impl Request {
     }
 
     /// What is claimed next: due retries by their time, then file order.
-    pub fn pick(&mut self, oracle: WindowOracle, now: Timestamp) -> Option<Pick> {
+    pub fn pick(&mut self, now: Timestamp) -> Option<Pick> {
         let mut retry: Option<((Timestamp, u32), usize)> = None;
         let mut fresh: Option<(u32, usize)> = None;
         for (number, lane) in self.lanes.iter_mut().enumerate() {
-            let window = lane.window(self.header.calling_window.as_ref(), oracle, now);
+            let window = lane.window(self.header.calling_window.as_ref(), now);
             if matches!(window, WindowState::Closed { .. }) {
                 continue;
             }

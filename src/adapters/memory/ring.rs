@@ -1,35 +1,29 @@
 //! The ready ring: whose turn it is among organisations, by start-time fair queueing.
 //!
-//! It knows nothing but numbers: who is in it is decided elsewhere.
+//! It keeps who stands where; the arithmetic is `policy::fairness`, and who is in it is decided elsewhere.
 
 use std::collections::BTreeSet;
 
 use super::BATCH;
 use super::slab::OrgIx;
-
-/// What one destination costs an organisation of weight 1, in virtual time.
-const COST: u128 = 1 << 40;
+use crate::policy::fairness::{self, VirtualTime};
 
 /// An organisation's account with the ring.
 #[derive(Default)]
 pub(super) struct Share {
     /// Virtual time at which what it was given is paid for.
-    finish: u128,
+    finish: VirtualTime,
     /// Where it stands in the ring, if it is there: its virtual start, and when it came to stand there.
-    place: Option<(u128, u64)>,
+    place: Option<(VirtualTime, u64)>,
 }
 
 /// Organisations with due work and a free slot.
 #[derive(Default)]
 pub(super) struct Ring {
     /// Virtual time: the start of whoever was served last.
-    now: u128,
-    entries: BTreeSet<(u128, u64, OrgIx)>,
+    now: VirtualTime,
+    entries: BTreeSet<(VirtualTime, u64, OrgIx)>,
     arrivals: u64,
-}
-
-fn cost(count: u32, weight: u32) -> u128 {
-    u128::from(count) * (COST / u128::from(weight.max(1)))
 }
 
 impl Ring {
@@ -42,7 +36,7 @@ impl Ring {
         if share.place.is_some() {
             return false;
         }
-        self.put(org, share, share.finish.max(self.now));
+        self.put(org, share, fairness::start_after_idle(share.finish, self.now));
         true
     }
 
@@ -57,31 +51,31 @@ impl Ring {
         if count == 0 {
             return;
         }
-        let start = share.place.map_or_else(|| share.finish.max(self.now), |(start, _)| start);
+        let start = share.place.map_or_else(|| fairness::start_after_idle(share.finish, self.now), |(start, _)| start);
         // Virtual time follows refills too: else whoever comes new would start far in the past.
         self.now = self.now.max(start);
-        share.finish = start + cost(count, weight);
+        share.finish = fairness::charge(start, count, weight);
         self.replace(org, share, share.finish);
     }
 
     /// A destination an organisation was given came back undialled.
     pub fn refund(&mut self, org: OrgIx, share: &mut Share, weight: u32) {
         // At most one batch of credit, so that giving back again and again does not keep the others waiting.
-        let floor = self.now.saturating_sub(cost(BATCH, weight));
-        share.finish = share.finish.saturating_sub(cost(1, weight)).max(floor);
+        let floor = fairness::refund(self.now, BATCH, weight);
+        share.finish = fairness::refund(share.finish, 1, weight).max(floor);
         if let Some((start, _)) = share.place {
-            self.replace(org, share, start.saturating_sub(cost(1, weight)).max(floor.min(start)));
+            self.replace(org, share, fairness::refund(start, 1, weight).max(floor.min(start)));
         }
     }
 
-    fn replace(&mut self, org: OrgIx, share: &mut Share, start: u128) {
+    fn replace(&mut self, org: OrgIx, share: &mut Share, start: VirtualTime) {
         if share.place.is_some() {
             self.leave(org, share);
             self.put(org, share, start);
         }
     }
 
-    fn put(&mut self, org: OrgIx, share: &mut Share, start: u128) {
+    fn put(&mut self, org: OrgIx, share: &mut Share, start: VirtualTime) {
         self.arrivals += 1;
         share.place = Some((start, self.arrivals));
         self.entries.insert((start, self.arrivals, org));

@@ -8,7 +8,6 @@ use super::record::{Body, Call, Live};
 use super::request::Request;
 use super::ring::Ring;
 use super::slab::{OrgIx, Place, ReqIx, Slab};
-use super::window::WindowOracle;
 use crate::model::event::RequestEvent;
 use crate::model::{AttemptId, CallId, LegId, OrganisationId, RequestHeader, Timestamp, WorkerId};
 use crate::ports::store::{Held, RequestKey, StoreError, StoreResult, Token};
@@ -29,7 +28,6 @@ pub struct Sabotage {
 pub(super) struct State {
     /// The time of the operation that is going on; never goes back.
     pub now: Timestamp,
-    pub windows: WindowOracle,
     pub org_names: BTreeMap<OrganisationId, OrgIx>,
     pub orgs: Vec<Org>,
     pub by_hash: BTreeMap<[u8; 10], ReqIx>,
@@ -79,10 +77,9 @@ pub(super) enum Deadline {
 }
 
 impl State {
-    pub fn new(windows: WindowOracle) -> Self {
+    pub fn new() -> Self {
         Self {
             now: Timestamp::from_millis(i64::MIN),
-            windows,
             org_names: BTreeMap::new(),
             orgs: Vec::new(),
             by_hash: BTreeMap::new(),

@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use super::Sabotage;
 use super::audit::Audit;
 use super::state::State;
-use super::window::WindowOracle;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
@@ -25,9 +24,9 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store that takes its time from `clock` and asks `windows` whether people may be called.
-    pub fn new(clock: Arc<dyn Clock>, windows: WindowOracle) -> Self {
-        Self { clock, state: Mutex::new(State::new(windows)), wakeups: watch::Sender::new(0) }
+    /// An empty store that takes its time from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::new(State::new()), wakeups: watch::Sender::new(0) }
     }
 
     /// The same store, breaking promises.

@@ -42,7 +42,7 @@ impl State {
 
     /// What speaks against dialling a claimed call now.
     fn objection(&mut self, place: Place) -> Option<NotNow> {
-        let (now, windows) = (self.now, self.windows);
+        let now = self.now;
         let request = &mut self.requests[place.0];
         if !request.is_open(now) {
             return Some(NotNow::Over);
@@ -51,7 +51,7 @@ impl State {
             return Some(NotNow::Paused);
         }
         let phone = request.calls[place.1 as usize].live().and_then(|live| live.phone);
-        let open = request.window_is_open(place.1, windows, now);
+        let open = request.window_is_open(place.1, now);
         let ix = request.org;
         let leased = self.leased(ix);
         let org = self.org(ix);
@@ -62,10 +62,10 @@ impl State {
             return Some(NotNow::Window);
         }
         // The call's own lease is among them.
-        if leased.saturating_add(org.external()) > org.settings.limit {
+        if !org.may_keep(leased) {
             return Some(NotNow::NoSlot);
         }
-        (org.rate.available(now, org.settings.calls_per_second) == 0).then_some(NotNow::Rate)
+        (org.rate_allows(now, 1) == 0).then_some(NotNow::Rate)
     }
 
     fn commit(&mut self, place: Place, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> DialDecision {
@@ -86,7 +86,7 @@ impl State {
         let first = !std::mem::replace(&mut request.started, true);
         let org = &mut self.orgs[request.org.0 as usize];
         org.undialled = org.undialled.saturating_sub(1);
-        org.rate.take(now, org.settings.calls_per_second);
+        org.use_rate(now);
         if org.settings.calls_per_second.is_some() {
             let ix = request.org;
             self.refresh_org(ix);
@@ -210,8 +210,8 @@ impl State {
     }
 }
 
-/// The status of a call whose last attempt ended so. What was refused undialled has failed, unless a rule forbade it.
+/// The status of a call whose last attempt ended so. What was refused undialled has failed.
 fn final_status(end: AttemptEnd, dialled: bool) -> CallStatus {
-    let refused = !dialled && end.refusal.is_some() && end.disposition.result != DispositionResult::Blocked;
+    let refused = !dialled && end.refusal.is_some();
     if refused { CallStatus::Failed } else { CallStatus::after(end.disposition.result) }
 }

@@ -206,10 +206,10 @@ pub async fn a_rate_bounds_what_is_claimed(world: &dyn StoreWorld) {
     set(&store, "bank", |settings| (settings.limit, settings.calls_per_second) = (100, Some(2))).await;
     submit(&store, header("r"), 100).await;
     let first = claim_all(&store, 9).await;
-    assert_eq!(first.len(), 2, "a second's worth");
-    for claim in &first {
-        dial(&store, &claim.held).await;
-    }
+    assert_eq!(first.len(), 1, "dials are spaced evenly");
+    world.advance(secs(1)).await;
+    assert!(claim_all(&store, 9).await.is_empty(), "what is claimed will use the rate, too");
+    dial(&store, &first[0].held).await;
     let nothing = store.claim(&worker("w"), 9).await.unwrap();
     assert!(nothing.claims.is_empty());
     assert!(nothing.again_at.is_some_and(|at| at > world.now() && at <= world.now() + secs(1)));
@@ -222,6 +222,31 @@ pub async fn a_rate_bounds_what_is_claimed(world: &dyn StoreWorld) {
         }
     }
     assert!((19..=20).contains(&dialled), "two a second over ten seconds: {dialled}");
+}
+
+pub async fn no_second_sees_much_more_than_the_rate(world: &dyn StoreWorld) {
+    for (rate, name) in [(1, "one"), (7, "few"), (40, "many")] {
+        let store = world.store();
+        set(&store, name, |settings| (settings.limit, settings.calls_per_second) = (1000, Some(rate))).await;
+        submit(&store, header_of(name, "r"), 500).await;
+        let mut dials = Vec::new();
+        for step in 0..200 {
+            // Now in small steps, now in large ones.
+            world.advance(std::time::Duration::from_millis(if step % 50 < 40 { 20 } else { 400 })).await;
+            let claims = claim_all(&store, 200).await;
+            for claim in &claims {
+                // Whatever was claimed may be dialled at once.
+                dial(&store, &claim.held).await;
+                dials.push(world.now());
+            }
+        }
+        let most = rate + (rate / 10).max(1);
+        for (nth, at) in dials.iter().enumerate() {
+            let second = dials[nth..].iter().take_while(|later| later.since(*at) < secs(1)).count();
+            assert!(second <= most as usize, "{second} dials in a second at a rate of {rate}");
+        }
+        store.control(&key_of(name, "r"), Control::Cancel).await.unwrap();
+    }
 }
 
 pub async fn nothing_is_claimed_after_the_expiry_even_if_nobody_swept(world: &dyn StoreWorld) {

@@ -92,10 +92,11 @@ pub async fn no_retry_after_the_expiry(world: &dyn StoreWorld) {
 
 pub async fn a_refused_claim_fails_undialled(world: &dyn StoreWorld) {
     let store = world.store();
-    submit(&store, header("r"), 3).await;
+    submit(&store, header("r"), 4).await;
     let refusal = Some(StepStatus::ErrorMissingProperty);
     let cases = [
         (AttemptEnd { refusal, ..retries(DispositionResult::Cancelled, world.now()) }, CallStatus::Failed),
+        (AttemptEnd { refusal, ..ends(DispositionResult::Blocked) }, CallStatus::Failed),
         (ends(DispositionResult::InvalidNumber), CallStatus::Failed),
         (ends(DispositionResult::Blocked), CallStatus::Blocked),
     ];

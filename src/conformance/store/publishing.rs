@@ -75,6 +75,27 @@ pub async fn a_suspects_events_are_found(world: &dyn StoreWorld) {
     assert!(calls(&store, world.now() + secs(1)).await.is_empty(), "now they are the adopter's");
 }
 
+pub async fn a_claim_tells_how_many_events_of_its_call_are_confirmed(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 1).await;
+    assert_eq!(claim_one_again(&store, None).await.confirmed, 0);
+    for (seq, confirmed) in [(1, 1), (4, 4), (3, 4), (99, 8)] {
+        let claim = claim_one_again(&store, Some((world, seq))).await;
+        assert_eq!(claim.confirmed, confirmed, "after confirming {seq}");
+    }
+}
+
+/// Tries the only call once more, confirms its events up to one, and claims it again; what was claimed is given back.
+async fn claim_one_again(store: &Store, confirm: Option<(&dyn StoreWorld, u32)>) -> Claim {
+    if let Some((world, seq)) = confirm {
+        call_through(store, retries(DispositionResult::Busy, world.now())).await;
+        store.confirm(&[Confirmation { key: key("r"), call: Some(call("r", 0)), seq }]).await.unwrap();
+    }
+    let claim = claim_one(store).await;
+    done(store.give_back(&claim.held).await.unwrap());
+    claim
+}
+
 pub async fn confirming_again_or_less_changes_nothing(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 9).await;

@@ -32,6 +32,24 @@ pub async fn a_second_leg_takes_a_slot(world: &dyn StoreWorld) {
     assert_eq!(store.request_slot(&claim.held, not_mine, world.now()).await.unwrap(), Written::Fenced);
 }
 
+pub async fn a_granted_slot_is_taken_back_when_asked_for_again_over_a_lowered_limit(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 2).await;
+    assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Granted);
+    limit(&store, "bank", 1).await;
+    assert_eq!(leased(&store).await, 2, "a lowered limit alone takes nothing back");
+    for _ in 0..2 {
+        assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting);
+        assert_eq!(leased(&store).await, 1);
+    }
+    limit(&store, "bank", 2).await;
+    assert!(claim_all(&store, 9).await.is_empty(), "it stands in line, before new dials");
+    assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Granted);
+    store.set_external(&organisation("bank"), Some("many".into())).await.unwrap();
+    assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting, "others may hold all of them");
+    assert_eq!(leased(&store).await, 1);
+}
+
 pub async fn a_second_leg_waits_in_line_before_new_dials(world: &dyn StoreWorld) {
     let store = world.store();
     let (claim, leg) = talking(&store, 2).await;
