@@ -5,19 +5,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::insist::insist;
-use super::ledger::{Fenced, Ledger};
+use super::ledger::{Fenced, Ledger, publish_requests};
 use super::live_call::LiveCall;
 use super::publisher::HIGH_WATER;
 use super::roster::Seat;
 use super::worker::Shared;
 use super::claims::Assignment;
 use crate::callflow::Program;
-use crate::callflow::call::{CallMachine, CallTerms, LegEnd};
+use crate::callflow::call::{CallMachine, CallState, CallTerms, LegEnd};
 use crate::callflow::program::{Target, Utterance};
 use crate::model::event::CallContext;
 use crate::model::{Disposition, DispositionResult, LegId, Number, Party, Phone, StepStatus, Timestamp};
 use crate::policy::{prefix, retry};
-use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held};
+use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held, Written};
 use crate::ports::telephony::{LegState, NewLeg};
 use crate::ports::{SpeechError, TelephonyError};
 
@@ -190,24 +190,8 @@ async fn dial_and_follow(shared: &Arc<Shared>, seat: Seat, mut ledger: Ledger<'_
         return Ok(Vec::new());
     }
     let machine = CallMachine::start(ready.program, CallTerms::from(&*header), ledger.held.attempt, ports.clock.now());
-    let decision =
-        insist(&*ports.clock, || ports.store.begin_dial(&ledger.held, app, ready.caller, machine.state())).await;
-    let committed_at = match decision {
-        Ok(DialDecision::Dial { committed_at, history, events }) => {
-            ledger.replace(history);
-            super::ledger::publish_requests(shared, events);
-            committed_at
-        }
-        Ok(DialDecision::GivenBack(reason)) => {
-            tracing::debug!(%leg, ?reason, "not dialled now");
-            let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
-            return Ok(Vec::new());
-        }
-        Ok(DialDecision::Fenced) | Err(_) => {
-            // The leg was never dialled and bears this attempt's name: it is nobody's but ours to take down.
-            let _ = ports.telephony.hang_up(leg, ports.clock.now() + COMMITMENT).await;
-            return Err(Fenced);
-        }
+    let Some(committed_at) = commit(shared, &mut ledger, leg, ready.caller, machine.state()).await? else {
+        return Ok(Vec::new());
     };
     match dial(shared, leg, header.ring_timeout, committed_at).await {
         Dialled::Follow => {
@@ -221,6 +205,40 @@ async fn dial_and_follow(shared: &Arc<Shared>, seat: Seat, mut ledger: Ledger<'_
             Ok(settle(shared, ledger, end).await)
         }
     }
+}
+
+/// Commits to dialling a leg that was made, and takes it down if that is not to be; when it was committed to.
+async fn commit(
+    shared: &Shared,
+    ledger: &mut Ledger<'_>,
+    leg: LegId,
+    caller: Option<Phone>,
+    state: &CallState,
+) -> Result<Option<Timestamp>, Fenced> {
+    let (ports, app) = (&shared.ports, &shared.settings.id);
+    match insist(&*ports.clock, || ports.store.begin_dial(&ledger.held, app, caller, state)).await {
+        Ok(DialDecision::Dial { committed_at, history, events }) => {
+            ledger.replace(history);
+            publish_requests(shared, events);
+            return Ok(Some(committed_at));
+        }
+        Ok(DialDecision::GivenBack { why, events }) => {
+            tracing::debug!(%leg, ?why, "not dialled now");
+            publish_requests(shared, events);
+        }
+        Ok(DialDecision::Blocked(finished)) => {
+            tracing::debug!(%leg, "not dialled: the number is on the do-not-call list");
+            ledger.replace(finished.history);
+            publish_requests(shared, finished.events);
+        }
+        Ok(DialDecision::Fenced) | Err(_) => {
+            // The leg was never dialled and bears this attempt's name: it is nobody's but ours to take down.
+            let _ = ports.telephony.hang_up(leg, ports.clock.now() + COMMITMENT).await;
+            return Err(Fenced);
+        }
+    }
+    let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+    Ok(None)
 }
 
 /// Dials a leg that was committed to, once. Doubt is cleared up by asking the backend, never by dialling again.
@@ -271,11 +289,13 @@ pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec
     }
 }
 
-/// Gives an undialled claim back.
+/// Gives an undialled claim back, and publishes what that meant for its request.
 pub async fn give_back(shared: &Shared, held: &Held) {
     let ports = &shared.ports;
     // Fenced or gone: then it is not ours to give.
-    let _ = insist(&*ports.clock, || ports.store.give_back(held)).await;
+    if let Ok(Written::Done(events)) = insist(&*ports.clock, || ports.store.give_back(held)).await {
+        publish_requests(shared, events);
+    }
 }
 
 /// The end of a leg of which nothing can be learnt.

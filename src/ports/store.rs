@@ -113,7 +113,7 @@ pub struct Rejection {
 }
 
 /// A destination in a worker's hands, not yet dialled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// The attempt and the proof of holding it.
     pub held: Held,
@@ -153,7 +153,14 @@ pub enum DialDecision {
         events: Vec<RequestEvent>,
     },
     /// Not now; the claim is given back.
-    GivenBack(NotNow),
+    GivenBack {
+        /// Why.
+        why: NotNow,
+        /// What it meant for the request, which may have waited for this call only.
+        events: Vec<RequestEvent>,
+    },
+    /// Never: the number is on the do-not-call list, and the call has ended as `blocked`. Nothing comes in exchange.
+    Blocked(Finished),
     /// The call is somebody else's.
     Fenced,
 }
@@ -171,8 +178,6 @@ pub enum NotNow {
     Window,
     /// Other applications took the slot, or the limit was lowered.
     NoSlot,
-    /// The number was put on the do-not-call list.
-    Blocked,
 }
 
 /// How an attempt ends.
@@ -197,7 +202,7 @@ pub enum Written<T> {
 }
 
 /// What ending an attempt brought.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finished {
     /// The whole history of the call, its last fact included.
     pub history: Vec<Fact>,
@@ -364,11 +369,13 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// although others have work: `again_at` is then at once.
     async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims>;
 
-    /// Commits to dialling a claim, if everything still allows it; otherwise gives it back.
+    /// Commits to dialling a claim, if everything still allows it; otherwise gives it back, or ends it if its number is
+    /// on the do-not-call list. What was committed to or ended is answered again; requests' events are told once.
     async fn begin_dial(&self, held: &Held, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> StoreResult<DialDecision>;
 
-    /// Gives an undialled claim back to where it came from.
-    async fn give_back(&self, held: &Held) -> StoreResult<Written<()>>;
+    /// Gives an undialled claim back to where it came from. Answers what it meant for the request, which ends with it if
+    /// it was over but for this claim; told once.
+    async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>>;
 
     /// Appends facts to a call's history, which had `after` facts before, and stores where its flow stands.
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>>;

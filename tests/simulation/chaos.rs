@@ -157,7 +157,7 @@ impl CampaignStore for ChaosStore {
         };
         self.through(checked.boxed()).await
     }
-    async fn give_back(&self, held: &Held) -> StoreResult<Written<()>> {
+    async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<robocall::model::event::RequestEvent>>> {
         self.through(self.inner.give_back(held)).await
     }
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {

@@ -187,7 +187,7 @@ impl Run {
             }
             Step::GiveBack { which } => {
                 let Some((_, held, _)) = self.hand(which) else { return Ok(()) };
-                if store.give_back(&held).await.unwrap() == Written::Done(()) {
+                if let Written::Done(_) = store.give_back(&held).await.unwrap() {
                     self.hands.retain(|hand| hand.1 != held);
                 }
             }

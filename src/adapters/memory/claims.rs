@@ -4,6 +4,7 @@ use super::record::{Body, Live, Origin};
 use super::slab::{OrgIx, Place, ReqIx};
 use super::state::State;
 use super::{BATCH, LEASE_TTL};
+use crate::model::event::RequestEvent;
 use crate::model::{LegId, WorkerId};
 use crate::ports::store::{Claim, Claims, Held, Stage, Token, Written};
 
@@ -133,27 +134,27 @@ impl State {
         self.org_mut(org).leases.insert(leg, lease);
     }
 
-    pub fn give_back(&mut self, held: &Held) -> Written<()> {
+    pub fn give_back(&mut self, held: &Held) -> Written<Vec<RequestEvent>> {
         if let Some(place) = self.holding(held) {
             if self.call(place).live().is_some_and(|live| live.stage == Stage::Dialing) {
                 return Written::Fenced;
             }
-            self.put_back(place);
-            return Written::Done(());
+            return Written::Done(self.put_back(place));
         }
         // Nobody has claimed it since: it was given back before, and the answer was lost.
         let given_back = self.place(held.attempt.call).is_some_and(|place| {
             let call = self.call(place);
             call.live().is_none() && call.claim == held.attempt.claim
         });
-        if given_back { Written::Done(()) } else { Written::Fenced }
+        if given_back { Written::Done(Vec::new()) } else { Written::Fenced }
     }
 
-    /// Takes a claimed call back to where it came from, at its owner's charge no longer.
-    pub fn put_back(&mut self, place: Place) {
+    /// Takes a claimed call back to where it came from, at its owner's charge no longer. Answers what that meant for its
+    /// request.
+    pub fn put_back(&mut self, place: Place) -> Vec<RequestEvent> {
         let (ix, index) = place;
         self.release(place);
-        let Some(live) = self.lay_down(place, None) else { return };
+        let Some(live) = self.lay_down(place, None) else { return Vec::new() };
         let request = &mut self.requests[ix];
         let org = &mut self.orgs[request.org.0 as usize];
         org.undialled = org.undialled.saturating_sub(1);
@@ -173,6 +174,6 @@ impl State {
         }
         self.requeue(ix);
         self.refresh(ix);
-        self.check_rest(ix);
+        self.check_rest(ix).into_iter().collect()
     }
 }

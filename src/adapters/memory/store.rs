@@ -93,7 +93,7 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.begin_dial(held, worker, caller, flow)))
     }
 
-    async fn give_back(&self, held: &Held) -> StoreResult<Written<()>> {
+    async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {
         Ok(self.with(|state| state.give_back(held)))
     }
 

@@ -11,6 +11,14 @@ use crate::model::{
 };
 use crate::ports::store::{AttemptEnd, DialDecision, Finished, Held, NotNow, Stage, Token, Written};
 
+/// What speaks against a dial.
+enum Objection {
+    /// It is not the time for it.
+    Now(NotNow),
+    /// The number is on the do-not-call list.
+    Blocked,
+}
+
 impl State {
     pub fn begin_dial(
         &mut self,
@@ -19,36 +27,46 @@ impl State {
         caller: Option<Phone>,
         state: &CallState,
     ) -> DialDecision {
-        let Some(place) = self.holding(held) else { return DialDecision::Fenced };
+        let Some(place) = self.holding(held) else { return self.blocked_before(held) };
         if let Some(live) = self.call(place).live().filter(|live| live.stage == Stage::Dialing) {
             // Asked again: the dial was committed to then, not now.
             let (committed_at, history) = (live.committed_at, live.facts.clone());
             return DialDecision::Dial { committed_at, history, events: Vec::new() };
         }
         match self.objection(place) {
-            Some(NotNow::Blocked) => {
+            Some(Objection::Blocked) => {
                 let disposition = Disposition::new(DispositionResult::Blocked, Some(Party::Us));
                 let end = Happening::Ended { status: CallStatus::Blocked, disposition, refusal: None };
-                self.end_attempt(place, CallStatus::Blocked, end);
-                DialDecision::GivenBack(NotNow::Blocked)
+                let (history, event) = self.end_attempt(place, CallStatus::Blocked, end);
+                DialDecision::Blocked(Finished { history, events: event.into_iter().collect(), refill: Vec::new() })
             }
-            Some(objection) => {
-                self.put_back(place);
-                DialDecision::GivenBack(objection)
-            }
+            Some(Objection::Now(why)) => DialDecision::GivenBack { why, events: self.put_back(place) },
             None => self.commit(place, worker, caller, state),
         }
     }
 
+    /// Answers whoever commits to a call that this ended as blocked before; all others are fenced.
+    fn blocked_before(&self, held: &Held) -> DialDecision {
+        let ended = self.place(held.attempt.call).map(|place| self.call(place)).filter(|call| match &call.body {
+            Body::Live(_) => false,
+            Body::Rest(packed) => {
+                call.status == CallStatus::Blocked && Token(packed.head().finished_by) == held.token
+            }
+        });
+        ended.map_or(DialDecision::Fenced, |call| {
+            DialDecision::Blocked(Finished { history: call.history(), ..Finished::default() })
+        })
+    }
+
     /// What speaks against dialling a claimed call now.
-    fn objection(&mut self, place: Place) -> Option<NotNow> {
+    fn objection(&mut self, place: Place) -> Option<Objection> {
         let now = self.now;
         let request = &mut self.requests[place.0];
         if !request.is_open(now) {
-            return Some(NotNow::Over);
+            return Some(Objection::Now(NotNow::Over));
         }
         if request.paused {
-            return Some(NotNow::Paused);
+            return Some(Objection::Now(NotNow::Paused));
         }
         let phone = request.calls[place.1 as usize].live().and_then(|live| live.phone);
         let open = request.window_is_open(place.1, now);
@@ -56,16 +74,16 @@ impl State {
         let leased = self.leased(ix);
         let org = self.org(ix);
         if phone.is_some_and(|phone| org.blocked.contains(&phone)) {
-            return Some(NotNow::Blocked);
+            return Some(Objection::Blocked);
         }
         if !open {
-            return Some(NotNow::Window);
+            return Some(Objection::Now(NotNow::Window));
         }
         // The call's own lease is among them.
         if !org.may_keep(leased) {
-            return Some(NotNow::NoSlot);
+            return Some(Objection::Now(NotNow::NoSlot));
         }
-        (org.rate_allows(now, 1) == 0).then_some(NotNow::Rate)
+        (org.rate_allows(now, 1) == 0).then_some(Objection::Now(NotNow::Rate))
     }
 
     fn commit(&mut self, place: Place, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> DialDecision {

@@ -87,11 +87,14 @@ pub async fn a_claim_given_back_after_a_cancel_is_cancelled(world: &dyn StoreWor
     let claims = claim_all(&store, 2).await;
     let cancelled = store.control(&key("r"), Control::Cancel).await.unwrap().summary.counts;
     assert_eq!((cancelled.retry_scheduled, cancelled.queued, cancelled.cancelled), (1, 1, 0), "they are in hands");
+    let mut meant = Vec::new();
     for claim in &claims {
         for _ in 0..2 {
-            done(store.give_back(&claim.held).await.unwrap());
+            let events = done(store.give_back(&claim.held).await.unwrap());
+            meant.push(events.iter().map(|event| event.kind).collect::<Vec<_>>());
         }
     }
+    assert_eq!(meant, [vec![], vec![], vec![EventType::RequestCancelled], vec![]], "the last one ends it, told once");
     let summary = summary(&store, &key("r")).await;
     assert_eq!((summary.counts.cancelled, summary.counts.total()), (2, 2));
     let told = store.unconfirmed(world.now() + secs(1), 9).await.unwrap();

@@ -53,9 +53,17 @@ pub async fn the_first_dial_starts_the_request(world: &dyn StoreWorld) {
     assert_eq!(summary(&store, &key("r")).await.status, RequestStatus::OnProgress);
 }
 
+/// Why a claim cannot be dialled now, and what giving it back meant for its request.
+async fn not_now(store: &Store, claim: &Claim) -> (NotNow, Vec<EventType>) {
+    match try_dial(store, &claim.held).await {
+        DialDecision::GivenBack { why, events } => (why, events.iter().map(|event| event.kind).collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The claim is refused for a reason, its slot is free, and its proof is worth nothing any more.
 async fn refused(store: &Store, claim: &Claim, why: NotNow) {
-    assert_eq!(try_dial(store, &claim.held).await, DialDecision::GivenBack(why));
+    assert_eq!(not_now(store, claim).await, (why, vec![]));
     assert_eq!(leased(store).await, 0);
     assert_eq!(try_dial(store, &claim.held).await, DialDecision::Fenced);
     let counts = summary(store, &key("r")).await.counts;
@@ -78,7 +86,9 @@ pub async fn a_cancelled_request_is_not_dialled(world: &dyn StoreWorld) {
     submit(&store, header("r"), 2).await;
     let claim = claim_one(&store).await;
     store.control(&key("r"), Control::Cancel).await.unwrap();
-    refused(&store, &claim, NotNow::Over).await;
+    assert_eq!(not_now(&store, &claim).await, (NotNow::Over, vec![EventType::RequestCancelled]), "it was the last");
+    assert_eq!(leased(&store).await, 0);
+    assert_eq!(try_dial(&store, &claim.held).await, DialDecision::Fenced);
     assert_eq!(summary(&store, &key("r")).await.counts.cancelled, 2);
 }
 
@@ -107,7 +117,7 @@ pub async fn no_dial_over_a_lowered_limit(world: &dyn StoreWorld) {
     submit(&store, header("r"), 3).await;
     let claims = claim_all(&store, 2).await;
     limit(&store, "bank", 1).await;
-    assert_eq!(try_dial(&store, &claims[0].held).await, DialDecision::GivenBack(NotNow::NoSlot));
+    assert_eq!(not_now(&store, &claims[0]).await.0, NotNow::NoSlot);
     dial(&store, &claims[1].held).await;
     assert!(claim_all(&store, 9).await.is_empty());
     limit(&store, "bank", 0).await;
@@ -132,7 +142,7 @@ pub async fn no_dial_over_the_rate(world: &dyn StoreWorld) {
     let claims = claim_all(&store, 3).await;
     set(&store, "bank", |settings| settings.calls_per_second = Some(1)).await;
     dial(&store, &claims[0].held).await;
-    assert_eq!(try_dial(&store, &claims[1].held).await, DialDecision::GivenBack(NotNow::Rate));
+    assert_eq!(not_now(&store, &claims[1]).await.0, NotNow::Rate);
     world.advance(secs(1)).await;
     dial(&store, &claims[2].held).await;
     assert!(claim_all(&store, 9).await.is_empty());
@@ -148,9 +158,15 @@ pub async fn a_number_on_the_do_not_call_list_ends_blocked(world: &dyn StoreWorl
     for _ in 0..2 {
         store.block_number(&organisation("bank"), phone).await.unwrap();
     }
-    refused(&store, &claim, NotNow::Blocked).await;
+    let DialDecision::Blocked(finished) = try_dial(&store, &claim.held).await else { panic!("it is on the list") };
+    let kinds: Vec<_> = finished.events.iter().map(|event| event.kind).collect();
+    assert_eq!((kinds, finished.refill.len()), (vec![EventType::RequestCompleted], 0));
+    let again = Finished { history: finished.history.clone(), ..Finished::default() };
+    assert_eq!(try_dial(&store, &claim.held).await, DialDecision::Blocked(again), "told once what it meant");
+    assert_eq!(leased(&store).await, 0);
     let calls = store.calls(&key("r"), 0, 9).await.unwrap();
     assert_eq!(calls[0].status, CallStatus::Blocked);
+    assert_eq!(calls[0].history, finished.history);
     assert!(matches!(calls[0].history[..], [Fact { what: Happening::Ended { status: CallStatus::Blocked, .. }, .. }]));
     assert_eq!(summary(&store, &key("r")).await.status, RequestStatus::Completed);
     submit(&store, header_of("shop", "r"), 1).await;
