@@ -56,7 +56,7 @@ impl Claimer {
     pub async fn run(mut self) {
         let mut wakeups = self.shared.ports.store.wakeups();
         loop {
-            wakeups.mark_unchanged();
+            wakeups.forget();
             if self.drain.is_cancelled() {
                 break;
             }
@@ -77,7 +77,7 @@ impl Claimer {
                 Some(assignment) = self.incoming.recv() => self.start(assignment),
                 Some(_) = self.calls.join_next(), if !self.calls.is_empty() => {}
                 () = self.shared.room.notified() => {}
-                _ = wakeups.changed() => {}
+                () = wakeups.rung() => {}
                 () = due => {}
             }
         }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::roster::Roster;
 use super::worker::Ports;
 use crate::model::{Timestamp, WorkerId};
+use crate::ports::Bell;
 
 /// How often everything is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -31,13 +32,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Fence {
     valid_until: AtomicI64,
     asked: Notify,
-    renewals: watch::Sender<u64>,
+    renewals: Bell,
 }
 
 impl Fence {
     /// A fence that is open for the first while: a worker begins with nothing to lose.
     pub fn new(now: Timestamp) -> Self {
-        Self { valid_until: AtomicI64::new((now + AUTHORITY).as_millis()), asked: Notify::new(), renewals: watch::Sender::new(0) }
+        Self { valid_until: AtomicI64::new((now + AUTHORITY).as_millis()), asked: Notify::new(), renewals: Bell::default() }
     }
 
     /// Until when commands may be given.
@@ -48,22 +49,20 @@ impl Fence {
     /// Completes when commands may be given, and answers until when: at once as a rule, after a renewal if the last
     /// one is too long ago.
     pub async fn pass(&self, ports: &Ports) -> Timestamp {
-        let mut renewals = self.renewals.subscribe();
+        let mut renewals = self.renewals.listen();
         loop {
-            renewals.mark_unchanged();
             let until = self.valid_until();
             if ports.clock.now() < until {
                 return until;
             }
             self.asked.notify_one();
-            // The sender lives in `self`, so waiting cannot fail.
-            let _ = renewals.changed().await;
+            renewals.rung().await;
         }
     }
 
     fn renewed(&self, sent_at: Timestamp) {
         self.valid_until.fetch_max((sent_at + AUTHORITY).as_millis(), Ordering::AcqRel);
-        self.renewals.send_modify(|count| *count += 1);
+        self.renewals.ring();
     }
 }
 

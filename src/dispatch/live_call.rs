@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::watch;
 
 use super::call_task::lost_leg;
 use super::ledger::{Fenced, Ledger};
@@ -13,7 +12,7 @@ use super::worker::Shared;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::callflow::program::{Target, Utterance};
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
-use crate::ports::{Clock, TelephonyError};
+use crate::ports::{Clock, Listener, TelephonyError};
 use crate::ports::store::{SlotAnswer, Written};
 use crate::ports::telephony::NewLeg;
 
@@ -63,7 +62,7 @@ struct Waiting {
     leg: LegId,
     until: Timestamp,
     ask_at: Timestamp,
-    wakeups: watch::Receiver<u64>,
+    wakeups: Listener,
 }
 
 /// Whether a command was taken; a leg that has just gone counts as having taken it.
@@ -105,12 +104,11 @@ impl<'s> LiveCall<'s> {
             let clock = &self.shared.ports.clock;
             let deadline = self.deadline(clock.now());
             let wakeup = async {
-                // Fails when the store is gone, which the deadline covers.
                 match &mut self.waiting {
-                    Some(waiting) => match waiting.wakeups.changed().await {
-                        Ok(()) => waiting.ask_at = Timestamp::default(),
-                        Err(_) => std::future::pending().await,
-                    },
+                    Some(waiting) => {
+                        waiting.wakeups.rung().await;
+                        waiting.ask_at = Timestamp::default();
+                    }
                     None => std::future::pending().await,
                 }
             };
@@ -340,7 +338,7 @@ impl<'s> LiveCall<'s> {
         let Some(waiting) = &mut self.waiting else { return Ok(()) };
         let ports = &self.shared.ports;
         let leg = waiting.leg;
-        waiting.wakeups.mark_unchanged();
+        waiting.wakeups.forget();
         waiting.ask_at = ports.clock.now() + AGAIN;
         match ports.store.request_slot(&self.ledger.held, leg, waiting.until).await {
             Ok(Written::Done(SlotAnswer::Granted)) => {

@@ -3,6 +3,7 @@
 //! Every reply may fail to come, and every operation of the store may be repeated: the effect of asking twice is that
 //! of asking once. **Invariant:** no type of a broker, a database or a telephony server appears here.
 
+pub mod bell;
 pub mod bus;
 pub mod clock;
 pub mod queue;
@@ -10,6 +11,7 @@ pub mod speech;
 pub mod store;
 pub mod telephony;
 
+pub use bell::{Bell, Listener};
 pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus};
 pub use clock::Clock;
 pub use queue::{Delivery, QueueError, RequestBody, RequestQueue};

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 
+use super::bell::Listener;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
@@ -445,6 +445,6 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// The organisation's slots.
     async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse>;
 
-    /// Changes whenever something may have become claimable, or a slot may have become free.
-    fn wakeups(&self) -> watch::Receiver<u64>;
+    /// Hears whenever something may have become claimable, or a slot may have become free.
+    fn wakeups(&self) -> Listener;
 }

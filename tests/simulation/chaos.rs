@@ -15,10 +15,11 @@ use robocall::ports::queue::Verdict;
 use robocall::ports::store::*;
 use robocall::ports::telephony::{LegReport, LegState, NewLeg};
 use robocall::ports::{
+    Listener,
     Audio, BusError, CampaignStore, Clock, Command, CommandBus, CommandReply, Delivery, EventBus, QueueError,
     RequestQueue, Speech, SpeechError, Telephony, TelephonyError,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::checker::Checker;
 
@@ -227,7 +228,7 @@ impl CampaignStore for ChaosStore {
     async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse> {
         self.inner.slot_use(organisation).await
     }
-    fn wakeups(&self) -> watch::Receiver<u64> {
+    fn wakeups(&self) -> Listener {
         self.inner.wakeups()
     }
 }

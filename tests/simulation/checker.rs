@@ -35,6 +35,15 @@ struct Seen {
     events: BTreeMap<CallId, BTreeMap<u32, (String, EventType)>>,
     request_events: BTreeMap<RequestKey, BTreeMap<u32, EventType>>,
     finals: BTreeMap<CallId, CallStatus>,
+    /// A hash of all that was seen, in order.
+    trace: u64,
+}
+
+impl Seen {
+    fn trace(&mut self, line: &str) {
+        // FNV-1a: enough to tell two histories apart.
+        self.trace = line.bytes().fold(self.trace, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
+    }
 }
 
 impl Checker {
@@ -99,6 +108,7 @@ impl Checker {
     /// The network saw an INVITE.
     pub fn invited(&self, invite: &Invite) {
         let leg = invite.leg;
+        self.seen.lock().unwrap().trace(&format!("{} {leg}", invite.at));
         let before = self.seen.lock().unwrap().invites.insert(leg, invite.at);
         self.expect(before.is_none(), || format!("I1: {leg} was dialled twice"));
         if leg.role != LegRole::Callee {
@@ -129,6 +139,7 @@ impl Checker {
         let rendered = serde_json::to_value(event);
         self.expect(rendered.is_ok(), || format!("an event cannot be rendered: {}", event.id()));
         let mut seen = self.seen.lock().unwrap();
+        seen.trace(&format!("{} {}", event.at(), event.id()));
         let mut violations = Vec::new();
         match event.call() {
             Some(call) => {
@@ -262,6 +273,7 @@ impl Checker {
     pub fn sum_up(&self, summary: &mut Summary) {
         let seen = self.seen.lock().unwrap();
         summary.destinations = seen.finals.len();
+        summary.trace = seen.trace;
         summary.invites = seen.invites.len();
         summary.unknown = seen.finals.values().filter(|status| **status == CallStatus::Unknown).count();
     }

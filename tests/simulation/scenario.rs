@@ -71,6 +71,8 @@ pub struct Summary {
     pub crashes: usize,
     pub freezes: usize,
     pub unknown: usize,
+    /// A hash of every INVITE and event in order.
+    pub trace: u64,
 }
 
 impl World {
@@ -229,8 +231,8 @@ impl World {
                 summary.freezes += 1;
             }
             5 | 6 if self.workers.len() < 4 => self.start_worker(),
-            7 => self.command(|request| CommandKind::Pause(request)),
-            8 => self.command(|request| CommandKind::Resume(request)),
+            7 => self.command(CommandKind::Pause),
+            8 => self.command(CommandKind::Resume),
             9 if self.dice.below(3) == 0 => {
                 let hang_up = self.dice.below(2) == 0;
                 self.command(|request| CommandKind::Cancel { request, hang_up });
@@ -374,5 +376,6 @@ impl Summary {
         self.crashes += other.crashes;
         self.freezes += other.freezes;
         self.unknown += other.unknown;
+        self.trace ^= other.trace;
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 
 #[cfg(feature = "sabotage")]
 use super::Sabotage;
@@ -13,6 +12,7 @@ use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
 use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use crate::ports::{Bell, Listener};
 use crate::ports::Clock;
 use crate::ports::store::*;
 
@@ -20,13 +20,13 @@ use crate::ports::store::*;
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    wakeups: watch::Sender<u64>,
+    wakeups: Bell,
 }
 
 impl MemoryStore {
     /// An empty store that takes its time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::new(State::new()), wakeups: watch::Sender::new(0) }
+        Self { clock, state: Mutex::new(State::new()), wakeups: Bell::default() }
     }
 
     /// The same store, breaking promises.
@@ -55,7 +55,7 @@ impl MemoryStore {
         drop(state);
         drop(dropped);
         if woke {
-            self.wakeups.send_modify(|count| *count += 1);
+            self.wakeups.ring();
         }
         result
     }
@@ -189,7 +189,7 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.slot_use(organisation)))
     }
 
-    fn wakeups(&self) -> watch::Receiver<u64> {
-        self.wakeups.subscribe()
+    fn wakeups(&self) -> Listener {
+        self.wakeups.listen()
     }
 }

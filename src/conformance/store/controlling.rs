@@ -1,5 +1,6 @@
 //! Requests and organisations as a whole.
 
+use futures_util::FutureExt as _;
 use super::StoreWorld;
 use super::scene::*;
 use crate::model::{CallStatus, DispositionResult, EventType, Organisation, RequestHeader, RequestStatus};
@@ -152,8 +153,8 @@ pub async fn waking_follows_whatever_may_have_freed_something(world: &dyn StoreW
     let store = world.store();
     let mut wakeups = store.wakeups();
     let mut woken = |what: &str| {
-        assert!(wakeups.has_changed().unwrap(), "{what} wakes");
-        wakeups.mark_unchanged();
+        assert!(wakeups.rung().now_or_never().is_some(), "{what} wakes");
+        wakeups.forget();
     };
     submit(&store, header("r"), 20).await;
     woken("a seal");
@@ -168,9 +169,9 @@ pub async fn waking_follows_whatever_may_have_freed_something(world: &dyn StoreW
     finish(&store, &claims[1].held, 1, ends(DispositionResult::Busy)).await;
     woken("an end");
     store.control(&key("r"), Control::Pause).await.unwrap();
-    wakeups.mark_unchanged();
+    wakeups.forget();
     store.control(&key("r"), Control::Resume).await.unwrap();
-    assert!(wakeups.has_changed().unwrap(), "a request that goes on wakes");
+    assert!(wakeups.rung().now_or_never().is_some(), "a request that goes on wakes");
 }
 
 pub async fn calls_are_shown_in_order_page_by_page(world: &dyn StoreWorld) {
