@@ -185,7 +185,7 @@ impl Sending<'_> {
         }
         let ports = &self.shared.ports;
         let loaded =
-            insist(&*ports.clock, || ports.store.load_chunk(self.key, self.part, number, chunk.clone())).await?;
+            insist(&*ports.clock, || ports.store.load_chunk(self.key, self.part, number, &chunk)).await?;
         self.next = match loaded {
             Loaded::Stored => number + 1,
             Loaded::Expected { next_chunk } => next_chunk,

@@ -349,7 +349,7 @@ pub trait CampaignStore: Send + Sync + 'static {
     async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened>;
 
     /// Stores the `number`th chunk of a request's part; only the next one is taken.
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded>;
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded>;
 
     /// Seals a request's part; the request can be dialled when all its parts are sealed.
     async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)>;

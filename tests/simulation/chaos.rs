@@ -135,7 +135,7 @@ impl CampaignStore for ChaosStore {
     async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened> {
         self.through(self.inner.open_request(header, totals)).await
     }
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded> {
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
         self.through(self.inner.load_chunk(key, part, number, chunk)).await
     }
     async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(robocall::model::status::RequestSummary, Vec<robocall::model::event::RequestEvent>)> {

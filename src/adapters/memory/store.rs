@@ -67,7 +67,7 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.open_request(header, totals)))
     }
 
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded> {
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
         self.with(|state| state.load_chunk(key, part, number, chunk))
     }
 
