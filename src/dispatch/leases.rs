@@ -48,11 +48,14 @@ impl Fence {
     /// Completes when commands may be given, and answers until when: at once as a rule, after a renewal if the last
     /// one is too long ago.
     pub async fn pass(&self, ports: &Ports) -> Timestamp {
+        let open = || Some(self.valid_until()).filter(|until| ports.clock.now() < *until);
+        if let Some(until) = open() {
+            return until;
+        }
         let mut renewals = self.renewals.subscribe();
         loop {
             renewals.mark_unchanged();
-            let until = self.valid_until();
-            if ports.clock.now() < until {
+            if let Some(until) = open() {
                 return until;
             }
             self.asked.notify_one();

@@ -166,27 +166,26 @@ impl<'s> LiveCall<'s> {
     async fn carry_out(&mut self) -> Result<Option<Disposition>, Fenced> {
         loop {
             let mut commands = std::mem::take(&mut self.commands);
-            while let Some(command) = self.machine.next_command() {
-                commands.push(command);
-            }
-            if commands.is_empty() {
-                self.commands = commands;
-                return Ok(None);
-            }
             let now = self.shared.ports.clock.now();
             let (mut fresh, mut over, mut binding) = (false, None, false);
-            for command in &commands {
+            while let Some(command) = self.machine.next_command() {
                 match command {
                     CallCommand::Record(what) => {
-                        self.ledger.note(now, what.clone());
+                        self.ledger.note(now, what);
                         fresh = true;
+                        continue;
                     }
-                    CallCommand::Finish(disposition) => over = Some(*disposition),
+                    CallCommand::Finish(disposition) => over = Some(disposition),
                     // An adopter must know that a leg waits in line.
                     CallCommand::AcquireSlot { .. } => fresh = true,
                     CallCommand::DialLeg { .. } | CallCommand::BlindTransfer { .. } => binding = true,
                     _ => {}
                 }
+                commands.push(command);
+            }
+            if commands.is_empty() && !fresh {
+                self.commands = commands;
+                return Ok(None);
             }
             if over.is_some() && self.is_recording() {
                 self.ledger.note(now, Happening::RecordingStopped { url: None });
