@@ -78,7 +78,9 @@ fn walk(program: &Arc<Program>, attempt: AttemptId) -> Vec<Fact> {
             match command {
                 CallCommand::Record(what) => history.push(Fact { at: now, what }),
                 CallCommand::Play { expects_key: true, .. } => answer = Digit::new('1').map(CallInput::Digit),
-                CallCommand::Play { playback, .. } => answer = Some(CallInput::PlaybackFinished { playback, played: true }),
+                CallCommand::Play { playback, .. } => {
+                    answer = Some(CallInput::PlaybackFinished { playback, played: true })
+                }
                 CallCommand::HangUp => answer = Some(CallInput::Ended(LegEnd { cause: Some(16), ..LegEnd::default() })),
                 CallCommand::Finish(_) => return history,
                 _ => {}
@@ -134,7 +136,8 @@ fn context() -> (CallContext, Vec<Fact>) {
     let (canonical, program) = survey();
     let program = Arc::new(program);
     let attempt = attempt();
-    let dialing = Happening::Dialing { claim: 1, attempt: 1, caller: None, trunk: None, worker: "worker".parse().unwrap() };
+    let dialing =
+        Happening::Dialing { claim: 1, attempt: 1, caller: None, trunk: None, worker: "worker".parse().unwrap() };
     let mut history = vec![Fact { at: Timestamp::VIRTUAL_START, what: dialing }];
     history.extend(walk(&program, attempt));
     let header = RequestHeader {

@@ -6,6 +6,11 @@ use clap::Parser as _;
 use robocall::cli::{self, Cli, Surroundings};
 use robocall::telemetry;
 
+/// A call makes some two hundred short-lived allocations.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let surroundings = Surroundings::from_environment(|name| std::env::var(name).ok());
     let cli = Cli::parse();

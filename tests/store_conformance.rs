@@ -1,6 +1,5 @@
 //! The waiting room in memory does what every waiting room must do.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -52,7 +52,7 @@ async fn load(store: &Store, organisation: &str, total: u32) {
     store.open_request(&Arc::new(header_of(organisation, "r")), totals(total)).await.unwrap();
     for number in 0..total.div_ceil(1000) {
         let chunk = chunk(number * 1000..total.min((number + 1) * 1000));
-        store.load_chunk(&key, 0, number, chunk).await.unwrap();
+        store.load_chunk(&key, 0, number, &chunk).await.unwrap();
     }
     store.seal(&key, 0).await.unwrap();
 }

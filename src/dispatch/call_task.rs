@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::claims::Assignment;
 use super::insist::insist;
 use super::ledger::{Fenced, Ledger, publish_requests};
 use super::live_call::LiveCall;
 use super::publisher::HIGH_WATER;
 use super::roster::Seat;
 use super::worker::Shared;
-use super::claims::Assignment;
 use crate::callflow::Program;
 use crate::callflow::call::{CallMachine, CallState, CallTerms, LegEnd};
 use crate::callflow::program::{Target, Utterance};
@@ -89,7 +89,9 @@ async fn attempt(shared: &Arc<Shared>, claim: Claim) -> Vec<Claim> {
     let ready = prepare(shared, &claim).await;
     let steps = match &ready {
         Ok(ready) => Arc::clone(&ready.program.labels),
-        Err(_) => shared.programs.of(&claim.header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into()),
+        Err(_) => {
+            shared.programs.of(&claim.header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into())
+        }
     };
     let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let context = CallContext { header, steps, call: held.attempt.call, destination, queued_at };
@@ -168,7 +170,12 @@ enum Dialled {
     Settle(Disposition),
 }
 
-async fn dial_and_follow(shared: &Arc<Shared>, seat: Seat, mut ledger: Ledger<'_>, ready: Ready) -> Result<Vec<Claim>, Fenced> {
+async fn dial_and_follow(
+    shared: &Arc<Shared>,
+    seat: Seat,
+    mut ledger: Ledger<'_>,
+    ready: Ready,
+) -> Result<Vec<Claim>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
     let header = Arc::clone(&ledger.context.header);
     let leg = LegId::callee(ledger.held.attempt);

@@ -27,7 +27,13 @@ pub async fn obey(shared: Arc<Shared>) {
     }
 }
 
-async fn control(shared: &Shared, command: &Command, request: &RequestId, control: Control, hang_up: bool) -> CommandReply {
+async fn control(
+    shared: &Shared,
+    command: &Command,
+    request: &RequestId,
+    control: Control,
+    hang_up: bool,
+) -> CommandReply {
     let key = RequestKey { organisation: command.organisation.clone(), request: request.clone() };
     match shared.ports.store.control(&key, control).await {
         Ok(controlled) => {

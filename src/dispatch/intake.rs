@@ -144,7 +144,8 @@ async fn load(
     let source = delivery.body.open()?;
     let mut destinations = DestinationStream::new(source, header, 0);
     let mut lanes = Lanes::of(header);
-    let mut sending = Sending { shared, key, part: header.part.map_or(0, |part| part.index), number: 0, next: next_chunk };
+    let mut sending =
+        Sending { shared, key, part: header.part.map_or(0, |part| part.index), number: 0, next: next_chunk };
     let mut loaded = 0;
     loop {
         let batch = destinations.next_chunk(CHUNK).map_err(|error| match error {
@@ -184,8 +185,7 @@ impl Sending<'_> {
             return Ok(());
         }
         let ports = &self.shared.ports;
-        let loaded =
-            insist(&*ports.clock, || ports.store.load_chunk(self.key, self.part, number, chunk.clone())).await?;
+        let loaded = insist(&*ports.clock, || ports.store.load_chunk(self.key, self.part, number, &chunk)).await?;
         self.next = match loaded {
             Loaded::Stored => number + 1,
             Loaded::Expected { next_chunk } => next_chunk,
@@ -203,7 +203,8 @@ struct Lanes {
 
 impl Lanes {
     fn of(header: &RequestHeader) -> Self {
-        let by_recipient = header.calling_window.as_ref().is_some_and(|window| window.time_zone == WindowZone::Recipient);
+        let by_recipient =
+            header.calling_window.as_ref().is_some_and(|window| window.time_zone == WindowZone::Recipient);
         Self { by_recipient, filling: BTreeMap::new() }
     }
 

@@ -38,7 +38,11 @@ pub struct Fence {
 impl Fence {
     /// A fence that is open for the first while: a worker begins with nothing to lose.
     pub fn new(now: Timestamp) -> Self {
-        Self { valid_until: AtomicI64::new((now + AUTHORITY).as_millis()), asked: Notify::new(), renewals: Bell::default() }
+        Self {
+            valid_until: AtomicI64::new((now + AUTHORITY).as_millis()),
+            asked: Notify::new(),
+            renewals: Bell::default(),
+        }
     }
 
     /// Until when commands may be given.
@@ -49,10 +53,14 @@ impl Fence {
     /// Completes when commands may be given, and answers until when: at once as a rule, after a renewal if the last
     /// one is too long ago.
     pub async fn pass(&self, ports: &Ports) -> Timestamp {
+        let open = || Some(self.valid_until()).filter(|until| ports.clock.now() < *until);
+        if let Some(until) = open() {
+            return until;
+        }
         let mut renewals = self.renewals.listen();
         loop {
-            let until = self.valid_until();
-            if ports.clock.now() < until {
+            renewals.forget();
+            if let Some(until) = open() {
                 return until;
             }
             self.asked.notify_one();

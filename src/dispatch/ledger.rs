@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::worker::Shared;
 use crate::callflow::call::CallState;
-use crate::model::event::{CallContext, RequestEvent};
+use crate::model::event::{Beginning, CallContext, RequestEvent};
 use crate::model::happening::events_in;
 use crate::model::{Event, Fact, Happening, Timestamp};
 use crate::ports::StoreError;
@@ -17,7 +17,8 @@ pub struct Ledger<'s> {
     pub context: Arc<CallContext>,
     /// Proof of holding the call.
     pub held: Held,
-    history: Vec<Fact>,
+    /// Shared with the events that are on their way out; copied only if a new fact comes while some still are.
+    history: Arc<Vec<Fact>>,
     stored: usize,
 }
 
@@ -29,7 +30,7 @@ impl<'s> Ledger<'s> {
     /// Books that agree with the store's. What an earlier owner published without seeing it confirmed is published
     /// again first.
     pub fn new(shared: &'s Shared, context: Arc<CallContext>, held: Held, history: Vec<Fact>, confirmed: u32) -> Self {
-        let ledger = Self { shared, context, held, stored: history.len(), history };
+        let ledger = Self { shared, context, held, stored: history.len(), history: Arc::new(history) };
         if events_in(&ledger.history) > confirmed {
             let end = (0..=ledger.history.len()).rev().find(|end| events_in(&ledger.history[..*end]) <= confirmed);
             ledger.publish_from(end.unwrap_or(0));
@@ -55,13 +56,13 @@ impl<'s> Ledger<'s> {
 
     /// Writes down what happened; [`Ledger::store`] makes it last.
     pub fn note(&mut self, at: Timestamp, what: Happening) {
-        self.history.push(Fact { at, what });
+        Arc::make_mut(&mut self.history).push(Fact { at, what });
     }
 
     /// Takes over a history that the store has extended, and publishes what is new in it.
     pub fn replace(&mut self, history: Vec<Fact>) {
         let known = self.stored.min(history.len());
-        self.history = history;
+        self.history = Arc::new(history);
         self.stored = self.history.len();
         self.publish_from(known);
     }
@@ -97,7 +98,9 @@ impl<'s> Ledger<'s> {
         let (before, fresh) = self.history.split_at(self.stored);
         let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
         let worker = &self.shared.settings.id;
-        let ended = super::insist::insist(&*ports.clock, || ports.store.finish(&self.held, worker, after, fresh, end, refill)).await;
+        let ended =
+            super::insist::insist(&*ports.clock, || ports.store.finish(&self.held, worker, after, fresh, end, refill))
+                .await;
         let Ok(Written::Done(mut finished)) = ended else { return Err(Fenced) };
         self.replace(std::mem::take(&mut finished.history));
         publish_requests(self.shared, std::mem::take(&mut finished.events));
@@ -113,7 +116,7 @@ impl<'s> Ledger<'s> {
             seq += 1;
             self.shared.publisher.publish(Event::Call {
                 context: Arc::clone(&self.context),
-                facts: self.history[..=index].into(),
+                facts: Beginning::of(&self.history, index + 1),
                 seq,
                 worker: self.shared.settings.id.clone(),
             });

@@ -12,9 +12,9 @@ use super::worker::Shared;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::callflow::program::{Target, Utterance};
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
-use crate::ports::{Clock, Listener, TelephonyError};
 use crate::ports::store::{SlotAnswer, Written};
 use crate::ports::telephony::NewLeg;
+use crate::ports::{Clock, Listener, TelephonyError};
 
 /// How long to wait before asking again what was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -164,27 +164,26 @@ impl<'s> LiveCall<'s> {
     async fn carry_out(&mut self) -> Result<Option<Disposition>, Fenced> {
         loop {
             let mut commands = std::mem::take(&mut self.commands);
-            while let Some(command) = self.machine.next_command() {
-                commands.push(command);
-            }
-            if commands.is_empty() {
-                self.commands = commands;
-                return Ok(None);
-            }
             let now = self.shared.ports.clock.now();
             let (mut fresh, mut over, mut binding) = (false, None, false);
-            for command in &commands {
+            while let Some(command) = self.machine.next_command() {
                 match command {
                     CallCommand::Record(what) => {
-                        self.ledger.note(now, what.clone());
+                        self.ledger.note(now, what);
                         fresh = true;
+                        continue;
                     }
-                    CallCommand::Finish(disposition) => over = Some(*disposition),
+                    CallCommand::Finish(disposition) => over = Some(disposition),
                     // An adopter must know that a leg waits in line.
                     CallCommand::AcquireSlot { .. } => fresh = true,
                     CallCommand::DialLeg { .. } | CallCommand::BlindTransfer { .. } => binding = true,
                     _ => {}
                 }
+                commands.push(command);
+            }
+            if commands.is_empty() && !fresh {
+                self.commands = commands;
+                return Ok(None);
             }
             if over.is_some() && self.is_recording() {
                 self.ledger.note(now, Happening::RecordingStopped { url: None });
@@ -285,11 +284,14 @@ impl<'s> LiveCall<'s> {
     /// Whether this attempt's recording began and has not ended.
     fn is_recording(&self) -> bool {
         let attempt = self.ledger.history().iter().rev();
-        let last = attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| match fact.what {
-            Happening::RecordingStarted { .. } => Some(true),
-            Happening::RecordingStopped { .. } => Some(false),
-            _ => None,
-        });
+        let last =
+            attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| {
+                match fact.what {
+                    Happening::RecordingStarted { .. } => Some(true),
+                    Happening::RecordingStopped { .. } => Some(false),
+                    _ => None,
+                }
+            });
         last.unwrap_or(false)
     }
 

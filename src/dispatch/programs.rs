@@ -67,7 +67,8 @@ impl FlowCompiler for Programs {
                 }
             },
             Some(other) => {
-                problems.add(format!("{path}.flow"), format!("must be a string, not {}", crate::reading::kind_of(other)));
+                problems
+                    .add(format!("{path}.flow"), format!("must be a string, not {}", crate::reading::kind_of(other)));
                 return None;
             }
         };

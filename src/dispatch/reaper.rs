@@ -11,7 +11,7 @@ use super::leases::TIME_TO_LIVE;
 use super::ledger::publish_requests;
 use super::legs::hand_on;
 use super::worker::Shared;
-use crate::model::event::CallContext;
+use crate::model::event::{Beginning, CallContext};
 use crate::model::happening::events_in;
 use crate::model::{CallId, Event, Timestamp, WorkerId};
 use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
@@ -127,13 +127,15 @@ fn publish_again(shared: &Shared, unconfirmed: Unconfirmed) {
     match unconfirmed {
         Unconfirmed::Request(event) => publish_requests(shared, vec![event]),
         Unconfirmed::Call { header, destination, queued_at, history, confirmed } => {
-            let steps = shared.programs.of(&header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into());
+            let steps =
+                shared.programs.of(&header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into());
             let call = CallId::new(&header.organisation, &header.id, destination.index);
             let context = Arc::new(CallContext { header, steps, call, destination, queued_at });
+            let history = Arc::new(history);
             for (index, fact) in history.iter().enumerate() {
                 let seq = events_in(&history[..=index]);
                 if seq > confirmed && fact.what.event_type().is_some() {
-                    let facts = history[..=index].into();
+                    let facts = Beginning::of(&history, index + 1);
                     let worker = shared.settings.id.clone();
                     shared.publisher.publish(Event::Call { context: Arc::clone(&context), facts, seq, worker });
                 }

@@ -53,8 +53,17 @@ pub enum DispositionResult {
 impl DispositionResult {
     /// Every result, in the order of the contracts.
     pub const ALL: [DispositionResult; 11] = [
-        Self::Answered, Self::Busy, Self::Unanswered, Self::Rejected, Self::Unreachable, Self::InvalidNumber,
-        Self::Congestion, Self::Cancelled, Self::Blocked, Self::Expired, Self::Unknown,
+        Self::Answered,
+        Self::Busy,
+        Self::Unanswered,
+        Self::Rejected,
+        Self::Unreachable,
+        Self::InvalidNumber,
+        Self::Congestion,
+        Self::Cancelled,
+        Self::Blocked,
+        Self::Expired,
+        Self::Unknown,
     ];
 }
 

@@ -6,7 +6,9 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::status::{self, CallEntry, RequestSummary, StepLabel};
-use super::{AttemptId, CallId, Destination, Fact, Happening, OrganisationId, RequestHeader, RequestId, Timestamp, WorkerId};
+use super::{
+    AttemptId, CallId, Destination, Fact, Happening, OrganisationId, RequestHeader, RequestId, Timestamp, WorkerId,
+};
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
@@ -94,6 +96,27 @@ pub struct CallContext {
     pub queued_at: Timestamp,
 }
 
+/// A beginning of a call's history, shared by all events that tell of it: an event costs no copy of what came before.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    history: Arc<Vec<Fact>>,
+    length: usize,
+}
+
+impl Beginning {
+    /// The first `length` facts of a history; all of them if it has fewer.
+    pub fn of(history: &Arc<Vec<Fact>>, length: usize) -> Self {
+        Self { history: Arc::clone(history), length: length.min(history.len()) }
+    }
+}
+
+impl std::ops::Deref for Beginning {
+    type Target = [Fact];
+    fn deref(&self) -> &[Fact] {
+        &self.history[..self.length]
+    }
+}
+
 /// One event, not yet written out: rendering costs more than everything else about it, and some buses drop it.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -102,7 +125,7 @@ pub enum Event {
         /// The call.
         context: Arc<CallContext>,
         /// Its history up to and including what happened.
-        facts: Arc<[Fact]>,
+        facts: Beginning,
         /// Place among the call's events, from 1.
         seq: u32,
         /// Who publishes.
@@ -165,7 +188,9 @@ impl Event {
     /// What kind of event it is.
     pub fn kind(&self) -> EventType {
         match self {
-            Event::Call { .. } => self.last_fact().and_then(|fact| fact.what.event_type()).unwrap_or(EventType::CallEnded),
+            Event::Call { .. } => {
+                self.last_fact().and_then(|fact| fact.what.event_type()).unwrap_or(EventType::CallEnded)
+            }
             Event::Request(event) => event.kind,
         }
     }

@@ -134,12 +134,13 @@ impl CallId {
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut hash = String::with_capacity(20);
-        for byte in self.request {
-            hash.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            hash.push(char::from(DIGITS[usize::from(byte & 15)]));
+        let mut hash = [0; 20];
+        for (pair, byte) in hash.chunks_exact_mut(2).zip(self.request) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        write!(f, "{hash}-{}", self.index)
+        f.write_str(std::str::from_utf8(&hash).map_err(|_| fmt::Error)?)?;
+        write!(f, "-{}", self.index)
     }
 }
 
@@ -255,7 +256,8 @@ impl fmt::Debug for LegId {
 impl FromStr for LegId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError { what: "a leg id", pattern: "^[0-9a-f]{20}-[0-9]{1,10}\\.[0-9]{1,10}(\\.[tps][0-9]{1,5})?$" };
+        let error =
+            || IdError { what: "a leg id", pattern: "^[0-9a-f]{20}-[0-9]{1,10}\\.[0-9]{1,10}(\\.[tps][0-9]{1,5})?$" };
         let mut parts = text.splitn(3, '.');
         let (call, claim) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(error)?);
         let attempt = AttemptId { call: call.parse()?, claim: parse_plain(claim).ok_or_else(error)? };

@@ -38,9 +38,8 @@ impl FromStr for Phone {
     type Err = InvalidPhone;
     fn from_str(text: &str) -> Result<Self, InvalidPhone> {
         let digits = text.strip_prefix('+').unwrap_or(text).as_bytes();
-        let well_formed = (2..=15).contains(&digits.len())
-            && digits[0] != b'0'
-            && digits.iter().all(u8::is_ascii_digit);
+        let well_formed =
+            (2..=15).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
         if !well_formed {
             return Err(InvalidPhone);
         }
@@ -97,7 +96,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_e164() {
-        for bad in ["", "+", "1", "0123", "+0123", "++12", "12a4", "+1234567890123456", "１２３", &"9".repeat(10_000)] {
+        for bad in ["", "+", "1", "0123", "+0123", "++12", "12a4", "+1234567890123456", "１２３", &"9".repeat(10_000)]
+        {
             assert!(bad.parse::<Phone>().is_err(), "{bad}");
         }
     }

@@ -462,7 +462,10 @@ impl<'a> CallEntry<'a> {
                     dest: LegTarget::Callee(&context.destination.number),
                 });
             }
-            Happening::Ringing | Happening::CommandExecuted { .. } | Happening::Adopted { .. } | Happening::OptedOut => {}
+            Happening::Ringing
+            | Happening::CommandExecuted { .. }
+            | Happening::Adopted { .. }
+            | Happening::OptedOut => {}
             Happening::Answered => {
                 self.answered_at = Some(at);
                 self.answered_by = Some(AnsweredBy::Unknown);
@@ -522,7 +525,11 @@ impl<'a> CallEntry<'a> {
 
     fn open_step(&mut self, context: &CallContext, step: u16) -> Option<&mut StepInfo<'a>> {
         let label = context.steps.get(usize::from(step))?;
-        let entry = self.call_flow_steps.iter_mut().rev().find(|entry| *entry.path == *label.path && entry.info.ended_at.is_none());
+        let entry = self
+            .call_flow_steps
+            .iter_mut()
+            .rev()
+            .find(|entry| *entry.path == *label.path && entry.info.ended_at.is_none());
         entry.map(|entry| &mut entry.info)
     }
 

@@ -354,7 +354,7 @@ pub trait CampaignStore: Send + Sync + 'static {
     async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened>;
 
     /// Stores the `number`th chunk of a request's part; only the next one is taken.
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded>;
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded>;
 
     /// Seals a request's part; the request can be dialled when all its parts are sealed.
     async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)>;
@@ -371,7 +371,13 @@ pub trait CampaignStore: Send + Sync + 'static {
 
     /// Commits to dialling a claim, if everything still allows it; otherwise gives it back, or ends it if its number is
     /// on the do-not-call list. What was committed to or ended is answered again; requests' events are told once.
-    async fn begin_dial(&self, held: &Held, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> StoreResult<DialDecision>;
+    async fn begin_dial(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        caller: Option<Phone>,
+        state: &CallState,
+    ) -> StoreResult<DialDecision>;
 
     /// Gives an undialled claim back to where it came from. Answers what it meant for the request, which ends with it if
     /// it was over but for this claim; told once.
@@ -382,7 +388,15 @@ pub trait CampaignStore: Send + Sync + 'static {
 
     /// Ends an attempt: appends its last facts to a history of `after` facts, releases its leases, counts, schedules
     /// the retry, and claims up to `refill` other destinations of the organisation.
-    async fn finish(&self, held: &Held, worker: &WorkerId, after: u32, facts: &[Fact], end: AttemptEnd, refill: u32) -> StoreResult<Written<Finished>>;
+    async fn finish(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        after: u32,
+        facts: &[Fact],
+        end: AttemptEnd,
+        refill: u32,
+    ) -> StoreResult<Written<Finished>>;
 
     /// Asks for a slot for a second leg; it waits in line until `until`.
     async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>>;

@@ -122,7 +122,14 @@ pub trait Telephony: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the leg is gone or the backend does not answer.
-    async fn play(&self, leg: LegId, playback: u32, audio: &Audio, expects_key: bool, not_after: Timestamp) -> Result<(), TelephonyError>;
+    async fn play(
+        &self,
+        leg: LegId,
+        playback: u32,
+        audio: &Audio,
+        expects_key: bool,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError>;
 
     /// Stops a playback; [`LegEvent::PlaybackFinished`] follows.
     ///
@@ -134,7 +141,8 @@ pub trait Telephony: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the leg is gone or the backend does not answer.
-    async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp) -> Result<(), TelephonyError>;
+    async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp)
+    -> Result<(), TelephonyError>;
 
     /// Lets two answered legs hear each other; asking again is harmless.
     ///
@@ -146,7 +154,13 @@ pub trait Telephony: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the leg is gone or the backend does not answer.
-    async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Result<(), TelephonyError>;
+    async fn blind_transfer(
+        &self,
+        leg: LegId,
+        other: LegId,
+        target: &Target,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError>;
 
     /// Turns recording of a leg on or off; `name` is the recording's.
     ///

@@ -4,19 +4,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::dice::Dice;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use crate::dice::Dice;
 use robocall::callflow::call::CallState;
 use robocall::callflow::program::{Target, Utterance};
-use robocall::model::{CallId, Event, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use robocall::model::{
+    CallId, Event, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+};
 use robocall::ports::queue::Verdict;
 use robocall::ports::store::*;
 use robocall::ports::telephony::{LegReport, LegState, NewLeg};
 use robocall::ports::{
-    Listener,
-    Audio, BusError, CampaignStore, Clock, Command, CommandBus, CommandReply, Delivery, EventBus, QueueError,
+    Audio, BusError, CampaignStore, Clock, Command, CommandBus, CommandReply, Delivery, EventBus, Listener, QueueError,
     RequestQueue, Speech, SpeechError, Telephony, TelephonyError,
 };
 use tokio::sync::mpsc;
@@ -136,19 +137,32 @@ impl CampaignStore for ChaosStore {
     async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened> {
         self.through(self.inner.open_request(header, totals)).await
     }
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded> {
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
         self.through(self.inner.load_chunk(key, part, number, chunk)).await
     }
-    async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(robocall::model::status::RequestSummary, Vec<robocall::model::event::RequestEvent>)> {
+    async fn seal(
+        &self,
+        key: &RequestKey,
+        part: u32,
+    ) -> StoreResult<(robocall::model::status::RequestSummary, Vec<robocall::model::event::RequestEvent>)> {
         self.through(self.inner.seal(key, part)).await
     }
-    async fn reject(&self, rejection: &Rejection) -> StoreResult<(robocall::model::status::RequestSummary, Vec<robocall::model::event::RequestEvent>)> {
+    async fn reject(
+        &self,
+        rejection: &Rejection,
+    ) -> StoreResult<(robocall::model::status::RequestSummary, Vec<robocall::model::event::RequestEvent>)> {
         self.through(self.inner.reject(rejection)).await
     }
     async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
         self.through(self.inner.claim(worker, want)).await
     }
-    async fn begin_dial(&self, held: &Held, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> StoreResult<DialDecision> {
+    async fn begin_dial(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        caller: Option<Phone>,
+        state: &CallState,
+    ) -> StoreResult<DialDecision> {
         let checked = async {
             let decision = self.inner.begin_dial(held, worker, caller, state).await;
             if let Ok(DialDecision::Dial { committed_at, .. }) = &decision {
@@ -164,7 +178,15 @@ impl CampaignStore for ChaosStore {
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {
         self.through(self.inner.checkpoint(held, after, facts, state)).await
     }
-    async fn finish(&self, held: &Held, worker: &WorkerId, after: u32, facts: &[Fact], end: AttemptEnd, refill: u32) -> StoreResult<Written<Finished>> {
+    async fn finish(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        after: u32,
+        facts: &[Fact],
+        end: AttemptEnd,
+        refill: u32,
+    ) -> StoreResult<Written<Finished>> {
         self.through(self.inner.finish(held, worker, after, facts, end, refill)).await
     }
     async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>> {
@@ -268,19 +290,37 @@ impl Telephony for ChaosTelephony {
     async fn hang_up(&self, leg: LegId, not_after: Timestamp) -> Result<(), TelephonyError> {
         self.through(self.inner.hang_up(leg, not_after)).await
     }
-    async fn play(&self, leg: LegId, playback: u32, audio: &Audio, expects_key: bool, not_after: Timestamp) -> Result<(), TelephonyError> {
+    async fn play(
+        &self,
+        leg: LegId,
+        playback: u32,
+        audio: &Audio,
+        expects_key: bool,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
         self.through(self.inner.play(leg, playback, audio, expects_key, not_after)).await
     }
     async fn stop_playback(&self, leg: LegId, playback: u32, not_after: Timestamp) -> Result<(), TelephonyError> {
         self.through(self.inner.stop_playback(leg, playback, not_after)).await
     }
-    async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp) -> Result<(), TelephonyError> {
+    async fn detect_machine(
+        &self,
+        leg: LegId,
+        wait_for_beep: bool,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
         self.through(self.inner.detect_machine(leg, wait_for_beep, not_after)).await
     }
     async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Result<(), TelephonyError> {
         self.through(self.inner.bridge(leg, other, not_after)).await
     }
-    async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Result<(), TelephonyError> {
+    async fn blind_transfer(
+        &self,
+        leg: LegId,
+        other: LegId,
+        target: &Target,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
         self.through(self.inner.blind_transfer(leg, other, target, not_after)).await
     }
     async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Result<(), TelephonyError> {

@@ -10,10 +10,13 @@ use futures_util::FutureExt as _;
 use robocall::adapters::memory::{Audit, MemoryStore, OrganisationAudit, RequestAudit};
 use robocall::adapters::simulator::Invite;
 use robocall::model::happening::events_in;
-use robocall::model::{AttemptId, CallId, CallStatus, Event, EventType, Fact, Happening, LegId, LegRole, OrganisationId, RequestStatus, Timestamp};
+use robocall::model::{
+    AttemptId, CallId, CallStatus, Event, EventType, Fact, Happening, LegId, LegRole, OrganisationId, RequestStatus,
+    Timestamp,
+};
+use robocall::ports::Clock;
 use robocall::ports::queue::Verdict;
 use robocall::ports::store::{CampaignStore, Held, RequestKey};
-use robocall::ports::Clock;
 
 use crate::scenario::Summary;
 
@@ -42,7 +45,8 @@ struct Seen {
 impl Seen {
     fn trace(&mut self, line: &str) {
         // FNV-1a: enough to tell two histories apart.
-        self.trace = line.bytes().fold(self.trace, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
+        self.trace =
+            line.bytes().fold(self.trace, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
     }
 }
 
@@ -82,7 +86,8 @@ impl Checker {
         });
         let audit = self.store.audit();
         self.check_limit(&audit, &held.organisation, "I3: at the dial of", held.attempt);
-        let request = find(&audit, &held.organisation).and_then(|found| found.requests.iter().find(|request| request.id == held.request));
+        let request = find(&audit, &held.organisation)
+            .and_then(|found| found.requests.iter().find(|request| request.id == held.request));
         let may_dial = |request: &RequestAudit| request.summary.status == RequestStatus::OnProgress;
         self.expect(request.is_some_and(may_dial), || {
             format!("I7: {} dialled although its request is paused, cancelled or over", held.attempt)
@@ -101,7 +106,10 @@ impl Checker {
         };
         let leases = found.leases.len() as u64;
         self.expect(leases + u64::from(found.external) <= u64::from(found.limit), || {
-            format!("{what} {whom}: {leases} leases and {} elsewhere exceed the limit of {}", found.external, found.limit)
+            format!(
+                "{what} {whom}: {leases} leases and {} elsewhere exceed the limit of {}",
+                found.external, found.limit
+            )
         });
     }
 
@@ -118,11 +126,15 @@ impl Checker {
         let Some((held, at)) = commitment else {
             return self.broken(format!("I1: {leg} was dialled without a commitment"));
         };
-        self.expect(invite.at.since(at) <= COMMITMENT, || format!("I7: {leg} was dialled {:?} after its commitment", invite.at.since(at)));
+        self.expect(invite.at.since(at) <= COMMITMENT, || {
+            format!("I7: {leg} was dialled {:?} after its commitment", invite.at.since(at))
+        });
         let history = self.history(&held);
         let since = history.iter().rposition(|fact| matches!(fact.what, Happening::Dialing { .. })).unwrap_or(0);
         let mine = matches!(history.get(since).map(|fact| &fact.what), Some(Happening::Dialing { claim, .. }) if *claim == leg.attempt.claim);
-        let untouched = history[since..].iter().all(|fact| !matches!(fact.what, Happening::Adopted { .. }) && !fact.what.ends_attempt());
+        let untouched = history[since..]
+            .iter()
+            .all(|fact| !matches!(fact.what, Happening::Adopted { .. }) && !fact.what.ends_attempt());
         self.expect(mine && untouched, || format!("I7: {leg} was dialled by a worker that is fenced"));
     }
 
@@ -147,7 +159,11 @@ impl Checker {
                 let next = known.last_key_value().map_or(1, |(seq, _)| seq + 1);
                 match known.get(&event.seq()) {
                     Some((id, kind)) if *id == event.id() && *kind == event.kind() => {}
-                    Some((id, kind)) => violations.push(format!("I8: {id} ({kind:?}) came again as {} ({:?})", event.id(), event.kind())),
+                    Some((id, kind)) => violations.push(format!(
+                        "I8: {id} ({kind:?}) came again as {} ({:?})",
+                        event.id(),
+                        event.kind()
+                    )),
                     None if event.seq() == next => {
                         known.insert(next, (event.id(), event.kind()));
                     }
@@ -173,9 +189,10 @@ impl Checker {
         let (Verdict::Accepted(summary) | Verdict::Rejected(summary)) = verdict;
         let key = RequestKey { organisation: organisation.clone(), request: summary.request_id.clone() };
         let known = self.store.request(&key).now_or_never().and_then(Result::ok);
-        self.expect(known.is_some_and(|known| matches!(verdict, Verdict::Rejected(_)) || known.queued_at.is_some()), || {
-            format!("I9: {key:?} was acknowledged but is neither sealed nor rejected")
-        });
+        self.expect(
+            known.is_some_and(|known| matches!(verdict, Verdict::Rejected(_)) || known.queued_at.is_some()),
+            || format!("I9: {key:?} was acknowledged but is neither sealed nor rejected"),
+        );
     }
 
     /// Checks what must hold after every step.
@@ -198,7 +215,9 @@ impl Checker {
                     self.expect(shown.counts == request.recounted, || {
                         format!("I2: {} counts {:?}, there are {:?}", request.id, shown.counts, request.recounted)
                     });
-                    self.expect(shown.counts.total() == shown.total, || format!("I2: {} does not add up: {shown:?}", request.id));
+                    self.expect(shown.counts.total() == shown.total, || {
+                        format!("I2: {} does not add up: {shown:?}", request.id)
+                    });
                 }
             }
             let callees: BTreeSet<LegId> = leased.iter().copied().filter(|leg| leg.role == LegRole::Callee).collect();
@@ -206,7 +225,9 @@ impl Checker {
                 format!("I4: leases {callees:?} are not the calls that are claimed or live {held:?}")
             });
             for leg in leased.iter().filter(|leg| leg.role != LegRole::Callee) {
-                self.expect(held.contains(&LegId::callee(leg.attempt)), || format!("I4: {leg} holds a slot, its call has ended"));
+                self.expect(held.contains(&LegId::callee(leg.attempt)), || {
+                    format!("I4: {leg} holds a slot, its call has ended")
+                });
             }
         }
     }
@@ -218,7 +239,9 @@ impl Checker {
             seen.finals.insert(call, status);
         }
         drop(seen);
-        self.expect(before.is_none_or(|before| before == status), || format!("I2: {call} was {before:?} for good and is {status:?} now"));
+        self.expect(before.is_none_or(|before| before == status), || {
+            format!("I2: {call} was {before:?} for good and is {status:?} now")
+        });
     }
 
     /// Whether nothing is under way any more, unconfirmed events included.
@@ -227,7 +250,8 @@ impl Checker {
         audit.organisations.iter().all(|organisation| {
             organisation.leases.is_empty()
                 && organisation.requests.iter().all(|request| {
-                    request.unconfirmed == 0 && request.calls.iter().all(|call| call.stage.is_none() && call.confirmed == call.events)
+                    request.unconfirmed == 0
+                        && request.calls.iter().all(|call| call.stage.is_none() && call.confirmed == call.events)
                 })
         })
     }
@@ -255,10 +279,15 @@ impl Checker {
         let events = seen.events.get(&call).cloned().unwrap_or_default();
         drop(seen);
         let expected = events_in(history);
-        self.expect(events.len() as u32 == expected, || format!("I8: {call} had {expected} events, {} were confirmed", events.len()));
+        self.expect(events.len() as u32 == expected, || {
+            format!("I8: {call} had {expected} events, {} were confirmed", events.len())
+        });
         let ended = events.values().filter(|(_, kind)| *kind == EventType::CallEnded).count();
-        let in_bulk = history.is_empty() || matches!(history.last().map(|fact| &fact.what), Some(Happening::RetryScheduled { .. }));
-        self.expect(ended == usize::from(!in_bulk), || format!("I8: {call} ({status:?}) published call.ended {ended} times"));
+        let in_bulk = history.is_empty()
+            || matches!(history.last().map(|fact| &fact.what), Some(Happening::RetryScheduled { .. }));
+        self.expect(ended == usize::from(!in_bulk), || {
+            format!("I8: {call} ({status:?}) published call.ended {ended} times")
+        });
         let dials = history.iter().filter(|fact| matches!(fact.what, Happening::Dialing { .. })).count();
         let ends = history.iter().filter(|fact| fact.what.ends_attempt()).count();
         self.expect(dials <= ends, || format!("I2: {call} was dialled {dials} times and ended {ends} times"));

@@ -34,14 +34,17 @@ fn promises_hold_whatever_goes_wrong() {
     for seed in seeds {
         match scenario::run(seed, Sabotage::default()) {
             Ok(one) => sum.add(one),
-            Err(violation) => panic!("seed {seed}: {violation}\nreplay: ROBOCALL_SEED={seed} cargo test --test simulation"),
+            Err(violation) => {
+                panic!("seed {seed}: {violation}\nreplay: ROBOCALL_SEED={seed} cargo test --test simulation")
+            }
         }
     }
     println!("{sum:?}");
 }
 
 fn is_noticed(sabotage: Sabotage, promises: &[&str]) {
-    let noticed = (0..NOTICED_WITHIN).find_map(|seed| scenario::run(seed, sabotage).err().map(|violation| (seed, violation)));
+    let noticed =
+        (0..NOTICED_WITHIN).find_map(|seed| scenario::run(seed, sabotage).err().map(|violation| (seed, violation)));
     let (seed, violation) = noticed.expect("taking the guard out must be noticed");
     println!("noticed at seed {seed}: {violation}");
     assert!(promises.iter().any(|promise| violation.contains(promise)), "noticed, but as {violation}");

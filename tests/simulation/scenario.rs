@@ -79,7 +79,8 @@ impl World {
     fn new(clock: Arc<VirtualClock>, seed: u64, sabotage: Sabotage) -> Self {
         let as_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let store = Arc::new(MemoryStore::new(Arc::clone(&as_clock)).sabotaged(sabotage));
-        let network = SimulatedNetwork::new(Arc::clone(&as_clock), NetworkSettings { seed, ..NetworkSettings::default() });
+        let network =
+            SimulatedNetwork::new(Arc::clone(&as_clock), NetworkSettings { seed, ..NetworkSettings::default() });
         let checker = Checker::new(Arc::clone(&as_clock), Arc::clone(&store));
         {
             let checker = Arc::clone(&checker);
@@ -312,7 +313,11 @@ impl World {
             // A command may have come before its request did; a delivery may have been lost with its worker.
             for (key, _) in self.requests.clone() {
                 let id = format!("again-{}-{}", key.request, self.clock.now()).into();
-                drop(self.commands.send(Command { id, organisation: key.organisation, kind: CommandKind::Resume(key.request) }));
+                drop(self.commands.send(Command {
+                    id,
+                    organisation: key.organisation,
+                    kind: CommandKind::Resume(key.request),
+                }));
             }
             self.queue.redeliver_unsettled();
             self.clock.sleep_until(self.clock.now() + Duration::from_secs(60)).await;
@@ -331,7 +336,11 @@ fn request_body(dice: &mut Dice, id: &str, number: u64, now: robocall::model::Ti
                 1 => format!("+6588{serial:06}"),
                 _ => format!("+999{}{serial:05}", kinds[dice.below(kinds.len() as u64) as usize]),
             };
-            if dice.below(12) == 0 { json!({"phone": phone}) } else { json!({"phone": phone, "properties": {"name": "Alex"}}) }
+            if dice.below(12) == 0 {
+                json!({"phone": phone})
+            } else {
+                json!({"phone": phone, "properties": {"name": "Alex"}})
+            }
         })
         .collect();
     let target = ["Ext:1000", "Queue:sales", "+99910777777", "+99920777777", "+99930777777"][dice.below(5) as usize];

@@ -91,7 +91,7 @@ impl State {
         Some(ix)
     }
 
-    pub fn load_chunk(&mut self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded> {
+    pub fn load_chunk(&mut self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
         let ix = self.find_accepted(key)?;
         let request = &mut self.requests[ix];
         let Some(load) = request.parts.get_mut(&part) else { return Err(StoreError::NotFound) };
@@ -114,7 +114,7 @@ impl State {
         }
         load.loaded = load.loaded.saturating_add(u32::try_from(places.len()).unwrap_or(u32::MAX));
         load.next_chunk = load.next_chunk.saturating_add(1);
-        load.chunks.push(LoadedChunk { zones: chunk.zones, bytes: self.scratch.as_slice().into(), places });
+        load.chunks.push(LoadedChunk { zones: chunk.zones.clone(), bytes: self.scratch.as_slice().into(), places });
         Ok(Loaded::Stored)
     }
 

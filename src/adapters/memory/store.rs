@@ -12,9 +12,9 @@ use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
 use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
-use crate::ports::{Bell, Listener};
 use crate::ports::Clock;
 use crate::ports::store::*;
+use crate::ports::{Bell, Listener};
 
 /// The waiting room in memory.
 pub struct MemoryStore {
@@ -67,7 +67,7 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.open_request(header, totals)))
     }
 
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: Chunk) -> StoreResult<Loaded> {
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
         self.with(|state| state.load_chunk(key, part, number, chunk))
     }
 

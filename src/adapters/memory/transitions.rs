@@ -49,9 +49,7 @@ impl State {
     fn blocked_before(&self, held: &Held) -> DialDecision {
         let ended = self.place(held.attempt.call).map(|place| self.call(place)).filter(|call| match &call.body {
             Body::Live(_) => false,
-            Body::Rest(packed) => {
-                call.status == CallStatus::Blocked && Token(packed.head().finished_by) == held.token
-            }
+            Body::Rest(packed) => call.status == CallStatus::Blocked && Token(packed.head().finished_by) == held.token,
         });
         ended.map_or(DialDecision::Fenced, |call| {
             DialDecision::Blocked(Finished { history: call.history(), ..Finished::default() })

@@ -73,10 +73,7 @@ fn compiled(input: &Input) -> Result<(FoundFlow, Arc<Program>), Failure> {
 type Prepared = (Arc<Program>, Vec<Utterance>, Option<RequestHeader>);
 
 /// A flow made ready for one callee: the request's first destination, or one with the given properties.
-fn prepared(
-    input: &Input,
-    given: &Properties,
-) -> Result<Prepared, Failure> {
+fn prepared(input: &Input, given: &Properties) -> Result<Prepared, Failure> {
     let (found, program) = compiled(input)?;
     let (header, destination) = if found.is_request { first_destination(input)? } else { (None, None) };
     let nobody = Destination {

@@ -1,10 +1,10 @@
 //! Requests and organisations as a whole.
 
-use futures_util::FutureExt as _;
 use super::StoreWorld;
 use super::scene::*;
 use crate::model::{CallStatus, DispositionResult, EventType, Organisation, RequestHeader, RequestStatus};
 use crate::ports::store::*;
+use futures_util::FutureExt as _;
 
 fn kinds(events: &[crate::model::event::RequestEvent]) -> Vec<EventType> {
     events.iter().map(|event| event.kind).collect()
@@ -191,7 +191,7 @@ pub async fn what_does_not_exist_is_not_found(world: &dyn StoreWorld) {
     assert_eq!(store.calls(&key("r"), 0, 9).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.control(&key("r"), Control::Cancel).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.seal(&key("r"), 0).await.unwrap_err(), StoreError::NotFound);
-    assert_eq!(store.load_chunk(&key("r"), 0, 0, chunk(0..1)).await.unwrap_err(), StoreError::NotFound);
+    assert_eq!(store.load_chunk(&key("r"), 0, 0, &chunk(0..1)).await.unwrap_err(), StoreError::NotFound);
     submit(&store, header("r"), 1).await;
     assert_eq!(store.request(&key_of("shop", "r")).await.unwrap_err(), StoreError::NotFound);
     let never = Held {

@@ -12,8 +12,8 @@ pub async fn a_request_is_loaded_chunk_by_chunk_and_sealed(world: &dyn StoreWorl
     let header = Arc::new(header("r"));
     let opened = store.open_request(&header, Totals { total: 5, duplicates: 2 }).await.unwrap();
     assert_eq!(opened, Opened::Load { next_chunk: 0 });
-    assert_eq!(store.load_chunk(&key("r"), 0, 0, chunk(0..2)).await.unwrap(), Loaded::Stored);
-    assert_eq!(store.load_chunk(&key("r"), 0, 1, chunk(2..5)).await.unwrap(), Loaded::Stored);
+    assert_eq!(store.load_chunk(&key("r"), 0, 0, &chunk(0..2)).await.unwrap(), Loaded::Stored);
+    assert_eq!(store.load_chunk(&key("r"), 0, 1, &chunk(2..5)).await.unwrap(), Loaded::Stored);
     assert!(claim_all(&store, 9).await.is_empty(), "nothing is dialled before the seal");
     let (summary, events) = store.seal(&key("r"), 0).await.unwrap();
     assert_eq!((summary.status, summary.total, summary.duplicates), (RequestStatus::Submitted, 5, 2));
@@ -35,13 +35,13 @@ pub async fn opening_goes_on_where_loading_stopped(world: &dyn StoreWorld) {
     let store = world.store();
     let header = Arc::new(header("r"));
     store.open_request(&header, totals(4)).await.unwrap();
-    store.load_chunk(&key("r"), 0, 0, chunk(0..2)).await.unwrap();
+    store.load_chunk(&key("r"), 0, 0, &chunk(0..2)).await.unwrap();
     assert_eq!(store.open_request(&header, totals(4)).await.unwrap(), Opened::Load { next_chunk: 1 });
     for early_or_known in [0, 2] {
-        let loaded = store.load_chunk(&key("r"), 0, early_or_known, chunk(0..2)).await.unwrap();
+        let loaded = store.load_chunk(&key("r"), 0, early_or_known, &chunk(0..2)).await.unwrap();
         assert_eq!(loaded, Loaded::Expected { next_chunk: 1 });
     }
-    assert_eq!(store.load_chunk(&key("r"), 0, 1, chunk(2..4)).await.unwrap(), Loaded::Stored);
+    assert_eq!(store.load_chunk(&key("r"), 0, 1, &chunk(2..4)).await.unwrap(), Loaded::Stored);
     assert_eq!(store.seal(&key("r"), 0).await.unwrap().0.total, 4);
 }
 
@@ -50,7 +50,7 @@ pub async fn the_same_request_again_is_known_and_loads_nothing_twice(world: &dyn
     let sealed = submit(&store, header("r"), 3).await;
     let opened = store.open_request(&Arc::new(header("r")), totals(3)).await.unwrap();
     assert_eq!(opened, Opened::Known(sealed.clone()));
-    assert_eq!(store.load_chunk(&key("r"), 0, 0, chunk(0..3)).await.unwrap(), Loaded::Expected { next_chunk: 1 });
+    assert_eq!(store.load_chunk(&key("r"), 0, 0, &chunk(0..3)).await.unwrap(), Loaded::Expected { next_chunk: 1 });
     let (again, events) = store.seal(&key("r"), 0).await.unwrap();
     assert_eq!(again, sealed);
     assert!(events.iter().all(|event| event.seq == 1), "the seal is told again as what it was, not anew");
@@ -62,7 +62,7 @@ pub async fn other_content_under_a_name_is_a_conflict(world: &dyn StoreWorld) {
     let other = Arc::new(RequestHeader { content_hash: [9; 32], ..header("r") });
     store.open_request(&Arc::new(header("r")), totals(1)).await.unwrap();
     assert_eq!(store.open_request(&other, totals(1)).await.unwrap(), Opened::Conflict, "while it is loaded");
-    store.load_chunk(&key("r"), 0, 0, chunk(0..1)).await.unwrap();
+    store.load_chunk(&key("r"), 0, 0, &chunk(0..1)).await.unwrap();
     store.seal(&key("r"), 0).await.unwrap();
     assert_eq!(store.open_request(&other, totals(1)).await.unwrap(), Opened::Conflict, "and when it is sealed");
     assert_eq!(summary(&store, &key("r")).await.total, 1);
@@ -73,10 +73,10 @@ pub async fn other_content_under_a_name_is_a_conflict(world: &dyn StoreWorld) {
 pub async fn a_request_that_is_not_whole_is_not_sealed(world: &dyn StoreWorld) {
     let store = world.store();
     store.open_request(&Arc::new(header("r")), totals(3)).await.unwrap();
-    store.load_chunk(&key("r"), 0, 0, chunk(0..2)).await.unwrap();
+    store.load_chunk(&key("r"), 0, 0, &chunk(0..2)).await.unwrap();
     assert!(store.seal(&key("r"), 0).await.is_err());
     assert!(claim_all(&store, 9).await.is_empty());
-    store.load_chunk(&key("r"), 0, 1, chunk(2..3)).await.unwrap();
+    store.load_chunk(&key("r"), 0, 1, &chunk(2..3)).await.unwrap();
     assert!(store.seal(&key("r"), 0).await.is_ok());
 }
 

@@ -8,8 +8,8 @@ use crate::callflow::call::{CallMachine, CallState, CallTerms};
 use crate::model::request::{Part, WindowZone};
 use crate::model::status::RequestSummary;
 use crate::model::{
-    AttemptId, CallId, CallingWindow, Destination, Disposition, DispositionResult, Fact, Happening, MachineDetection, Number,
-    Organisation, OrganisationId, Party, RequestHeader, RetryPolicy, Timestamp, WorkerId,
+    AttemptId, CallId, CallingWindow, Destination, Disposition, DispositionResult, Fact, Happening, MachineDetection,
+    Number, Organisation, OrganisationId, Party, RequestHeader, RetryPolicy, Timestamp, WorkerId,
 };
 use crate::ports::CampaignStore;
 use crate::ports::store::*;
@@ -125,7 +125,7 @@ pub async fn submit_chunks(store: &Store, header: RequestHeader, chunks: Vec<Chu
     let opened = store.open_request(&Arc::new(header), totals(total)).await.unwrap();
     assert_eq!(opened, Opened::Load { next_chunk: 0 });
     for (number, chunk) in (0..).zip(chunks) {
-        assert_eq!(store.load_chunk(&key, part, number, chunk).await.unwrap(), Loaded::Stored);
+        assert_eq!(store.load_chunk(&key, part, number, &chunk).await.unwrap(), Loaded::Stored);
     }
     store.seal(&key, part).await.unwrap().0
 }
