@@ -1,6 +1,5 @@
 //! The waiting room in memory does what every waiting room must do.
 
-
 use std::sync::Arc;
 use std::time::Duration;
 
