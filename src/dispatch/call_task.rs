@@ -305,6 +305,11 @@ pub async fn give_back(shared: &Shared, held: &Held) {
     }
 }
 
+/// The end of a leg that a rule of ours forbids.
+pub const fn denied_leg() -> LegEnd {
+    LegEnd { cause: None, sip: None, by: Some(Party::Us), lost: false }
+}
+
 /// The end of a leg of which nothing can be learnt.
 pub const fn lost_leg() -> LegEnd {
     LegEnd { cause: None, sip: None, by: None, lost: true }

@@ -75,7 +75,11 @@ impl Claimer {
                 biased;
                 () = self.drain.cancelled() => break,
                 Some(assignment) = self.incoming.recv() => self.start(assignment),
-                Some(_) = self.calls.join_next(), if !self.calls.is_empty() => {}
+                Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "the task of a call failed; its lease runs out and others look after it");
+                    }
+                }
                 () = self.shared.room.notified() => {}
                 () = wakeups.rung() => {}
                 () = due => {}

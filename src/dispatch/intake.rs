@@ -1,7 +1,7 @@
 //! Takes requests in: check, load, seal; only then acknowledge.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +85,10 @@ async fn take(shared: &Shared, delivery: Delivery) {
 async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeError> {
     let accepted = match check(shared, delivery).await {
         Ok(accepted) => accepted,
-        Err(CheckError::Unreadable(error)) => return Err(error.into()),
+        Err(CheckError::Unreadable(error)) => {
+            let id = nameless(delivery).or_else(|_| unnamed())?;
+            return reject(shared, delivery, id, RejectReason::Invalid, problem(&error.into())).await;
+        }
         Err(CheckError::Refused(refused)) => {
             let id = match refused.request_id {
                 Some(id) => id,
@@ -107,9 +110,20 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
             reject(shared, delivery, key.request, RejectReason::Conflict, problems).await
         }
         Opened::Load { next_chunk } => {
-            let loaded = load(shared, delivery, &header, &key, next_chunk).await?;
-            if loaded != total {
-                return Err(IntakeError::Changed(format!("{total} destinations were checked, {loaded} are there now")));
+            let loaded = match load(shared, delivery, &header, &key, next_chunk).await {
+                Ok(loaded) if loaded == total => Ok(()),
+                Ok(loaded) => {
+                    Err(IntakeError::Changed(format!("{total} destinations were checked, {loaded} are there now")))
+                }
+                Err(error) => Err(error),
+            };
+            match loaded {
+                Ok(()) => {}
+                Err(error @ IntakeError::Store(_)) => return Err(error),
+                // Only a file can fail so, and it will not heal: whoever submitted it must know.
+                Err(error) => {
+                    return reject(shared, delivery, key.request, RejectReason::Invalid, problem(&error)).await;
+                }
             }
             let part = header.part.map_or(0, |part| part.index);
             let (summary, events) = insist(clock, || shared.ports.store.seal(&key, part)).await?;
@@ -258,20 +272,25 @@ async fn reject(
     Ok(Verdict::Rejected(RequestSummary { errors, error_count, reason: Some(reason), ..summary }))
 }
 
-/// A name for a request that does not tell its own: the same for the same bytes.
+fn problem(error: &IntakeError) -> Problems {
+    let mut problems = Problems::default();
+    problems.add("", error.to_string());
+    problems
+}
+
+/// The name of a request of which nothing can be read.
+fn unnamed() -> Result<RequestId, IntakeError> {
+    "unreadable".parse().map_err(|_| IntakeError::Changed("it has no name".to_owned()))
+}
+
+/// How much of an unreadable request its name is made of: the rest may be endless.
+const NAMED_BY: u64 = 64 << 10;
+
+/// A name for a request that does not tell its own: the same for the same beginning.
 fn nameless(delivery: &Delivery) -> Result<RequestId, IntakeError> {
-    let mut source = delivery.body.open()?;
-    let mut hash = Sha256::new();
-    loop {
-        let bytes = source.fill_buf()?;
-        if bytes.is_empty() {
-            break;
-        }
-        hash.update(bytes);
-        let length = bytes.len();
-        source.consume(length);
-    }
-    let digest = hash.finalize();
+    let mut beginning = Vec::new();
+    delivery.body.open()?.take(NAMED_BY).read_to_end(&mut beginning)?;
+    let digest = Sha256::digest(&beginning);
     let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     // Letters, digits and a dot: a name of at most 128 characters.
     format!("unreadable.{name}").parse().map_err(|_| IntakeError::Changed("its hash is not a name".to_owned()))

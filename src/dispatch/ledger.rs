@@ -49,6 +49,20 @@ impl<'s> Ledger<'s> {
         u32::try_from(dials).unwrap_or(u32::MAX)
     }
 
+    /// Whether this attempt's recording began and has not ended.
+    pub fn is_recording(&self) -> bool {
+        let attempt = self.history.iter().rev();
+        let last =
+            attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| {
+                match fact.what {
+                    Happening::RecordingStarted { .. } => Some(true),
+                    Happening::RecordingStopped { .. } => Some(false),
+                    _ => None,
+                }
+            });
+        last.unwrap_or(false)
+    }
+
     /// Whether something is not stored yet.
     pub fn is_behind(&self) -> bool {
         self.stored < self.history.len()

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
-use super::call_task::lost_leg;
+use super::alarm::Alarm;
+use super::call_task::{denied_leg, lost_leg};
 use super::ledger::{Fenced, Ledger};
 use super::roster::{Mail, Seat};
 use super::worker::Shared;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::callflow::program::{Target, Utterance};
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
+use crate::policy::prefix;
 use crate::ports::store::{SlotAnswer, Written};
 use crate::ports::telephony::NewLeg;
-use crate::ports::{Clock, Listener, TelephonyError};
+use crate::ports::{Listener, TelephonyError};
 
 /// How long to wait before asking again what was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -38,23 +38,6 @@ pub struct LiveCall<'s> {
     /// When to ask the backend whether the callee's leg is still there.
     doubt: Option<Timestamp>,
     alarm: Alarm,
-}
-
-/// A timer that is set again only when it must ring earlier: ringing too early costs one look, setting it anew at each
-/// of a call's twenty turns costs more.
-#[derive(Default)]
-struct Alarm(Option<(Timestamp, BoxFuture<'static, ()>)>);
-
-impl Alarm {
-    /// Completes at `at` or before.
-    async fn rings(&mut self, clock: &dyn Clock, at: Timestamp) {
-        let (_, sleep) = match &mut self.0 {
-            Some(set) if set.0 <= at => set,
-            other => other.insert((at, clock.sleep_until(at))),
-        };
-        sleep.await;
-        self.0 = None;
-    }
 }
 
 /// A second leg that waits for a slot.
@@ -185,7 +168,7 @@ impl<'s> LiveCall<'s> {
                 self.commands = commands;
                 return Ok(None);
             }
-            if over.is_some() && self.is_recording() {
+            if over.is_some() && self.ledger.is_recording() {
                 self.ledger.note(now, Happening::RecordingStopped { url: None });
             }
             // What ends the attempt is stored with its end, in one write.
@@ -231,7 +214,10 @@ impl<'s> LiveCall<'s> {
                 }
             }
             CallCommand::PauseRecording => {
-                self.record(false).await?;
+                if let Heard::No = self.record(false).await? {
+                    // Rather no call than a recorded secret.
+                    self.tell(CallInput::HangUpRequested);
+                }
             }
             CallCommand::ResumeRecording => {
                 self.record(true).await?;
@@ -267,8 +253,14 @@ impl<'s> LiveCall<'s> {
                 }
             }
             CallCommand::BlindTransfer { leg: other, target } => {
+                if self.is_denied(&target).await {
+                    self.tell(CallInput::LegEnded { leg: other, end: denied_leg() });
+                    return Ok(());
+                }
                 let sent = telephony.blind_transfer(leg, other, &target, self.authority().await?).await;
-                if let Heard::No = self.heard(sent) {
+                // Unanswered, it may have been carried out: the machine's deadline ends it.
+                let unanswered = matches!(sent, Err(TelephonyError::Unavailable(_)));
+                if let (Heard::No, false) = (self.heard(sent), unanswered) {
                     self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
                 }
             }
@@ -279,20 +271,6 @@ impl<'s> LiveCall<'s> {
             }
         }
         Ok(())
-    }
-
-    /// Whether this attempt's recording began and has not ended.
-    fn is_recording(&self) -> bool {
-        let attempt = self.ledger.history().iter().rev();
-        let last =
-            attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| {
-                match fact.what {
-                    Happening::RecordingStarted { .. } => Some(true),
-                    Happening::RecordingStopped { .. } => Some(false),
-                    _ => None,
-                }
-            });
-        last.unwrap_or(false)
     }
 
     /// Until when commands may be given: as a rule at once.
@@ -325,15 +303,24 @@ impl<'s> LiveCall<'s> {
                 return Ok(Heard::No);
             }
         };
-        let until = self.authority().await?;
-        let sent = self.shared.ports.telephony.play(self.leg, playback, &audio, expects_key, until).await;
-        Ok(self.heard(sent))
+        loop {
+            let until = self.authority().await?;
+            let sent = self.shared.ports.telephony.play(self.leg, playback, &audio, expects_key, until).await;
+            // Nothing was sent: the worker stood still for a moment, which is no reason to cut somebody off.
+            if sent != Err(TelephonyError::TooLate) {
+                return Ok(self.heard(sent));
+            }
+        }
     }
 
     async fn record(&mut self, on: bool) -> Result<Heard, Fenced> {
-        let until = self.authority().await?;
-        let sent = self.shared.ports.telephony.record(self.leg, &self.leg.to_string(), on, until).await;
-        Ok(self.heard(sent))
+        loop {
+            let until = self.authority().await?;
+            let sent = self.shared.ports.telephony.record(self.leg, &self.leg.to_string(), on, until).await;
+            if sent != Err(TelephonyError::TooLate) {
+                return Ok(self.heard(sent));
+            }
+        }
     }
 
     async fn ask_for_slot(&mut self) -> Result<(), Fenced> {
@@ -354,6 +341,10 @@ impl<'s> LiveCall<'s> {
     }
 
     async fn dial_leg(&mut self, leg: LegId, target: Target, ring_timeout: Duration) -> Result<(), Fenced> {
+        if self.is_denied(&target).await {
+            self.tell(CallInput::LegEnded { leg, end: denied_leg() });
+            return Ok(());
+        }
         let header = &self.ledger.context.header;
         let lives_at_most = ring_timeout + header.max_call_duration + LEG_COMMITMENT;
         let new = NewLeg { leg, target, caller: self.caller, lives_at_most };
@@ -366,12 +357,26 @@ impl<'s> LiveCall<'s> {
             }
             Err(error) => Err(error),
         };
-        if let Err(error) = made {
-            tracing::warn!(%leg, %error, "a second leg was not dialled");
-            let _ = ports.telephony.hang_up(leg, until).await;
-            self.tell(CallInput::LegEnded { leg, end: lost_leg() });
+        match made {
+            Ok(()) => {}
+            // It may ring all the same: its slot stays held until its reports, or the machine's deadline, end it.
+            Err(TelephonyError::Unavailable(reason)) => {
+                tracing::warn!(%leg, reason, "no answer to a second leg's dial")
+            }
+            Err(error) => {
+                tracing::warn!(%leg, %error, "a second leg was not dialled");
+                let _ = ports.telephony.hang_up(leg, until).await;
+                self.tell(CallInput::LegEnded { leg, end: lost_leg() });
+            }
         }
         Ok(())
+    }
+
+    /// Whether the organisation's rules forbid a target; also if they cannot be read now.
+    async fn is_denied(&mut self, target: &Target) -> bool {
+        let Target::External(phone) = target else { return false };
+        let rules = self.shared.organisations.of(&self.shared.ports, &self.ledger.held.organisation).await;
+        rules.map_or(true, |rules| prefix::denied_by(*phone, &rules.denied_prefixes).is_some())
     }
 
     async fn opt_out(&mut self) {

@@ -83,6 +83,10 @@ async fn round(shared: &Shared, apps: &mut AdoptedApps, may_adopt: bool) -> Stor
     if may_adopt && !shared.is_draining() {
         adopt(shared, apps, suspects).await?;
     }
+    // While the bus does not confirm, what was handed in last time is still waiting.
+    if shared.publisher.waiting() > 0 {
+        return Ok(sweep_at);
+    }
     let before = shared.ports.clock.now() - TIME_TO_LIVE;
     for unconfirmed in shared.ports.store.unconfirmed(before, BATCH).await? {
         publish_again(shared, unconfirmed);

@@ -71,6 +71,9 @@ pub enum WorkerFailure {
     /// Another process opened this worker's stream of reports: two of one name, or an adopter that thinks us dead.
     #[error("another process listens in this worker's name")]
     Replaced,
+    /// One of its own parts panicked: what it holds is safer with others.
+    #[error("a part of the worker failed: {0}")]
+    Broken(String),
     /// The telephony backend could not be listened to.
     #[error(transparent)]
     Telephony(#[from] TelephonyError),
@@ -165,6 +168,8 @@ impl Worker {
                     taking_in.abort_all();
                 }
                 _ = hearing.join_next() => return Err(WorkerFailure::Replaced),
+                Some(Err(error)) = upkeep.join_next() => return Err(WorkerFailure::Broken(error.to_string())),
+                Some(Err(error)) = publishing.join_next() => return Err(WorkerFailure::Broken(error.to_string())),
                 _ = calling.join_next() => break,
             }
         }
