@@ -117,6 +117,21 @@ pub struct ChaosStore {
 }
 
 impl ChaosStore {
+    /// A write that must be refused if the call is another's when it arrives.
+    async fn fenced<T>(
+        &self,
+        held: &Held,
+        what: &str,
+        write: BoxFuture<'_, StoreResult<Written<T>>>,
+    ) -> StoreResult<Written<T>> {
+        let stale = self.checker.is_stale(held);
+        let written = write.await;
+        if stale && matches!(written, Ok(Written::Done(_))) {
+            self.checker.let_through(held, what);
+        }
+        written
+    }
+
     async fn through<T>(&self, call: BoxFuture<'_, StoreResult<T>>) -> StoreResult<T> {
         self.fate.gate().await;
         let loss = self.fate.loss();
@@ -187,7 +202,8 @@ impl CampaignStore for ChaosStore {
         end: AttemptEnd,
         refill: u32,
     ) -> StoreResult<Written<Finished>> {
-        self.through(self.inner.finish(held, worker, after, facts, end, refill)).await
+        let write = self.inner.finish(held, worker, after, facts, end, refill);
+        self.through(self.fenced(held, "an end", write).boxed()).await
     }
     async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>> {
         let checked = async {
@@ -206,7 +222,17 @@ impl CampaignStore for ChaosStore {
         self.through(self.inner.block_number(organisation, phone)).await
     }
     async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Vec<Held>> {
-        self.through(self.inner.renew(worker, held)).await
+        let renewed = async {
+            let stale: Vec<Held> = held.iter().filter(|held| self.checker.is_stale(held)).cloned().collect();
+            let lost = self.inner.renew(worker, held).await;
+            if let Ok(lost) = &lost {
+                for held in stale.iter().filter(|held| !lost.contains(held)) {
+                    self.checker.let_through(held, "a renewal");
+                }
+            }
+            lost
+        };
+        self.through(renewed.boxed()).await
     }
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
         self.through(self.inner.suspects(limit)).await

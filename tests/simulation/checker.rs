@@ -94,6 +94,21 @@ impl Checker {
         });
     }
 
+    /// Whether a call is held under another token than this one.
+    pub fn is_stale(&self, held: &Held) -> bool {
+        let audit = self.store.audit();
+        let request = find(&audit, &held.organisation)
+            .and_then(|found| found.requests.iter().find(|request| request.id == held.request));
+        let index = held.attempt.call.index();
+        let call = request.and_then(|request| request.calls.iter().find(|call| call.index == index));
+        call.and_then(|call| call.token).is_some_and(|token| token != held.token)
+    }
+
+    /// The store let somebody act on a call that is another's.
+    pub fn let_through(&self, held: &Held, what: &str) {
+        self.broken(format!("I7: {what} of {} was accepted under a token that is not its owner's", held.attempt));
+    }
+
     /// A slot for a second leg was granted.
     pub fn slot_granted(&self, held: &Held, leg: LegId) {
         let audit = self.store.audit();
