@@ -15,7 +15,7 @@ use robocall::adapters::memory::Sabotage;
 use scenario::Summary;
 
 /// Seeds walked by default.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 
 /// Seeds within which a broken guard must be noticed.
 const NOTICED_WITHIN: u64 = 2_000;
