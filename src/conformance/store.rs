@@ -46,6 +46,7 @@ macro_rules! store_conformance {
                 the_same_request_again_is_known_and_loads_nothing_twice
                 other_content_under_a_name_is_a_conflict
                 a_request_that_is_not_whole_is_not_sealed
+                what_no_asking_again_would_change_is_refused
                 parts_come_in_any_order_and_nothing_is_dialled_before_all_are_there
                 parts_must_agree_on_everything_but_their_content
                 parts_that_do_not_come_in_a_day_fail_the_request
@@ -111,7 +112,9 @@ macro_rules! store_conformance {
                 a_second_leg_waits_in_line_before_new_dials
                 those_who_wait_are_served_in_order
                 whoever_waits_no_longer_frees_the_slot_for_a_dial
-                a_slot_is_given_back_once
+                a_leg_that_the_flow_has_no_more_gives_its_slot_back
+                a_checkpoint_that_comes_late_takes_no_slot_back
+                the_dead_do_not_keep_a_free_slot_waiting
                 the_end_of_a_call_frees_all_its_slots
             ]
             owners: [
@@ -123,7 +126,8 @@ macro_rules! store_conformance {
                 a_live_call_is_not_adopted
                 a_claimed_call_is_adopted_undialled_and_given_back
                 an_earlier_owner_is_fenced_everywhere
-                only_one_looks_after_what_a_worker_left
+                only_one_listens_in_the_name_of_a_worker
+                calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_adoption
                 a_live_call_has_an_owner
             ]
             controlling: [

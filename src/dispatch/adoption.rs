@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call_task::{self, end_of, give_back, keep_one, lost_leg, settle};
+use super::claims::{Adoption, Fresh};
 use super::ledger::{Fenced, Ledger};
 use super::live_call::LiveCall;
+use super::roster::Seat;
 use super::worker::Shared;
 use crate::callflow::call::{CallInput, CallMachine, CallTerms};
 use crate::model::event::CallContext;
@@ -18,33 +20,33 @@ use crate::ports::telephony::LegState;
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Carries an adopted call to its end, and then those that come in exchange.
-pub async fn carry_on(shared: &Arc<Shared>, adopted: Adopted) {
+pub async fn carry_on(shared: &Arc<Shared>, adoption: Adoption) {
+    let Adoption { adopted, seat } = adoption;
     let refill = match adopted.stage {
         Stage::Claimed => {
             take_down(shared, &adopted).await;
+            drop(seat);
             Vec::new()
         }
-        Stage::Dialing => settle_or_follow(shared, adopted).await.unwrap_or_default(),
+        Stage::Dialing => settle_or_follow(shared, adopted, seat).await.unwrap_or_default(),
     };
-    if let Some(claim) = keep_one(shared, refill) {
-        call_task::carry(shared, claim).await;
+    if let Some(fresh) = keep_one(shared, refill) {
+        call_task::carry(shared, fresh).await;
     }
 }
 
 /// A claim that was never committed to a dial: whatever channel bears its name goes, and others may claim it.
 async fn take_down(shared: &Arc<Shared>, adopted: &Adopted) {
-    let _seat = shared.roster.enter(&adopted.claim.held);
     let leg = LegId::callee(adopted.claim.held.attempt);
     // The name is used up either way, and without a commitment nobody will dial it.
     let _ = shared.ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
     give_back(shared, &adopted.claim.held).await;
 }
 
-async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<Claim>, Fenced> {
-    let Adopted { claim, state, .. } = adopted;
+async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) -> Result<Vec<Fresh>, Fenced> {
+    let Adopted { claim, state, hang_up, .. } = adopted;
     let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let ports = &shared.ports;
-    let seat = shared.roster.enter(&held);
     let leg = LegId::callee(held.attempt);
     let program = shared.programs.of(&header);
     let steps = program.as_ref().map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into());
@@ -71,11 +73,11 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
         }
     };
     let (Ok(program), Some(utterances), Some(state)) = (program, utterances, state) else {
-        return Ok(abandon(shared, ledger, leg).await);
+        return abandon(shared, &seat, ledger).await;
     };
     if fate == Some(LegState::Created) {
         // Committed to, never dialled: a late dial of the owner finds no leg any more.
-        return Ok(abandon(shared, ledger, leg).await);
+        return abandon(shared, &seat, ledger).await;
     }
     let now = ports.clock.now();
     let answered_unseen = fate == Some(LegState::Up) && !was_answered(ledger.history());
@@ -84,6 +86,9 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
     let answered_legs = answered_legs(shared, &app, leg).await;
     let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
     call.tell(CallInput::Adopted);
+    if hang_up {
+        call.tell(CallInput::HangUpRequested);
+    }
     if answered_unseen {
         call.tell(CallInput::Answered);
     }
@@ -98,12 +103,31 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted) -> Result<Vec<
     Ok(settle(shared, ledger, end).await)
 }
 
-/// Ends a call that cannot be followed: nobody will learn what became of it, and nobody is dialled again for it.
-async fn abandon(shared: &Shared, ledger: Ledger<'_>, leg: LegId) -> Vec<Claim> {
-    let _ = shared.ports.telephony.hang_up(leg, shared.fence.pass(&shared.ports).await).await;
+/// Ends a call that cannot be followed: nobody will learn what became of it, and nobody is dialled again for it. Its
+/// slot is given back when its legs are surely gone.
+async fn abandon(shared: &Shared, seat: &Seat, ledger: Ledger<'_>) -> Result<Vec<Fresh>, Fenced> {
+    let (ports, attempt) = (&shared.ports, ledger.held.attempt);
+    let app = dialled_by(ledger.history()).cloned().unwrap_or_else(|| shared.settings.id.clone());
+    loop {
+        let not_after = shared.fence.pass(ports, seat).await;
+        if seat.is_lost() {
+            return Err(Fenced);
+        }
+        if let Ok(legs) = ports.telephony.legs_of(&app).await {
+            let left: Vec<LegId> = legs.into_iter().map(|(leg, _)| leg).filter(|leg| leg.attempt == attempt).collect();
+            if left.is_empty() {
+                break;
+            }
+            for leg in left {
+                // Whether it took effect shows in the next look.
+                let _ = ports.telephony.hang_up(leg, not_after).await;
+            }
+        }
+        ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
+    }
     let result = if was_answered(ledger.history()) { DispositionResult::Answered } else { DispositionResult::Unknown };
     let end = AttemptEnd { disposition: Disposition::new(result, None), refusal: None, retry_at: None };
-    settle(shared, ledger, end).await
+    Ok(settle(shared, ledger, end).await)
 }
 
 fn was_answered(history: &[Fact]) -> bool {

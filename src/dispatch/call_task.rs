@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::claims::Assignment;
+use super::claims::{Assignment, Fresh};
 use super::insist::insist;
 use super::ledger::{Fenced, Ledger, publish_requests};
 use super::live_call::LiveCall;
@@ -37,19 +37,19 @@ const AGAIN: Duration = Duration::from_secs(1);
 const SPEECH_TRIES: u32 = 3;
 
 /// Carries a claimed call, and then those that its end brings in exchange.
-pub async fn carry(shared: &Arc<Shared>, claim: Claim) {
-    let mut next = Some(claim);
-    while let Some(claim) = next.take() {
-        next = keep_one(shared, attempt(shared, claim).await);
+pub async fn carry(shared: &Arc<Shared>, fresh: Fresh) {
+    let mut next = Some(fresh);
+    while let Some(fresh) = next.take() {
+        next = keep_one(shared, attempt(shared, fresh).await);
     }
 }
 
 /// Keeps one of the destinations that came in exchange and hands the others on.
-pub fn keep_one(shared: &Shared, mut refill: Vec<Claim>) -> Option<Claim> {
+pub fn keep_one(shared: &Shared, mut refill: Vec<Fresh>) -> Option<Fresh> {
     let kept = refill.pop();
-    for claim in refill {
+    for fresh in refill {
         // Only a worker that is ending has closed this; the claim's lease then runs out.
-        let _ = shared.assignments.send(Assignment::Fresh(claim));
+        let _ = shared.assignments.send(Assignment::Fresh(Box::new(fresh)));
     }
     kept
 }
@@ -80,8 +80,9 @@ enum NotReady {
     Later,
 }
 
-async fn attempt(shared: &Arc<Shared>, claim: Claim) -> Vec<Claim> {
-    let seat = shared.roster.enter(&claim.held);
+async fn attempt(shared: &Arc<Shared>, fresh: Fresh) -> Vec<Fresh> {
+    let Fresh { claim, asked_at } = fresh;
+    let seat = shared.roster.enter(&claim.held, shared.settings.id.clone(), asked_at);
     if shared.is_draining() {
         give_back(shared, &claim.held).await;
         return Vec::new();
@@ -175,7 +176,7 @@ async fn dial_and_follow(
     seat: Seat,
     mut ledger: Ledger<'_>,
     ready: Ready,
-) -> Result<Vec<Claim>, Fenced> {
+) -> Result<Vec<Fresh>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
     let header = Arc::clone(&ledger.context.header);
     let leg = LegId::callee(ledger.held.attempt);
@@ -185,7 +186,7 @@ async fn dial_and_follow(
         caller: ready.caller,
         lives_at_most: PREPARATION + header.ring_timeout + header.max_call_duration + MARGIN,
     };
-    let not_after = shared.fence.pass(ports).await;
+    let not_after = shared.fence.pass(ports, &seat).await;
     if seat.is_lost() {
         return Err(Fenced);
     }
@@ -200,7 +201,8 @@ async fn dial_and_follow(
     let Some(committed_at) = commit(shared, &mut ledger, leg, ready.caller, machine.state()).await? else {
         return Ok(Vec::new());
     };
-    match dial(shared, leg, header.ring_timeout, committed_at).await {
+    let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
+    match dial(shared, leg, header.ring_timeout, not_after).await {
         Dialled::Follow => {
             let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.caller);
             let (ledger, disposition) = call.follow().await?;
@@ -208,7 +210,7 @@ async fn dial_and_follow(
             Ok(settle(shared, ledger, end).await)
         }
         Dialled::Settle(disposition) => {
-            let end = AttemptEnd { disposition, refusal: None, retry_at: None };
+            let end = end_of(&ledger, disposition, ports.clock.now());
             Ok(settle(shared, ledger, end).await)
         }
     }
@@ -249,13 +251,17 @@ async fn commit(
 }
 
 /// Dials a leg that was committed to, once. Doubt is cleared up by asking the backend, never by dialling again.
-async fn dial(shared: &Shared, leg: LegId, ring_timeout: Duration, committed_at: Timestamp) -> Dialled {
+async fn dial(shared: &Shared, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Dialled {
     let unknown = Dialled::Settle(Disposition::new(DispositionResult::Unknown, None));
     let ports = &shared.ports;
-    let not_after = (committed_at + COMMITMENT).min(shared.fence.valid_until());
     match ports.telephony.dial(leg, ring_timeout, not_after).await {
         Ok(()) => return Dialled::Follow,
         Err(TelephonyError::Unavailable(reason)) => tracing::warn!(%leg, reason, "no answer to a dial"),
+        Err(TelephonyError::TooLate) => {
+            // The one case without doubt: nothing was sent, for this worker had no time for it.
+            let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+            return Dialled::Settle(Disposition::new(DispositionResult::Congestion, Some(Party::Us)));
+        }
         Err(error) => {
             tracing::warn!(%leg, %error, "not dialled");
             let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
@@ -285,10 +291,11 @@ pub fn end_of(ledger: &Ledger<'_>, disposition: Disposition, now: Timestamp) -> 
 }
 
 /// Ends an attempt and brings what comes in exchange.
-pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec<Claim> {
+pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec<Fresh> {
     let attempt = ledger.held.attempt;
+    let asked_at = shared.ports.clock.now();
     match ledger.finish(end, wanted_in_exchange(shared)).await {
-        Ok(finished) => finished.refill,
+        Ok(finished) => finished.refill.into_iter().map(|claim| Fresh { claim, asked_at }).collect(),
         Err(Fenced) => {
             tracing::warn!(%attempt, "the call became another worker's before it could be settled");
             Vec::new()

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::adoption;
 use super::call_task;
 use super::publisher::HIGH_WATER;
+use super::roster::Seat;
 use super::worker::Shared;
 use crate::model::Timestamp;
 use crate::ports::store::{Adopted, Claim};
@@ -25,9 +26,27 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub enum Assignment {
     /// Claimed, to be dialled.
-    Fresh(Claim),
+    Fresh(Box<Fresh>),
     /// Taken over from a worker that is gone.
-    Adopted(Box<Adopted>),
+    Adopted(Box<Adoption>),
+}
+
+/// A claim, and since when its lease may count at the earliest: when it was asked for.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The claim.
+    pub claim: Claim,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+}
+
+/// A call that was taken over, and its place on the roster.
+#[derive(Debug)]
+pub struct Adoption {
+    /// The call.
+    pub adopted: Adopted,
+    /// Its place, taken at once, so that it is renewed and hears its reports.
+    pub seat: Seat,
 }
 
 /// The claim loop of one worker.
@@ -107,7 +126,7 @@ impl Claimer {
             Ok(claims) if claims.claims.is_empty() => Next::Wait(claims.again_at),
             Ok(claims) => {
                 for claim in claims.claims {
-                    self.start(Assignment::Fresh(claim));
+                    self.start(Assignment::Fresh(Box::new(Fresh { claim, asked_at: now })));
                 }
                 Next::Again
             }
@@ -122,15 +141,15 @@ impl Claimer {
         self.shared.live.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(&self.shared));
         match assignment {
-            Assignment::Fresh(claim) => {
+            Assignment::Fresh(fresh) => {
                 self.calls.spawn(async move {
-                    call_task::carry(&place.0, claim).await;
+                    call_task::carry(&place.0, *fresh).await;
                     drop(place);
                 });
             }
-            Assignment::Adopted(adopted) => {
+            Assignment::Adopted(adoption) => {
                 self.calls.spawn(async move {
-                    adoption::carry_on(&place.0, *adopted).await;
+                    adoption::carry_on(&place.0, *adoption).await;
                     drop(place);
                 });
             }

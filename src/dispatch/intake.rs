@@ -57,7 +57,7 @@ pub async fn take_in(shared: Arc<Shared>) {
     while loading.join_next().await.is_some() {}
 }
 
-/// Why a delivery could not be judged; it comes again.
+/// Why a delivery could not be judged.
 #[derive(Debug, thiserror::Error)]
 enum IntakeError {
     #[error("the request cannot be read: {0}")]
@@ -69,11 +69,13 @@ enum IntakeError {
 }
 
 async fn take(shared: &Shared, delivery: Delivery) {
-    let verdict = match judge(shared, &delivery).await {
-        Ok(verdict) => verdict,
-        Err(error) => {
-            tracing::error!(organisation = %delivery.organisation, %error, "a request was neither accepted nor rejected");
-            return;
+    let verdict = loop {
+        match judge(shared, &delivery).await {
+            Ok(verdict) => break verdict,
+            Err(error) => {
+                tracing::error!(organisation = %delivery.organisation, %error, "a request is neither accepted nor rejected yet");
+                shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
+            }
         }
     };
     while let Err(error) = shared.ports.queue.settle(&delivery, verdict.clone()).await {
@@ -119,8 +121,10 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
             };
             match loaded {
                 Ok(()) => {}
-                Err(error @ IntakeError::Store(_)) => return Err(error),
-                // Only a file can fail so, and it will not heal: whoever submitted it must know.
+                Err(error @ IntakeError::Store(StoreError::Unavailable(_) | StoreError::NotFound)) => {
+                    return Err(error);
+                }
+                // A file that changed, or what the store cannot take: it will not heal, and whoever submitted it must know.
                 Err(error) => {
                     return reject(shared, delivery, key.request, RejectReason::Invalid, problem(&error)).await;
                 }

@@ -1,17 +1,19 @@
 //! Holding on to what this worker holds.
 //!
 //! One batch renews every lease each ten seconds. A lease lives for thirty after the store heard of it; backend
-//! commands are sent only within the first twenty counted from the *sending* of the last renewal that was answered,
-//! so a worker that stood still, or lost the store, asks again before it touches a call that may be another's.
+//! commands are sent only within the first twenty counted from the *sending* of the last renewal that was answered and
+//! that named the call, so a worker that stood still, or lost the store, asks again before it touches a call that may
+//! be another's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::roster::Roster;
+use super::roster::{Mail, Roster, Seat};
 use super::worker::Ports;
+use crate::callflow::call::CallInput;
 use crate::model::{Timestamp, WorkerId};
 use crate::ports::Bell;
 
@@ -22,7 +24,7 @@ const RENEWAL: Duration = Duration::from_secs(10);
 pub const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 
 /// How long after the sending of an answered renewal commands may be given.
-const AUTHORITY: Duration = Duration::from_secs(20);
+pub const AUTHORITY: Duration = Duration::from_secs(20);
 
 /// How soon an unanswered renewal is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -31,6 +33,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Fence {
     valid_until: AtomicI64,
+    /// The number of the last listing whose renewal was answered.
+    answered: AtomicU64,
     asked: Notify,
     renewals: Bell,
 }
@@ -40,20 +44,26 @@ impl Fence {
     pub fn new(now: Timestamp) -> Self {
         Self {
             valid_until: AtomicI64::new((now + AUTHORITY).as_millis()),
+            answered: AtomicU64::new(0),
             asked: Notify::new(),
             renewals: Bell::default(),
         }
     }
 
-    /// Until when commands may be given.
+    /// Until when something new may be taken on, and what every answered renewal has named may be acted upon.
     pub fn valid_until(&self) -> Timestamp {
         Timestamp::from_millis(self.valid_until.load(Ordering::Acquire))
     }
 
-    /// Completes when commands may be given, and answers until when: at once as a rule, after a renewal if the last
-    /// one is too long ago.
-    pub async fn pass(&self, ports: &Ports) -> Timestamp {
-        let open = || Some(self.valid_until()).filter(|until| ports.clock.now() < *until);
+    /// Whether a renewal was answered that came after so many listings.
+    pub fn has_answered_after(&self, listings: u64) -> bool {
+        self.answered.load(Ordering::Acquire) > listings
+    }
+
+    /// Completes when commands may be given for a call, and answers until when: at once as a rule, after a renewal if
+    /// the last one is too long ago. Look at [`Seat::is_lost`] afterwards.
+    pub async fn pass(&self, ports: &Ports, seat: &Seat) -> Timestamp {
+        let open = || Some(seat.valid_until(self)).filter(|until| ports.clock.now() < *until);
         if let Some(until) = open() {
             return until;
         }
@@ -68,8 +78,10 @@ impl Fence {
         }
     }
 
-    fn renewed(&self, sent_at: Timestamp) {
+    fn renewed(&self, listing: u64, sent_at: Timestamp) {
+        // In this order: whoever sees the listing answered sees how long that holds.
         self.valid_until.fetch_max((sent_at + AUTHORITY).as_millis(), Ordering::AcqRel);
+        self.answered.fetch_max(listing, Ordering::AcqRel);
         self.renewals.ring();
     }
 }
@@ -84,14 +96,17 @@ pub async fn renew_for_ever(ports: Arc<Ports>, worker: WorkerId, roster: Arc<Ros
             () = ports.clock.sleep_until(next) => {}
         }
         let sent_at = ports.clock.now();
-        let held = roster.held();
+        let (listing, held) = roster.list();
         match ports.store.renew(&worker, &held).await {
-            Ok(lost) => {
-                for held in lost {
+            Ok(renewed) => {
+                for held in renewed.lost {
                     tracing::warn!(attempt = %held.attempt, "another worker has taken the call over");
                     roster.fence(&held);
                 }
-                fence.renewed(sent_at);
+                for held in renewed.hang_up {
+                    roster.send_to_holder(&held, Mail::Input(CallInput::HangUpRequested));
+                }
+                fence.renewed(listing, sent_at);
                 next = sent_at + RENEWAL;
             }
             Err(error) => {

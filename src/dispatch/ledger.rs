@@ -20,6 +20,8 @@ pub struct Ledger<'s> {
     /// Shared with the events that are on their way out; copied only if a new fact comes while some still are.
     history: Arc<Vec<Fact>>,
     stored: usize,
+    /// Whether the store may not know where the flow stands.
+    unsaved: bool,
 }
 
 /// The call is somebody else's: its task ends without another word.
@@ -30,7 +32,7 @@ impl<'s> Ledger<'s> {
     /// Books that agree with the store's. What an earlier owner published without seeing it confirmed is published
     /// again first.
     pub fn new(shared: &'s Shared, context: Arc<CallContext>, held: Held, history: Vec<Fact>, confirmed: u32) -> Self {
-        let ledger = Self { shared, context, held, stored: history.len(), history: Arc::new(history) };
+        let ledger = Self { shared, context, held, stored: history.len(), history: Arc::new(history), unsaved: false };
         if events_in(&ledger.history) > confirmed {
             let end = (0..=ledger.history.len()).rev().find(|end| events_in(&ledger.history[..*end]) <= confirmed);
             ledger.publish_from(end.unwrap_or(0));
@@ -65,7 +67,7 @@ impl<'s> Ledger<'s> {
 
     /// Whether something is not stored yet.
     pub fn is_behind(&self) -> bool {
-        self.stored < self.history.len()
+        self.unsaved || self.stored < self.history.len()
     }
 
     /// Writes down what happened; [`Ledger::store`] makes it last.
@@ -92,12 +94,18 @@ impl<'s> Ledger<'s> {
         match self.shared.ports.store.checkpoint(&self.held, after, fresh, state).await {
             Ok(Written::Done(())) => {
                 let known = std::mem::replace(&mut self.stored, self.history.len());
+                self.unsaved = false;
                 self.publish_from(known);
                 Ok(true)
             }
             Ok(Written::Fenced) | Err(StoreError::NotFound) => Err(Fenced),
+            Err(StoreError::Refused(reason)) => {
+                tracing::error!(attempt = %self.held.attempt, reason, "the store refuses a checkpoint");
+                Err(Fenced)
+            }
             Err(StoreError::Unavailable(reason)) => {
                 tracing::debug!(%reason, "a checkpoint waits for the store");
+                self.unsaved = true;
                 Ok(false)
             }
         }

@@ -6,11 +6,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::roster::{Mail, Roster};
 use crate::callflow::call::CallInput;
-use crate::model::LegRole;
+use crate::model::{LegRole, WorkerId};
 use crate::ports::telephony::{LegEvent, LegReport};
 
-/// Hands reports on until the stream ends: because another took it over, or the backend is gone.
-pub async fn hand_on(mut reports: UnboundedReceiver<LegReport>, roster: Arc<Roster>) {
+/// Hands reports on `app`'s legs on until the stream ends, which it does when another takes it over: then the calls
+/// that it told of are another's, too, or soon will be.
+pub async fn hand_on(mut reports: UnboundedReceiver<LegReport>, app: WorkerId, roster: Arc<Roster>) {
     while let Some(report) = reports.recv().await {
         let attempt = report.leg.attempt;
         if let Some(input) = input_of(report) {
@@ -18,6 +19,7 @@ pub async fn hand_on(mut reports: UnboundedReceiver<LegReport>, roster: Arc<Rost
             roster.send(attempt, Mail::Input(input));
         }
     }
+    roster.fence_app(&app);
 }
 
 fn input_of(report: LegReport) -> Option<CallInput> {

@@ -4,52 +4,40 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alarm::Alarm;
-use super::call_task::{denied_leg, lost_leg};
+use super::call_task::lost_leg;
 use super::ledger::{Fenced, Ledger};
 use super::roster::{Mail, Seat};
+use super::second_leg::{Grant, Waiting};
 use super::worker::Shared;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
-use crate::callflow::program::{Target, Utterance};
+use crate::callflow::program::Utterance;
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
-use crate::policy::prefix;
-use crate::ports::store::{SlotAnswer, Written};
-use crate::ports::telephony::NewLeg;
-use crate::ports::{Listener, TelephonyError};
+use crate::ports::TelephonyError;
 
 /// How long to wait before asking again what was not answered.
-const AGAIN: Duration = Duration::from_secs(1);
-
-/// How long a second leg may take to be dialled after it was asked for.
-const LEG_COMMITMENT: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// A dialled call.
 pub struct LiveCall<'s> {
-    shared: &'s Arc<Shared>,
-    seat: Seat,
-    ledger: Ledger<'s>,
-    machine: CallMachine,
+    pub(super) shared: &'s Arc<Shared>,
+    pub(super) seat: Seat,
+    pub(super) ledger: Ledger<'s>,
+    pub(super) machine: CallMachine,
     utterances: Vec<Utterance>,
     /// Under whose name the backend reports on its legs.
-    app: WorkerId,
-    caller: Option<Phone>,
-    leg: LegId,
+    pub(super) app: WorkerId,
+    pub(super) caller: Option<Phone>,
+    pub(super) leg: LegId,
     commands: Vec<CallCommand>,
-    waiting: Option<Waiting>,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) grant: Option<Grant>,
     /// When to ask the backend whether the callee's leg is still there.
     doubt: Option<Timestamp>,
     alarm: Alarm,
 }
 
-/// A second leg that waits for a slot.
-struct Waiting {
-    leg: LegId,
-    until: Timestamp,
-    ask_at: Timestamp,
-    wakeups: Listener,
-}
-
 /// Whether a command was taken; a leg that has just gone counts as having taken it.
-enum Heard {
+pub(super) enum Heard {
     Yes,
     No,
 }
@@ -66,8 +54,8 @@ impl<'s> LiveCall<'s> {
         caller: Option<Phone>,
     ) -> Self {
         let leg = LegId::callee(ledger.held.attempt);
-        let (commands, waiting, doubt, alarm) = (Vec::new(), None, None, Alarm::default());
-        Self { shared, seat, ledger, machine, utterances, app, caller, leg, commands, waiting, doubt, alarm }
+        let (commands, waiting, grant, doubt, alarm) = (Vec::new(), None, None, None, Alarm::default());
+        Self { shared, seat, ledger, machine, utterances, app, caller, leg, commands, waiting, grant, doubt, alarm }
     }
 
     /// Tells the machine something before, or while, it is followed.
@@ -118,12 +106,18 @@ impl<'s> LiveCall<'s> {
         own.into_iter().flatten().min().unwrap_or(now + AGAIN)
     }
 
-    /// Does what is due by now.
-    async fn on_time(&mut self) -> Result<(), Fenced> {
+    /// Tells the machine what time it is, if it waits for that.
+    pub(super) fn do_overdue(&mut self) {
         let now = self.shared.ports.clock.now();
         if self.machine.next_timeout().is_some_and(|at| at <= now) {
             self.machine.handle_timeout(now);
         }
+    }
+
+    /// Does what is due by now.
+    async fn on_time(&mut self) -> Result<(), Fenced> {
+        self.do_overdue();
+        let now = self.shared.ports.clock.now();
         if self.doubt.is_some_and(|at| at <= now) {
             self.doubt = match self.shared.ports.telephony.inspect(self.leg).await {
                 Ok(None) => {
@@ -157,8 +151,8 @@ impl<'s> LiveCall<'s> {
                         continue;
                     }
                     CallCommand::Finish(disposition) => over = Some(disposition),
-                    // An adopter must know that a leg waits in line.
-                    CallCommand::AcquireSlot { .. } => fresh = true,
+                    // An adopter must know that a leg waits in line; what waits no longer leaves it by what is stored.
+                    CallCommand::AcquireSlot { .. } | CallCommand::ReleaseSlot { .. } => fresh = true,
                     CallCommand::DialLeg { .. } | CallCommand::BlindTransfer { .. } => binding = true,
                     _ => {}
                 }
@@ -222,21 +216,9 @@ impl<'s> LiveCall<'s> {
             CallCommand::ResumeRecording => {
                 self.record(true).await?;
             }
-            CallCommand::AcquireSlot { leg } => {
-                let now = self.shared.ports.clock.now();
-                let until = self.machine.next_timeout().unwrap_or(now);
-                let wakeups = self.shared.ports.store.wakeups();
-                self.waiting = Some(Waiting { leg, until, ask_at: now, wakeups });
-                self.ask_for_slot().await?;
-            }
-            CallCommand::ReleaseSlot { leg } => {
-                self.waiting = None;
-                // Unanswered, the slot goes with the call's own when it ends.
-                let released = self.shared.ports.store.release_slot(&self.ledger.held, leg).await;
-                if released == Ok(Written::Fenced) {
-                    return Err(Fenced);
-                }
-            }
+            CallCommand::AcquireSlot { leg } => self.acquire_slot(leg).await?,
+            // The state that was stored before this does not name the leg.
+            CallCommand::ReleaseSlot { .. } => self.waiting = None,
             CallCommand::DialLeg { leg, target, ring_timeout } => self.dial_leg(leg, target, ring_timeout).await?,
             CallCommand::Bridge { leg: other } => {
                 let sent = telephony.bridge(leg, other, self.authority().await?).await;
@@ -252,18 +234,7 @@ impl<'s> LiveCall<'s> {
                     self.tell(CallInput::LegEnded { leg, end: lost_leg() });
                 }
             }
-            CallCommand::BlindTransfer { leg: other, target } => {
-                if self.is_denied(&target).await {
-                    self.tell(CallInput::LegEnded { leg: other, end: denied_leg() });
-                    return Ok(());
-                }
-                let sent = telephony.blind_transfer(leg, other, &target, self.authority().await?).await;
-                // Unanswered, it may have been carried out: the machine's deadline ends it.
-                let unanswered = matches!(sent, Err(TelephonyError::Unavailable(_)));
-                if let (Heard::No, false) = (self.heard(sent), unanswered) {
-                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
-                }
-            }
+            CallCommand::BlindTransfer { leg, target } => self.blind_transfer(leg, &target).await?,
             CallCommand::RecordOptOut => self.opt_out().await,
             CallCommand::HangUp => {
                 let sent = telephony.hang_up(leg, self.authority().await?).await;
@@ -274,12 +245,12 @@ impl<'s> LiveCall<'s> {
     }
 
     /// Until when commands may be given: as a rule at once.
-    async fn authority(&mut self) -> Result<Timestamp, Fenced> {
-        let until = self.shared.fence.pass(&self.shared.ports).await;
+    pub(super) async fn authority(&mut self) -> Result<Timestamp, Fenced> {
+        let until = self.shared.fence.pass(&self.shared.ports, &self.seat).await;
         if self.seat.is_lost() { Err(Fenced) } else { Ok(until) }
     }
 
-    fn heard(&mut self, sent: Result<(), TelephonyError>) -> Heard {
+    pub(super) fn heard(&mut self, sent: Result<(), TelephonyError>) -> Heard {
         match sent {
             Ok(()) => Heard::Yes,
             Err(TelephonyError::NoSuchLeg) => {
@@ -321,62 +292,6 @@ impl<'s> LiveCall<'s> {
                 return Ok(self.heard(sent));
             }
         }
-    }
-
-    async fn ask_for_slot(&mut self) -> Result<(), Fenced> {
-        let Some(waiting) = &mut self.waiting else { return Ok(()) };
-        let ports = &self.shared.ports;
-        let leg = waiting.leg;
-        waiting.wakeups.forget();
-        waiting.ask_at = ports.clock.now() + AGAIN;
-        match ports.store.request_slot(&self.ledger.held, leg, waiting.until).await {
-            Ok(Written::Done(SlotAnswer::Granted)) => {
-                self.waiting = None;
-                self.tell(CallInput::SlotGranted { leg });
-                Ok(())
-            }
-            Ok(Written::Fenced) => Err(Fenced),
-            Ok(Written::Done(SlotAnswer::Waiting)) | Err(_) => Ok(()),
-        }
-    }
-
-    async fn dial_leg(&mut self, leg: LegId, target: Target, ring_timeout: Duration) -> Result<(), Fenced> {
-        if self.is_denied(&target).await {
-            self.tell(CallInput::LegEnded { leg, end: denied_leg() });
-            return Ok(());
-        }
-        let header = &self.ledger.context.header;
-        let lives_at_most = ring_timeout + header.max_call_duration + LEG_COMMITMENT;
-        let new = NewLeg { leg, target, caller: self.caller, lives_at_most };
-        let until = self.authority().await?;
-        let ports = &self.shared.ports;
-        let made = match ports.telephony.create(&self.app, &new, until).await {
-            Ok(()) => {
-                let not_after = until.min(ports.clock.now() + LEG_COMMITMENT);
-                ports.telephony.dial(leg, ring_timeout, not_after).await
-            }
-            Err(error) => Err(error),
-        };
-        match made {
-            Ok(()) => {}
-            // It may ring all the same: its slot stays held until its reports, or the machine's deadline, end it.
-            Err(TelephonyError::Unavailable(reason)) => {
-                tracing::warn!(%leg, reason, "no answer to a second leg's dial")
-            }
-            Err(error) => {
-                tracing::warn!(%leg, %error, "a second leg was not dialled");
-                let _ = ports.telephony.hang_up(leg, until).await;
-                self.tell(CallInput::LegEnded { leg, end: lost_leg() });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the organisation's rules forbid a target; also if they cannot be read now.
-    async fn is_denied(&mut self, target: &Target) -> bool {
-        let Target::External(phone) = target else { return false };
-        let rules = self.shared.organisations.of(&self.shared.ports, &self.ledger.held.organisation).await;
-        rules.map_or(true, |rules| prefix::denied_by(*phone, &rules.denied_prefixes).is_some())
     }
 
     async fn opt_out(&mut self) {

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod alarm;
+mod apps;
 mod call_task;
 mod claims;
 mod commands;
@@ -20,6 +21,7 @@ mod programs;
 mod publisher;
 mod reaper;
 mod roster;
+mod second_leg;
 mod worker;
 
 pub use programs::{FlowCatalogue, Programs};

@@ -1,87 +1,89 @@
 //! Looking after what others left: suspect calls, time-driven changes, events nobody published.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
-use super::claims::Assignment;
+use super::apps::Apps;
+use super::claims::{Adoption, Assignment};
 use super::leases::TIME_TO_LIVE;
 use super::ledger::publish_requests;
-use super::legs::hand_on;
 use super::worker::Shared;
 use crate::model::event::{Beginning, CallContext};
 use crate::model::happening::events_in;
-use crate::model::{CallId, Event, Timestamp, WorkerId};
-use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
+use crate::model::{CallId, Event, Timestamp};
+use crate::ports::store::{Suspect, Unconfirmed, Written};
 use crate::ports::{StoreError, StoreResult};
 
 /// How often to look.
 const ROUND: Duration = Duration::from_secs(3);
 
-/// Most suspects looked at in one round, and most unpublished records.
+/// After so long without an answered round the world may have stood still, the store with it: nobody could renew.
+const STANDSTILL: Duration = Duration::from_secs(15);
+
+/// Suspects looked at in one round, and unpublished records.
 const BATCH: u32 = 256;
+
+/// Suspects looked at if none of those that came first could be taken over.
+const REACH: u32 = 65_536;
 
 /// Looks after others for as long as the worker lives.
 pub async fn look_after_others(shared: Arc<Shared>) {
     let clock = Arc::clone(&shared.ports.clock);
-    let mut answering_since: Option<Timestamp> = Some(clock.now());
-    let mut adopted_apps = AdoptedApps::default();
+    let mut patience = Patience { answering_since: clock.now(), last_answer: clock.now() };
+    let mut apps = Apps::default();
+    let mut reach = BATCH;
     let mut next = clock.now() + ROUND;
     loop {
         clock.sleep_until(next).await;
         let now = clock.now();
-        // After an outage every lease looks expired: their owners get a whole time to live to renew them first.
-        let may_adopt = answering_since.is_some_and(|since| now.since(since) >= TIME_TO_LIVE);
-        match round(&shared, &mut adopted_apps, may_adopt).await {
+        let may_adopt = patience.is_over(now);
+        match round(&shared, &mut apps, may_adopt, &mut reach).await {
             Ok(sweep_at) => {
-                answering_since = answering_since.or(Some(now));
+                patience.answered(clock.now());
                 next = sweep_at.map_or(now + ROUND, |at| at.clamp(now + Duration::from_millis(1), now + ROUND));
             }
             Err(error) => {
                 tracing::warn!(%error, "could not look after others");
-                answering_since = None;
+                patience.start_anew(clock.now());
                 next = clock.now() + ROUND;
             }
         }
     }
 }
 
-/// Streams of reports of workers that are gone.
-#[derive(Default)]
-struct AdoptedApps {
-    open: BTreeMap<WorkerId, tokio::task::AbortHandle>,
-    tasks: JoinSet<()>,
+/// After an outage every lease looks expired: their owners get a whole time to live to renew them first.
+struct Patience {
+    answering_since: Timestamp,
+    last_answer: Timestamp,
 }
 
-impl AdoptedApps {
-    /// Listens in the name of a worker that is gone, unless that is done already.
-    async fn listen(&mut self, shared: &Shared, app: &WorkerId) -> bool {
-        while self.tasks.try_join_next().is_some() {}
-        if *app == shared.settings.id || self.open.get(app).is_some_and(|task| !task.is_finished()) {
-            return true;
+impl Patience {
+    fn start_anew(&mut self, now: Timestamp) {
+        (self.answering_since, self.last_answer) = (now, now);
+    }
+
+    fn answered(&mut self, now: Timestamp) {
+        self.last_answer = now;
+    }
+
+    /// Whether the store has been answering for long enough.
+    fn is_over(&mut self, now: Timestamp) -> bool {
+        if now.since(self.last_answer) > STANDSTILL {
+            self.start_anew(now);
         }
-        match shared.ports.telephony.listen(app).await {
-            Ok(reports) => {
-                let task = self.tasks.spawn(hand_on(reports, Arc::clone(&shared.roster)));
-                self.open.insert(app.clone(), task);
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%app, %error, "cannot listen in the name of a worker that is gone");
-                false
-            }
-        }
+        now.since(self.answering_since) >= TIME_TO_LIVE
     }
 }
 
-async fn round(shared: &Shared, apps: &mut AdoptedApps, may_adopt: bool) -> StoreResult<Option<Timestamp>> {
+async fn round(shared: &Shared, apps: &mut Apps, may_adopt: bool, reach: &mut u32) -> StoreResult<Option<Timestamp>> {
+    apps.keep(shared).await?;
     let (events, sweep_at) = shared.ports.store.sweep().await?;
     publish_requests(shared, events);
-    let suspects = shared.ports.store.suspects(BATCH).await?;
-    if may_adopt && !shared.is_draining() {
-        adopt(shared, apps, suspects).await?;
+    if may_adopt {
+        let suspects = shared.ports.store.suspects(*reach).await?;
+        let (all, found) = (suspects.len(), adopt(shared, apps, suspects).await?);
+        // Those that cannot be taken over must not hide the others.
+        *reach = if found == 0 && all == *reach as usize { reach.saturating_mul(2).min(REACH) } else { BATCH };
     }
     // While the bus does not confirm, what was handed in last time is still waiting.
     if shared.publisher.waiting() > 0 {
@@ -94,37 +96,32 @@ async fn round(shared: &Shared, apps: &mut AdoptedApps, may_adopt: bool) -> Stor
     Ok(sweep_at)
 }
 
-async fn adopt(shared: &Shared, apps: &mut AdoptedApps, suspects: Vec<Suspect>) -> StoreResult<()> {
-    let mut locked: BTreeMap<WorkerId, bool> = BTreeMap::new();
+/// Takes over what may be taken over; answers how many calls those were.
+async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>) -> StoreResult<usize> {
+    let mut found = 0;
     for suspect in suspects {
         // Our own, because this worker stood still: the next renewal tells whether it still is.
         if suspect.worker == shared.settings.id && shared.roster.holds(suspect.held.attempt) {
             continue;
         }
-        let mine = match locked.get(&suspect.worker) {
-            Some(mine) => *mine,
-            None => {
-                let mine = shared.ports.store.lock_adoption(&suspect.worker, &shared.settings.id).await?;
-                locked.insert(suspect.worker.clone(), mine);
-                mine
-            }
-        };
-        let app = &suspect.app;
-        // Without its reports a live call cannot be carried: better another worker tries, or this one later.
-        if !mine || (suspect.stage == Stage::Dialing && !apps.listen(shared, app).await) {
+        if !apps.open(shared, &suspect.app, suspect.stage).await? {
             continue;
         }
+        let asked_at = shared.ports.clock.now();
         match shared.ports.store.adopt(&suspect.held, &shared.settings.id).await {
             Ok(Written::Done(adopted)) => {
                 tracing::info!(attempt = %suspect.held.attempt, from = %suspect.worker, "adopted");
+                found += 1;
+                // From here on it is renewed, and its reports are kept for whoever will carry it.
+                let seat = shared.roster.enter(&adopted.claim.held, suspect.app, asked_at);
                 // Only a worker that is ending has closed this; the lease then runs out again.
-                let _ = shared.assignments.send(Assignment::Adopted(Box::new(adopted)));
+                let _ = shared.assignments.send(Assignment::Adopted(Box::new(Adoption { adopted, seat })));
             }
             Ok(Written::Fenced) | Err(StoreError::NotFound) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn publish_again(shared: &Shared, unconfirmed: Unconfirmed) {

@@ -1,4 +1,4 @@
-//! The calls this worker holds, and how to reach each of them.
+//! The calls this worker holds, how to reach each of them, and until when each may be acted upon.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::leases::{AUTHORITY, Fence};
 use crate::callflow::call::CallInput;
-use crate::model::{AttemptId, CallId};
+use crate::model::{AttemptId, CallId, OrganisationId, Timestamp, WorkerId};
 use crate::ports::store::Held;
 
 /// What reaches a call from outside its own task.
@@ -22,22 +23,45 @@ pub enum Mail {
 /// The calls this worker holds.
 #[derive(Debug, Default)]
 pub struct Roster {
-    entries: Mutex<BTreeMap<AttemptId, Entry>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: BTreeMap<AttemptId, Entry>,
+    /// How many times everything was listed for renewal.
+    listings: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     held: Held,
+    /// Under whose name the backend reports on the call.
+    app: WorkerId,
     mailbox: UnboundedSender<Mail>,
     lost: Arc<AtomicBool>,
 }
 
+impl Entry {
+    /// Makes the call somebody else's, at once and before any other mail is read.
+    fn fence(&self) {
+        self.lost.store(true, Ordering::Release);
+        // The task may have ended meanwhile.
+        let _ = self.mailbox.send(Mail::Fenced);
+    }
+}
+
 /// A call's place on the roster, left when dropped.
+#[derive(Debug)]
 pub struct Seat {
     roster: Arc<Roster>,
     held: Held,
     mail: UnboundedReceiver<Mail>,
     lost: Arc<AtomicBool>,
+    /// Listings before it was taken: none of them renews it.
+    entered: u64,
+    /// Until when it may be acted upon if it is not renewed.
+    until: Timestamp,
 }
 
 impl Seat {
@@ -47,63 +71,99 @@ impl Seat {
         self.mail.recv().await.unwrap_or(Mail::Fenced)
     }
 
-    /// Whether a renewal has found the call to be somebody else's.
+    /// Mail that is there already.
+    pub fn mail_at_hand(&mut self) -> Option<Mail> {
+        self.mail.try_recv().ok()
+    }
+
+    /// Whether the call was found to be somebody else's.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// Until when the backend may be given commands for this call.
+    pub fn valid_until(&self, fence: &Fence) -> Timestamp {
+        if fence.has_answered_after(self.entered) { fence.valid_until() } else { self.until }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut entries = self.roster.lock();
-        if entries.get(&self.held.attempt).is_some_and(|entry| entry.held.token == self.held.token) {
-            entries.remove(&self.held.attempt);
+        let mut inner = self.roster.lock();
+        if inner.entries.get(&self.held.attempt).is_some_and(|entry| entry.held.token == self.held.token) {
+            inner.entries.remove(&self.held.attempt);
         }
     }
 }
 
 impl Roster {
-    /// Enters a call.
-    pub fn enter(self: &Arc<Self>, held: &Held) -> Seat {
+    /// Enters a call on which the backend reports to `app`. What made it ours was asked for at `asked_at`: its lease
+    /// may count from then.
+    pub fn enter(self: &Arc<Self>, held: &Held, app: WorkerId, asked_at: Timestamp) -> Seat {
         let (mailbox, mail) = unbounded_channel();
         let lost = Arc::new(AtomicBool::new(false));
-        self.lock().insert(held.attempt, Entry { held: held.clone(), mailbox, lost: Arc::clone(&lost) });
-        Seat { roster: Arc::clone(self), held: held.clone(), mail, lost }
+        let entry = Entry { held: held.clone(), app, mailbox, lost: Arc::clone(&lost) };
+        let mut inner = self.lock();
+        let entered = inner.listings;
+        if let Some(earlier) = inner.entries.insert(held.attempt, entry) {
+            earlier.fence();
+        }
+        drop(inner);
+        Seat { roster: Arc::clone(self), held: held.clone(), mail, lost, entered, until: asked_at + AUTHORITY }
     }
 
-    /// Marks a call as somebody else's, at once and before any other mail is read.
+    /// Fences a call that is somebody else's.
     pub fn fence(&self, held: &Held) {
-        if let Some(entry) = self.lock().get(&held.attempt).filter(|entry| entry.held.token == held.token) {
-            entry.lost.store(true, Ordering::Release);
-            // The task may have ended meanwhile.
-            let _ = entry.mailbox.send(Mail::Fenced);
+        if let Some(entry) = self.lock().entries.get(&held.attempt).filter(|entry| entry.held.token == held.token) {
+            entry.fence();
         }
+    }
+
+    /// Fences every call on which the backend reports to `app`: its reports go elsewhere now, and so will the calls.
+    pub fn fence_app(&self, app: &WorkerId) {
+        self.lock().entries.values().filter(|entry| entry.app == *app).for_each(Entry::fence);
+    }
+
+    /// Whether the backend reports on any call held here to `app`.
+    pub fn hears(&self, app: &WorkerId) -> bool {
+        self.lock().entries.values().any(|entry| entry.app == *app)
     }
 
     /// Sends mail to an attempt; false if this worker does not hold it.
     pub fn send(&self, attempt: AttemptId, mail: Mail) -> bool {
-        self.lock().get(&attempt).is_some_and(|entry| entry.mailbox.send(mail).is_ok())
+        self.lock().entries.get(&attempt).is_some_and(|entry| entry.mailbox.send(mail).is_ok())
     }
 
-    /// Sends mail to whatever attempt of a call this worker holds; false if it holds none.
-    pub fn send_to_call(&self, call: CallId, mail: Mail) -> bool {
-        let entries = self.lock();
+    /// Sends mail to an attempt held under this very proof; false if this worker does not.
+    pub fn send_to_holder(&self, held: &Held, mail: Mail) -> bool {
+        let inner = self.lock();
+        let entry = inner.entries.get(&held.attempt).filter(|entry| entry.held.token == held.token);
+        entry.is_some_and(|entry| entry.mailbox.send(mail).is_ok())
+    }
+
+    /// Sends mail to whatever attempt of an organisation's call this worker holds; false if it holds none.
+    pub fn send_to_call(&self, organisation: &OrganisationId, call: CallId, mail: Mail) -> bool {
+        let inner = self.lock();
         let from = AttemptId { call, claim: 0 };
         let to = AttemptId { call, claim: u32::MAX };
-        entries.range(from..=to).next_back().is_some_and(|(_, entry)| entry.mailbox.send(mail).is_ok())
+        let entry = inner.entries.range(from..=to).next_back().map(|(_, entry)| entry);
+        let theirs = entry.filter(|entry| entry.held.organisation == *organisation);
+        theirs.is_some_and(|entry| entry.mailbox.send(mail).is_ok())
     }
 
     /// Whether this worker holds an attempt.
     pub fn holds(&self, attempt: AttemptId) -> bool {
-        self.lock().contains_key(&attempt)
+        self.lock().entries.contains_key(&attempt)
     }
 
-    /// Everything this worker holds, in order.
-    pub fn held(&self) -> Vec<Held> {
-        self.lock().values().map(|entry| entry.held.clone()).collect()
+    /// Everything this worker holds, in order, and the listing's number, from 1.
+    pub fn list(&self) -> (u64, Vec<Held>) {
+        let mut inner = self.lock();
+        inner.listings += 1;
+        (inner.listings, inner.entries.values().map(|entry| entry.held.clone()).collect())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

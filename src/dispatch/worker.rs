@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::claims::{Assignment, Claimer};
+use super::insist::insist;
 use super::leases::{Fence, renew_for_ever};
 use super::organisations::Organisations;
 use super::programs::Programs;
@@ -71,6 +72,9 @@ pub enum WorkerFailure {
     /// Another process opened this worker's stream of reports: two of one name, or an adopter that thinks us dead.
     #[error("another process listens in this worker's name")]
     Replaced,
+    /// Another worker carries calls in this name: one of the same name runs, or its calls were taken over and last still.
+    #[error("another worker listens in the name {0}: names must be unique")]
+    NameInUse(WorkerId),
     /// One of its own parts panicked: what it holds is safer with others.
     #[error("a part of the worker failed: {0}")]
     Broken(String),
@@ -123,7 +127,17 @@ impl Worker {
     /// When another process listens in this worker's name, or the backend cannot be listened to.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerFailure> {
         let Self { ports, programs, settings } = self;
-        let reports = ports.telephony.listen(&settings.id).await?;
+        let name = &settings.id;
+        let mine = tokio::select! {
+            biased;
+            () = shutdown.stop.cancelled() => return Ok(()),
+            () = shutdown.drain.cancelled() => return Ok(()),
+            mine = insist(&*ports.clock, || ports.store.lock_app(name, name)) => mine,
+        };
+        if mine != Ok(true) {
+            return Err(WorkerFailure::NameInUse(settings.id));
+        }
+        let reports = ports.telephony.listen(name).await?;
         let (publisher, outbox) = publisher();
         let (assignments, incoming) = unbounded_channel();
         let fence = Arc::new(Fence::new(ports.clock.now()));
@@ -150,7 +164,7 @@ impl Worker {
         upkeep.spawn(reaper::look_after_others(Arc::clone(&shared)));
         upkeep.spawn(commands::obey(Arc::clone(&shared)));
         let mut hearing = JoinSet::new();
-        hearing.spawn(legs::hand_on(reports, roster));
+        hearing.spawn(legs::hand_on(reports, shared.settings.id.clone(), roster));
         let mut publishing = JoinSet::new();
         publishing.spawn(publish_for_ever(ports, outbox));
 

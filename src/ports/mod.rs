@@ -12,7 +12,7 @@ pub mod store;
 pub mod telephony;
 
 pub use bell::{Bell, Listener};
-pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus};
+pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus, Incoming, Order};
 pub use clock::Clock;
 pub use queue::{Delivery, QueueError, RequestBody, RequestQueue};
 pub use speech::{Audio, Speech, SpeechError};

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// There is no such request.
     #[error("no such request")]
     NotFound,
+    /// The store cannot do that, however often it is asked: a mistake of whoever asks, or data it does not understand.
+    #[error("the store refuses: {0}")]
+    Refused(String),
 }
 
 /// A request's full name.
@@ -230,6 +233,15 @@ pub enum Stage {
     Dialing,
 }
 
+/// What renewing found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// Somebody else's: not renewed.
+    pub lost: Vec<Held>,
+    /// Renewed, and to be hung up: their request was cancelled so.
+    pub hang_up: Vec<Held>,
+}
+
 /// A call whose owner has not renewed it for a whole time to live.
 #[derive(Clone, Debug)]
 pub struct Suspect {
@@ -254,6 +266,8 @@ pub struct Adopted {
     pub stage: Stage,
     /// Where its flow stood at the last checkpoint; none if it was not dialled.
     pub state: Option<CallState>,
+    /// Whether it is to be hung up: its request was cancelled so.
+    pub hang_up: bool,
 }
 
 /// Events of a call that nobody holds, or of a request, which were stored but not confirmed.
@@ -295,7 +309,10 @@ pub enum Control {
     /// Go on.
     Resume,
     /// Dial nothing more, ever.
-    Cancel,
+    Cancel {
+        /// Whether live calls are to be hung up, too, whoever carries them; otherwise they go on to their end.
+        hang_up: bool,
+    },
 }
 
 /// What controlling a request brought.
@@ -383,7 +400,8 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// it was over but for this claim; told once.
     async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>>;
 
-    /// Appends facts to a call's history, which had `after` facts before, and stores where its flow stands.
+    /// Appends facts to a call's history, which had `after` facts before, and stores where its flow stands. Slots of
+    /// second legs that the state does not name (any more) go back, and so do places in line.
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>>;
 
     /// Ends an attempt: appends its last facts to a history of `after` facts, releases its leases, counts, schedules
@@ -401,22 +419,20 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Asks for a slot for a second leg; it waits in line until `until`.
     async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>>;
 
-    /// Gives a second leg's slot back, or stops waiting for it.
-    async fn release_slot(&self, held: &Held, leg: LegId) -> StoreResult<Written<()>>;
-
     /// Puts a number on the organisation's do-not-call list, durably.
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()>;
 
     // Ownership.
 
-    /// Renews everything the worker holds, leases of second legs included; answers which are lost to it.
-    async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Vec<Held>>;
+    /// Renews everything the worker holds, leases of second legs included.
+    async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed>;
 
     /// Calls whose owners have not renewed them in time, at most `limit`.
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>>;
 
-    /// Whether `adopter` may look after what `dead` left, for one time to live.
-    async fn lock_adoption(&self, dead: &WorkerId, adopter: &WorkerId) -> StoreResult<bool>;
+    /// Whether `listener` alone may listen to the backend's reports for `app`, for one time to live from now: a worker
+    /// that lives locks its own name, an adopter the names of those it looks after.
+    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool>;
 
     /// Takes a suspect over, if it still is one: under a new token, its leases renewed.
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>>;

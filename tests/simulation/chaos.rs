@@ -17,8 +17,8 @@ use robocall::ports::queue::Verdict;
 use robocall::ports::store::*;
 use robocall::ports::telephony::{LegReport, LegState, NewLeg};
 use robocall::ports::{
-    Audio, BusError, CampaignStore, Clock, Command, CommandBus, CommandReply, Delivery, EventBus, Listener, QueueError,
-    RequestQueue, Speech, SpeechError, Telephony, TelephonyError,
+    Audio, BusError, CampaignStore, Clock, Command, CommandBus, CommandReply, Delivery, EventBus, Incoming, Listener,
+    Order, QueueError, RequestQueue, Speech, SpeechError, Telephony, TelephonyError,
 };
 use tokio::sync::mpsc;
 
@@ -215,30 +215,27 @@ impl CampaignStore for ChaosStore {
         };
         self.through(checked.boxed()).await
     }
-    async fn release_slot(&self, held: &Held, leg: LegId) -> StoreResult<Written<()>> {
-        self.through(self.inner.release_slot(held, leg)).await
-    }
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
         self.through(self.inner.block_number(organisation, phone)).await
     }
-    async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Vec<Held>> {
+    async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         let renewed = async {
             let stale: Vec<Held> = held.iter().filter(|held| self.checker.is_stale(held)).cloned().collect();
-            let lost = self.inner.renew(worker, held).await;
-            if let Ok(lost) = &lost {
-                for held in stale.iter().filter(|held| !lost.contains(held)) {
+            let renewed = self.inner.renew(worker, held).await;
+            if let Ok(renewed) = &renewed {
+                for held in stale.iter().filter(|held| !renewed.lost.contains(held)) {
                     self.checker.let_through(held, "a renewal");
                 }
             }
-            lost
+            renewed
         };
         self.through(renewed.boxed()).await
     }
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
         self.through(self.inner.suspects(limit)).await
     }
-    async fn lock_adoption(&self, dead: &WorkerId, adopter: &WorkerId) -> StoreResult<bool> {
-        self.through(self.inner.lock_adoption(dead, adopter)).await
+    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool> {
+        self.through(self.inner.lock_app(app, listener)).await
     }
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
         self.through(self.inner.adopt(suspect, adopter)).await
@@ -450,13 +447,13 @@ pub struct ChaosCommands {
 
 #[async_trait]
 impl CommandBus for ChaosCommands {
-    async fn next(&self, worker: &WorkerId) -> Option<Command> {
+    async fn next(&self, worker: &WorkerId) -> Option<Incoming> {
         self.fate.gate().await;
         self.inner.next(worker).await
     }
-    async fn forward(&self, owner: &WorkerId, command: Command) {
+    async fn forward(&self, owner: &WorkerId, order: Order) {
         self.fate.gate().await;
-        self.inner.forward(owner, command).await;
+        self.inner.forward(owner, order).await;
     }
     async fn answer(&self, command: &Command, reply: CommandReply) {
         self.fate.gate().await;

@@ -124,8 +124,8 @@ impl Run {
             Step::Renew { worker } => {
                 let mine: Vec<Held> =
                     self.hands.iter().filter(|hand| hand.0 == worker).map(|hand| hand.1.clone()).collect();
-                let lost = store.renew(&Self::name(worker), &mine).await.unwrap();
-                self.hands.retain(|hand| !lost.contains(&hand.1));
+                let renewed = store.renew(&Self::name(worker), &mine).await.unwrap();
+                self.hands.retain(|hand| !renewed.lost.contains(&hand.1));
             }
             Step::Adopt { worker } => {
                 for suspect in store.suspects(3).await.unwrap() {
@@ -191,10 +191,17 @@ impl Run {
                     self.hands.retain(|hand| hand.1 != held);
                 }
             }
-            Step::Checkpoint { which } => {
+            Step::Checkpoint { which, leg } => {
                 let Some((_, held, after)) = self.hand(which) else { return Ok(()) };
                 let facts = [fact(now, robocall::model::Happening::Ringing)];
-                if store.checkpoint(&held, after, &facts, &flow_state()).await.unwrap() == Written::Done(()) {
+                let flow = if leg == 0 { flow_state() } else { transferring(held.attempt, leg) };
+                if store.checkpoint(&held, after, &facts, &flow).await.unwrap() == Written::Done(()) {
+                    let (_, _, legs) = self.slots(&held);
+                    let mine =
+                        legs.iter().filter(|other| other.attempt == held.attempt && other.role != LegRole::Callee);
+                    if mine.clone().any(|other| other.ordinal != leg) {
+                        return Err(format!("leg {leg} is all that the flow has, and {legs:?} hold slots"));
+                    }
                     self.hands.iter_mut().filter(|hand| hand.1 == held).for_each(|hand| hand.2 = after + 1);
                 }
             }
@@ -235,10 +242,6 @@ impl Run {
                 if granted && !before.2.contains(&leg) && used > limit || !fenced && granted != legs.contains(&leg) {
                     return Err(format!("{answer:?} with {used} slots of {limit} in use"));
                 }
-            }
-            Step::ReleaseSlot { which, leg } => {
-                let Some((_, held, _)) = self.hand(which) else { return Ok(()) };
-                store.release_slot(&held, LegId::transfer(held.attempt, leg)).await.unwrap();
             }
             other => return Err(format!("{other:?} is of no attempt")),
         }

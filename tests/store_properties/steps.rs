@@ -8,30 +8,78 @@ pub const ORGANISATIONS: [&str; 3] = ["bank", "shop", "town"];
 /// One thing that may happen. Numbers are reduced to what is there.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Submit { org: usize, total: u32, priority: u8, expires: Option<u64>, scheduled: Option<u64>, windowed: bool },
-    Claim { worker: usize, want: u32 },
-    Dial { which: usize },
-    GiveBack { which: usize },
-    Checkpoint { which: usize },
-    Finish { which: usize, retry: Option<u64>, refill: u32 },
-    FinishAgain { which: usize },
-    RequestSlot { which: usize, leg: u16 },
-    ReleaseSlot { which: usize, leg: u16 },
-    Renew { worker: usize },
-    Adopt { worker: usize },
-    Control { which: usize, control: Control },
-    Settings { org: usize, limit: u32, rate: Option<u32> },
-    External { org: usize, value: &'static str },
-    Block { index: u32, org: usize },
-    Confirm { which: usize, seq: u32 },
-    Pass { millis: u64 },
+    Submit {
+        org: usize,
+        total: u32,
+        priority: u8,
+        expires: Option<u64>,
+        scheduled: Option<u64>,
+        windowed: bool,
+    },
+    Claim {
+        worker: usize,
+        want: u32,
+    },
+    Dial {
+        which: usize,
+    },
+    GiveBack {
+        which: usize,
+    },
+    /// A checkpoint whose flow has this second leg; none if 0.
+    Checkpoint {
+        which: usize,
+        leg: u16,
+    },
+    Finish {
+        which: usize,
+        retry: Option<u64>,
+        refill: u32,
+    },
+    FinishAgain {
+        which: usize,
+    },
+    RequestSlot {
+        which: usize,
+        leg: u16,
+    },
+    Renew {
+        worker: usize,
+    },
+    Adopt {
+        worker: usize,
+    },
+    Control {
+        which: usize,
+        control: Control,
+    },
+    Settings {
+        org: usize,
+        limit: u32,
+        rate: Option<u32>,
+    },
+    External {
+        org: usize,
+        value: &'static str,
+    },
+    Block {
+        index: u32,
+        org: usize,
+    },
+    Confirm {
+        which: usize,
+        seq: u32,
+    },
+    Pass {
+        millis: u64,
+    },
     Sweep,
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let small = || 0..64_usize;
-    let control =
-        prop_oneof![Just(Control::Pause), Just(Control::Resume), Just(Control::Resume), Just(Control::Cancel)];
+    let cancel = any::<bool>().prop_map(|hang_up| Control::Cancel { hang_up });
+    let control = prop_oneof![Just(Control::Pause), Just(Control::Resume), Just(Control::Resume), cancel];
     let external = prop_oneof![Just("0"), Just("1"), Just("3"), Just("-2"), Just("x")];
     let submit = (
         0..3_usize,
@@ -46,11 +94,10 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (0..3_usize, 0..10_u32).prop_map(|(worker, want)| Step::Claim { worker, want }),
         12 => small().prop_map(|which| Step::Dial { which }),
         3 => small().prop_map(|which| Step::GiveBack { which }),
-        4 => small().prop_map(|which| Step::Checkpoint { which }),
+        5 => (small(), 0..3_u16).prop_map(|(which, leg)| Step::Checkpoint { which, leg }),
         10 => (small(), prop::option::of(0..90_u64), 0..3_u32).prop_map(|(which, retry, refill)| Step::Finish { which, retry, refill }),
         2 => small().prop_map(|which| Step::FinishAgain { which }),
         3 => (small(), 1..3_u16).prop_map(|(which, leg)| Step::RequestSlot { which, leg }),
-        2 => (small(), 1..3_u16).prop_map(|(which, leg)| Step::ReleaseSlot { which, leg }),
         4 => (0..3_usize).prop_map(|worker| Step::Renew { worker }),
         3 => (0..3_usize).prop_map(|worker| Step::Adopt { worker }),
         2 => (small(), control).prop_map(|(which, control)| Step::Control { which, control }),

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, oneshot};
 
 use crate::model::{OrganisationId, WorkerId};
-use crate::ports::{Command, CommandBus, CommandReply};
+use crate::ports::{Command, CommandBus, CommandReply, Incoming, Order};
+
+/// How long after another's end an order is surely over; owners look at the instant itself.
+const OVERDUE: Duration = Duration::from_secs(60);
 
 /// How many answers are remembered, for commands that are given again.
 const REMEMBERED: usize = 10_000;
@@ -26,7 +30,7 @@ struct State {
     /// For whichever worker takes them.
     shared: VecDeque<Command>,
     /// For one worker each.
-    own: BTreeMap<WorkerId, VecDeque<Command>>,
+    own: BTreeMap<WorkerId, VecDeque<Order>>,
     /// Who waits for an answer.
     askers: BTreeMap<Key, Vec<oneshot::Sender<CommandReply>>>,
     answers: BTreeMap<Key, CommandReply>,
@@ -35,12 +39,21 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// Whether a command waits to be taken, or somebody still waits for its answer. One that a worker took to its grave
+    /// is given anew.
+    fn is_awaited(&self, asked: &Key) -> bool {
+        let waits = self.shared.iter().any(|command| key(command) == *asked);
+        waits || self.askers.get(asked).is_some_and(|askers| askers.iter().any(|asker| !asker.is_closed()))
+    }
+}
+
 fn key(command: &Command) -> Key {
     (command.organisation.clone(), command.id.clone())
 }
 
 impl MemoryCommandBus {
-    /// A bus without commands.
+    /// An empty bus.
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,8 +69,8 @@ impl MemoryCommandBus {
             let _ = asker.send(*reply);
         } else if state.closed {
             let _ = asker.send(CommandReply::Unavailable);
-        } else if let Some(askers) = state.askers.get_mut(&key) {
-            askers.push(asker);
+        } else if state.is_awaited(&key) {
+            state.askers.entry(key).or_default().push(asker);
         } else {
             state.askers.insert(key, vec![asker]);
             state.shared.push_back(command);
@@ -77,12 +90,12 @@ impl MemoryCommandBus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A command for this worker; `Some(None)` when there will be none.
-    fn take(&self, worker: &WorkerId) -> Option<Option<Command>> {
+    /// Something for this worker; `Some(None)` when there will be nothing.
+    fn take(&self, worker: &WorkerId) -> Option<Option<Incoming>> {
         let mut state = self.lock();
-        let own = state.own.get_mut(worker).and_then(VecDeque::pop_front);
-        match own.or_else(|| state.shared.pop_front()) {
-            Some(command) => Some(Some(command)),
+        let own = state.own.get_mut(worker).and_then(VecDeque::pop_front).map(Incoming::Order);
+        match own.or_else(|| state.shared.pop_front().map(Incoming::Command)) {
+            Some(incoming) => Some(Some(incoming)),
             None => state.closed.then_some(None),
         }
     }
@@ -90,18 +103,25 @@ impl MemoryCommandBus {
 
 #[async_trait]
 impl CommandBus for MemoryCommandBus {
-    async fn next(&self, worker: &WorkerId) -> Option<Command> {
+    async fn next(&self, worker: &WorkerId) -> Option<Incoming> {
         loop {
             let changed = self.changed.notified();
-            if let Some(command) = self.take(worker) {
-                return command;
+            if let Some(incoming) = self.take(worker) {
+                return incoming;
             }
             changed.await;
         }
     }
 
-    async fn forward(&self, owner: &WorkerId, command: Command) {
-        self.lock().own.entry(owner.clone()).or_default().push_back(command);
+    async fn forward(&self, owner: &WorkerId, order: Order) {
+        let mut state = self.lock();
+        // The dead never fetch theirs.
+        state.own.retain(|_, orders| {
+            orders.retain(|old| order.not_after < old.not_after + OVERDUE);
+            !orders.is_empty()
+        });
+        state.own.entry(owner.clone()).or_default().push_back(order);
+        drop(state);
         self.changed.notify_waiters();
     }
 
@@ -129,7 +149,9 @@ impl CommandBus for MemoryCommandBus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{AttemptId, CallId, Timestamp};
     use crate::ports::CommandKind;
+    use crate::ports::store::{Held, Token};
     use std::sync::Arc;
 
     fn command(id: &str) -> Command {
@@ -141,11 +163,29 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn order(command: Command, not_after: Timestamp) -> Order {
+        let call = CallId::new(&command.organisation, &"r".parse().unwrap(), 0);
+        let held = Held {
+            organisation: command.organisation.clone(),
+            request: "r".parse().unwrap(),
+            attempt: AttemptId { call, claim: 1 },
+            token: Token(1),
+        };
+        Order { command, held, not_after }
+    }
+
+    async fn taken_by_w(bus: &MemoryCommandBus) -> Command {
+        match bus.next(&worker("w")).await.unwrap() {
+            Incoming::Command(command) => command,
+            Incoming::Order(order) => panic!("an order to nobody: {order:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn a_command_is_taken_once_and_answered() {
         let bus = MemoryCommandBus::new();
         let answer = bus.send(command("1"));
-        let taken = bus.next(&worker("w")).await.unwrap();
+        let taken = taken_by_w(&bus).await;
         assert_eq!(taken, command("1"));
         bus.answer(&taken, CommandReply::Done).await;
         assert_eq!(answer.await.unwrap(), CommandReply::Done);
@@ -155,14 +195,15 @@ mod tests {
     async fn a_forwarded_command_reaches_its_worker_only() {
         let bus = Arc::new(MemoryCommandBus::new());
         let _answer = bus.send(command("1"));
-        let taken = bus.next(&worker("w")).await.unwrap();
+        let taken = taken_by_w(&bus).await;
         let owner = tokio::spawn({
             let bus = Arc::clone(&bus);
             async move { bus.next(&worker("owner")).await }
         });
         tokio::task::yield_now().await;
-        bus.forward(&worker("owner"), taken).await;
-        assert_eq!(owner.await.unwrap(), Some(command("1")));
+        let order = order(taken, Timestamp::VIRTUAL_START);
+        bus.forward(&worker("owner"), order.clone()).await;
+        assert_eq!(owner.await.unwrap(), Some(Incoming::Order(order)));
         bus.close();
         assert_eq!(bus.next(&worker("w")).await, None);
     }
@@ -173,8 +214,8 @@ mod tests {
         let (first, second) = (bus.send(command("1")), bus.send(command("1")));
         let other = Command { organisation: "shop".parse().unwrap(), ..command("1") };
         let _others = bus.send(other.clone());
-        let taken = bus.next(&worker("w")).await.unwrap();
-        assert_eq!(bus.next(&worker("w")).await.unwrap(), other, "ids are an organisation's own");
+        let taken = taken_by_w(&bus).await;
+        assert_eq!(taken_by_w(&bus).await, other, "ids are an organisation's own");
         bus.answer(&taken, CommandReply::Done).await;
         let third = bus.send(command("1"));
         for answer in [first, second, third] {
@@ -189,9 +230,32 @@ mod tests {
         let bus = MemoryCommandBus::new();
         for reply in [CommandReply::Adopting, CommandReply::Unavailable, CommandReply::NotFound] {
             let answer = bus.send(command("1"));
-            let taken = bus.next(&worker("w")).await.unwrap();
+            let taken = taken_by_w(&bus).await;
             bus.answer(&taken, reply).await;
             assert_eq!(answer.await.unwrap(), reply);
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_a_worker_took_to_its_grave_can_be_given_again() {
+        let bus = MemoryCommandBus::new();
+        let answer = bus.send(command("1"));
+        let lost = taken_by_w(&bus).await;
+        let _in_time = bus.send(lost.clone());
+        drop((answer, _in_time));
+        let answer = bus.send(lost.clone());
+        let again = taken_by_w(&bus).await;
+        assert_eq!(again, lost);
+        bus.answer(&again, CommandReply::Done).await;
+        assert_eq!(answer.await.unwrap(), CommandReply::Done);
+    }
+
+    #[tokio::test]
+    async fn orders_to_the_dead_do_not_pile_up() {
+        let bus = MemoryCommandBus::new();
+        let start = Timestamp::VIRTUAL_START;
+        bus.forward(&worker("dead"), order(command("1"), start)).await;
+        bus.forward(&worker("w"), order(command("2"), start + OVERDUE)).await;
+        assert_eq!(bus.lock().own.len(), 1);
     }
 }

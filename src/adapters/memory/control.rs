@@ -29,9 +29,15 @@ impl State {
                 events.push(self.emit(ix, EventType::RequestResumed));
                 self.woke = true;
             }
-            Control::Cancel if !closed => events.extend(self.end_waiting(ix, Over::Cancelled)),
+            Control::Cancel { hang_up } => {
+                // Whoever only stopped the dialling before may still want the rest to end.
+                request.hang_up |= hang_up;
+                if !closed {
+                    events.extend(self.end_waiting(ix, Over::Cancelled));
+                }
+            }
             // Asked again, or too late.
-            Control::Pause | Control::Resume | Control::Cancel => {}
+            Control::Pause | Control::Resume => {}
         }
         self.refresh(ix);
         let request = &self.requests[ix];

@@ -15,7 +15,7 @@ use crate::ports::store::{Chunk, Loaded, Opened, Rejection, RequestKey, StoreErr
 
 /// A refusal of what only a mistake of ours can ask for.
 fn mistaken(what: String) -> StoreError {
-    StoreError::Unavailable(what)
+    StoreError::Refused(what)
 }
 
 /// Whether two headers are of the same request: the same but for what each part has for itself.

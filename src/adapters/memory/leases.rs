@@ -8,7 +8,7 @@ use super::slab::Place;
 use super::state::{State, legs_of};
 use crate::model::happening::dialled_by;
 use crate::model::{Happening, LegId, LegRole, Timestamp, WorkerId};
-use crate::ports::store::{Adopted, Claim, Held, SlotAnswer, Stage, Suspect, Written};
+use crate::ports::store::{Adopted, Claim, Held, Renewed, SlotAnswer, Stage, Suspect, Written};
 
 /// How much later than its longest lawful end a call is surely over: the backend's own clock ends it before.
 const SURELY: Duration = Duration::from_secs(60);
@@ -53,20 +53,22 @@ impl State {
         Written::Done(SlotAnswer::Waiting)
     }
 
-    pub fn release_slot(&mut self, held: &Held, leg: LegId) -> Written<()> {
-        let Some(place) = self.dialled(held) else { return Written::Fenced };
-        if leg.attempt != held.attempt || leg.role == LegRole::Callee {
-            return Written::Fenced;
-        }
+    /// Lets go of the slots and places in line of second legs that a call's flow does not have any more.
+    pub fn release_legs_but(&mut self, place: Place, kept: &[LegId]) {
+        let attempt = self.attempt(place);
         let ix = self.requests[place.0].org;
         let org = self.org_mut(ix);
-        let held_slot = org.leases.remove(&leg).is_some();
+        let gone = |leg: &LegId| leg.attempt == attempt && leg.role != LegRole::Callee && !kept.contains(leg);
+        let released: Vec<LegId> = legs_of(org, attempt).filter(gone).collect();
+        for leg in &released {
+            org.leases.remove(leg);
+        }
         let before = org.line.len();
-        org.line.retain(|waiter| waiter.leg != leg);
-        let waited = org.line.len() < before;
-        self.woke |= held_slot || waited;
-        self.refresh_org(ix);
-        Written::Done(())
+        org.line.retain(|waiter| !gone(&waiter.leg));
+        if !released.is_empty() || org.line.len() < before {
+            self.woke = true;
+            self.refresh_org(ix);
+        }
     }
 
     /// Where a call is that is held under this token and was dialled.
@@ -75,14 +77,19 @@ impl State {
         self.call(place).live().is_some_and(|live| live.stage == Stage::Dialing).then_some(place)
     }
 
-    pub fn renew(&mut self, held: &[Held]) -> Vec<Held> {
-        held.iter().filter(|held| !self.renew_one(held)).cloned().collect()
-    }
-
-    fn renew_one(&mut self, held: &Held) -> bool {
-        let Some(place) = self.holding(held) else { return false };
-        self.extend(place);
-        true
+    pub fn renew(&mut self, held: &[Held]) -> Renewed {
+        let mut renewed = Renewed::default();
+        for held in held {
+            let Some(place) = self.holding(held) else {
+                renewed.lost.push(held.clone());
+                continue;
+            };
+            self.extend(place);
+            if self.requests[place.0].hang_up {
+                renewed.hang_up.push(held.clone());
+            }
+        }
+        renewed
     }
 
     /// Extends every lease of a held call, in the name of its owner.
@@ -134,16 +141,34 @@ impl State {
         org.leases.get(&LegId::callee(self.attempt(place))).is_some_and(|lease| lease.expires <= self.now)
     }
 
-    pub fn lock_adoption(&mut self, dead: &WorkerId, adopter: &WorkerId) -> bool {
+    pub fn lock_app(&mut self, app: &WorkerId, listener: &WorkerId) -> bool {
         let now = self.now;
-        if let Some((other, until)) = self.adoptions.get(dead)
-            && other != adopter
-            && *until > now
-        {
+        self.listeners.retain(|_, (_, until)| *until > now);
+        if self.listeners.get(app).is_some_and(|(other, _)| other != listener) {
             return false;
         }
-        self.adoptions.insert(dead.clone(), (adopter.clone(), now + LEASE_TTL));
+        self.listeners.insert(app.clone(), (listener.clone(), now + LEASE_TTL));
         true
+    }
+
+    /// Takes whoever has not renewed in time out of the lines: free slots do not wait for the dead. An adopter asks
+    /// again.
+    pub fn prune_lines(&mut self) {
+        for number in 0..self.orgs.len() {
+            let line = std::mem::take(&mut self.orgs[number].line);
+            if line.is_empty() {
+                continue;
+            }
+            let before = line.len();
+            let kept: std::collections::VecDeque<Waiter> =
+                line.into_iter().filter(|waiter| !self.is_suspect(waiter.place)).collect();
+            let pruned = kept.len() < before;
+            self.orgs[number].line = kept;
+            if pruned {
+                self.woke = true;
+                self.refresh_org(super::slab::OrgIx(u32::try_from(number).unwrap_or(u32::MAX)));
+            }
+        }
     }
 
     pub fn adopt(&mut self, suspect: &Held, adopter: &WorkerId) -> Written<Adopted> {
@@ -188,6 +213,6 @@ impl State {
             history: live.facts.clone(),
             confirmed: call.confirmed,
         };
-        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone() })
+        Written::Done(Adopted { claim, stage: live.stage, state: live.state.clone(), hang_up: request.hang_up })
     }
 }

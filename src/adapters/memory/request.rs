@@ -32,6 +32,8 @@ pub(super) struct Request {
     pub paused: bool,
     /// What became of all that waited, if it was ended as a whole.
     pub over: Option<Over>,
+    /// Whether its live calls are to be hung up.
+    pub hang_up: bool,
     /// Whether anything was dialled.
     pub started: bool,
     pub ended_at: Option<Timestamp>,
@@ -140,6 +142,7 @@ impl Request {
             counts: Counts::default(),
             paused: false,
             over: None,
+            hang_up: false,
             started: false,
             ended_at: None,
             kept_until: None,

@@ -43,8 +43,8 @@ pub(super) struct State {
     pub outbox: BTreeSet<(Timestamp, ReqIx, u32)>,
     /// Requests with unconfirmed events of their own, by the oldest of them.
     pub request_outbox: BTreeSet<(Timestamp, ReqIx)>,
-    /// Who looks after what a dead worker left, and until when.
-    pub adoptions: BTreeMap<WorkerId, (WorkerId, Timestamp)>,
+    /// Who alone may listen to the reports for an app, and until when.
+    pub listeners: BTreeMap<WorkerId, (WorkerId, Timestamp)>,
     pub last_token: u64,
     pub last_seal: u64,
     /// Whether something may have become claimable, or a slot free, in the operation that is going on.
@@ -90,7 +90,7 @@ impl State {
             expiries: BTreeSet::new(),
             outbox: BTreeSet::new(),
             request_outbox: BTreeSet::new(),
-            adoptions: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             last_token: 0,
             last_seal: 0,
             woke: false,

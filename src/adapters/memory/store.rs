@@ -117,16 +117,12 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.request_slot(held, leg, until)))
     }
 
-    async fn release_slot(&self, held: &Held, leg: LegId) -> StoreResult<Written<()>> {
-        Ok(self.with(|state| state.release_slot(held, leg)))
-    }
-
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
         self.with(|state| state.block_number(organisation, phone));
         Ok(())
     }
 
-    async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Vec<Held>> {
+    async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         Ok(self.with(|state| state.renew(held)))
     }
 
@@ -134,8 +130,8 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.suspects(limit)))
     }
 
-    async fn lock_adoption(&self, dead: &WorkerId, adopter: &WorkerId) -> StoreResult<bool> {
-        Ok(self.with(|state| state.lock_adoption(dead, adopter)))
+    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool> {
+        Ok(self.with(|state| state.lock_app(app, listener)))
     }
 
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {

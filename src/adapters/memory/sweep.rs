@@ -27,8 +27,7 @@ impl State {
             }
         }
         self.run_timers();
-        let now = self.now;
-        self.adoptions.retain(|_, (_, until)| *until > now);
+        self.prune_lines();
         (events, self.deadlines.first().map(|(at, ..)| *at))
     }
 

@@ -112,10 +112,14 @@ impl State {
     }
 
     pub fn checkpoint(&mut self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> Written<()> {
-        let live = self.holding(held).and_then(|place| self.live_mut(place));
-        let Some(live) = live.filter(|live| live.stage == Stage::Dialing) else { return Written::Fenced };
+        let Some(place) = self.holding(held) else { return Written::Fenced };
+        let live = self.live_mut(place).filter(|live| live.stage == Stage::Dialing);
+        let Some(live) = live else { return Written::Fenced };
         match live.append(after, facts) {
-            Some(Appended::Now) => live.state = Some(state.clone()),
+            Some(Appended::Now) => {
+                live.state = Some(state.clone());
+                self.release_legs_but(place, &state.slots());
+            }
             // Where the flow stood then is not where it stands now.
             Some(Appended::Before) => {}
             // Whoever does not know the history is not the owner it takes itself for.

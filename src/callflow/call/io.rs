@@ -94,7 +94,8 @@ pub enum CallCommand {
         /// The leg it is for.
         leg: LegId,
     },
-    /// Give back, or stop waiting for, the slot of a second leg.
+    /// Give back, or stop waiting for, the slot of a second leg: storing the state does, which does not name the leg
+    /// any more.
     ReleaseSlot {
         /// The leg it was for.
         leg: LegId,

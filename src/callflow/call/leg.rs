@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CallCommand, LegEnd, Turn};
 use crate::callflow::program::{Transfer, TransferKind};
-use crate::model::{Disposition, Happening, LegId};
+use crate::model::{AttemptId, Disposition, Happening, LegId};
 use crate::policy::disposition::{Asked, Seen, classify};
 
 /// How often a leg that does not go is hung up again.
@@ -27,6 +27,18 @@ pub(in crate::callflow) struct Leg {
     slot: bool,
     /// How far it is.
     pub stage: LegStage,
+}
+
+impl Leg {
+    /// Its name within an attempt.
+    pub fn id(self, attempt: AttemptId) -> LegId {
+        LegId::transfer(attempt, self.ordinal)
+    }
+
+    /// Whether it holds, or waits for, a slot.
+    pub const fn has_slot(&self) -> bool {
+        self.slot
+    }
 }
 
 /// How far a second leg is.
@@ -63,7 +75,7 @@ impl Turn<'_> {
     }
 
     fn leg_id(&self, leg: Leg) -> LegId {
-        LegId::transfer(self.ledger.attempt, leg.ordinal)
+        leg.id(self.ledger.attempt)
     }
 
     fn set_stage(&mut self, stage: LegStage) {

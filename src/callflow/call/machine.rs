@@ -41,9 +41,10 @@ impl From<&RequestHeader> for CallTerms {
 /// After each [`handle`](Self::handle), [`handle_timeout`](Self::handle_timeout), [`start`](Self::start) and
 /// [`resume`](Self::resume) the driver takes commands out until there are none; only then does
 /// [`state`](Self::state) mean anything. The state has to be stored where a command is
-/// [`Record`](CallCommand::Record), [`AcquireSlot`](CallCommand::AcquireSlot) or [`Finish`](CallCommand::Finish), and
-/// after an [`Adopted`](CallInput::Adopted), before any of these commands is carried out; what happens between two
-/// such states costs at most a repeated prompt when it is lost.
+/// [`Record`](CallCommand::Record), [`AcquireSlot`](CallCommand::AcquireSlot),
+/// [`ReleaseSlot`](CallCommand::ReleaseSlot) or [`Finish`](CallCommand::Finish), and after an
+/// [`Adopted`](CallInput::Adopted), before any of these commands is carried out; what happens between two such states
+/// costs at most a repeated prompt when it is lost.
 #[derive(Debug)]
 pub struct CallMachine {
     program: Arc<Program>,

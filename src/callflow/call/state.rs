@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Leg;
+use super::{Leg, LegStage};
 use crate::callflow::program::StepIndex;
 use crate::callflow::step::StepState;
-use crate::model::{AttemptId, Disposition, Timestamp};
+use crate::model::{AttemptId, Disposition, LegId, Timestamp};
 use crate::policy::disposition::Asked;
 
 /// The state of one attempt between two events. Opaque: stored and handed to
@@ -25,6 +25,17 @@ impl CallState {
     /// Whether the callee has picked up.
     pub const fn is_answered(&self) -> bool {
         self.ledger.limit.is_some()
+    }
+
+    /// The second legs that hold a slot, or wait for one.
+    pub fn slots(&self) -> Vec<LegId> {
+        self.ledger.leg.filter(Leg::has_slot).map(|leg| leg.id(self.ledger.attempt)).into_iter().collect()
+    }
+
+    /// Whether a second leg that was to be dialled still is.
+    pub fn is_dialling(&self, leg: LegId) -> bool {
+        let current = self.ledger.leg.filter(|current| current.id(self.ledger.attempt) == leg);
+        current.is_some_and(|current| current.stage == LegStage::Dialling)
     }
 
     /// What the attempt is doing, for logs.

@@ -35,7 +35,7 @@ pub async fn cancelling_ends_what_waits(world: &dyn StoreWorld) {
     submit(&store, header("r"), 4).await;
     call_through(&store, retries(DispositionResult::Busy, world.now() + secs(60))).await;
     call_through(&store, ends(DispositionResult::Answered)).await;
-    let cancelled = store.control(&key("r"), Control::Cancel).await.unwrap();
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
     assert_eq!(kinds(&cancelled.events), [EventType::RequestCancelled]);
     let counts = cancelled.summary.counts;
     assert_eq!(
@@ -50,7 +50,7 @@ pub async fn cancelling_ends_what_waits(world: &dyn StoreWorld) {
         [(Cancelled, 2), (Completed, 2), (Cancelled, 0), (Cancelled, 0)],
         "in bulk: no facts, no events"
     );
-    for control in [Control::Cancel, Control::Pause, Control::Resume] {
+    for control in [Control::Cancel { hang_up: false }, Control::Pause, Control::Resume] {
         let again = store.control(&key("r"), control).await.unwrap();
         assert_eq!((again.events.len(), again.summary), (0, cancelled.summary.clone()));
     }
@@ -62,7 +62,7 @@ pub async fn cancelling_lets_live_calls_end_and_then_rests(world: &dyn StoreWorl
     let store = world.store();
     submit(&store, header("r"), 3).await;
     let (claim, after) = claim_and_dial(&store).await;
-    let cancelled = store.control(&key("r"), Control::Cancel).await.unwrap();
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
     assert!(cancelled.events.is_empty(), "it is not at rest");
     assert_eq!(cancelled.live, [(claim.held.clone(), worker("w"))]);
     assert_eq!((cancelled.summary.counts.cancelled, cancelled.summary.counts.on_progress), (2, 1));
@@ -75,7 +75,7 @@ pub async fn a_cancelled_call_is_not_tried_again(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 1).await;
     let (claim, after) = claim_and_dial(&store).await;
-    store.control(&key("r"), Control::Cancel).await.unwrap();
+    store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
     let finished = finish(&store, &claim.held, after, retries(DispositionResult::Busy, world.now() + secs(1))).await;
     assert_eq!(kinds(&finished.events), [EventType::RequestCancelled]);
     assert_eq!(store.calls(&key("r"), 0, 1).await.unwrap()[0].status, CallStatus::Failed);
@@ -86,7 +86,7 @@ pub async fn a_claim_given_back_after_a_cancel_is_cancelled(world: &dyn StoreWor
     submit(&store, header("r"), 2).await;
     call_through(&store, retries(DispositionResult::Busy, world.now())).await;
     let claims = claim_all(&store, 2).await;
-    let cancelled = store.control(&key("r"), Control::Cancel).await.unwrap().summary.counts;
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap().summary.counts;
     assert_eq!((cancelled.retry_scheduled, cancelled.queued, cancelled.cancelled), (1, 1, 0), "they are in hands");
     let mut meant = Vec::new();
     for claim in &claims {
@@ -189,7 +189,7 @@ pub async fn what_does_not_exist_is_not_found(world: &dyn StoreWorld) {
     let store = world.store();
     assert_eq!(store.request(&key("r")).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.calls(&key("r"), 0, 9).await.unwrap_err(), StoreError::NotFound);
-    assert_eq!(store.control(&key("r"), Control::Cancel).await.unwrap_err(), StoreError::NotFound);
+    assert_eq!(store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.seal(&key("r"), 0).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.load_chunk(&key("r"), 0, 0, &chunk(0..1)).await.unwrap_err(), StoreError::NotFound);
     submit(&store, header("r"), 1).await;

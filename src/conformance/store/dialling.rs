@@ -85,7 +85,7 @@ pub async fn a_cancelled_request_is_not_dialled(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 2).await;
     let claim = claim_one(&store).await;
-    store.control(&key("r"), Control::Cancel).await.unwrap();
+    store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
     assert_eq!(not_now(&store, &claim).await, (NotNow::Over, vec![EventType::RequestCancelled]), "it was the last");
     assert_eq!(leased(&store).await, 0);
     assert_eq!(try_dial(&store, &claim.held).await, DialDecision::Fenced);

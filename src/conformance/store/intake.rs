@@ -80,6 +80,16 @@ pub async fn a_request_that_is_not_whole_is_not_sealed(world: &dyn StoreWorld) {
     assert!(store.seal(&key("r"), 0).await.is_ok());
 }
 
+pub async fn what_no_asking_again_would_change_is_refused(world: &dyn StoreWorld) {
+    let store = world.store();
+    store.open_request(&Arc::new(header("r")), totals(2)).await.unwrap();
+    let refused = |error: StoreError| assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+    refused(store.load_chunk(&key("r"), 0, 0, &chunk(2..3)).await.unwrap_err());
+    refused(store.seal(&key("r"), 0).await.unwrap_err());
+    store.load_chunk(&key("r"), 0, 0, &chunk(0..2)).await.unwrap();
+    assert!(store.seal(&key("r"), 0).await.is_ok(), "and it does no harm");
+}
+
 pub async fn parts_come_in_any_order_and_nothing_is_dialled_before_all_are_there(world: &dyn StoreWorld) {
     let store = world.store();
     let whole = header("r");

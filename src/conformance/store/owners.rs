@@ -12,14 +12,14 @@ pub async fn renewed_leases_do_not_expire(world: &dyn StoreWorld) {
     done(store.request_slot(&claim.held, LegId::transfer(claim.held.attempt, 1), world.now()).await.unwrap());
     for _ in 0..10 {
         world.advance(secs(20)).await;
-        let lost = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
-        assert!(lost.is_empty());
+        let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+        assert_eq!(renewed, Renewed::default());
         assert!(store.suspects(9).await.unwrap().is_empty());
         assert_eq!(store.slot_use(&organisation("bank")).await.unwrap().suspect, 0);
     }
     finish(&store, &claim.held, 1, ends(DispositionResult::Answered)).await;
-    let lost = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
-    assert_eq!(lost, [claim.held]);
+    let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    assert_eq!(renewed.lost, [claim.held]);
 }
 
 pub async fn an_expired_lease_still_counts(world: &dyn StoreWorld) {
@@ -32,8 +32,8 @@ pub async fn an_expired_lease_still_counts(world: &dyn StoreWorld) {
     assert!(claim_all(&store, 9).await.is_empty());
     let expected = SlotUse { limit: 2, external: 0, leased: 2, suspect: 2 };
     assert_eq!(store.slot_use(&organisation("bank")).await.unwrap(), expected);
-    let lost = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
-    assert!(lost.is_empty(), "nobody has taken it over: it is its owner's");
+    let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    assert!(renewed.lost.is_empty(), "nobody has taken it over: it is its owner's");
     assert_eq!(store.slot_use(&organisation("bank")).await.unwrap().suspect, 0);
 }
 
@@ -64,7 +64,8 @@ async fn left_behind(store: &Store, world: &dyn StoreWorld) -> Held {
     submit(store, header("r"), 9).await;
     let (claim, after) = claim_and_dial(store).await;
     let facts = [fact(world.now(), Happening::Answered)];
-    done(store.checkpoint(&claim.held, after, &facts, &flow_state()).await.unwrap());
+    let state = transferring(claim.held.attempt, 1);
+    done(store.checkpoint(&claim.held, after, &facts, &state).await.unwrap());
     done(store.request_slot(&claim.held, LegId::transfer(claim.held.attempt, 1), world.now()).await.unwrap());
     store.confirm(&[Confirmation { key: key("r"), call: Some(claim.held.attempt.call), seq: 1 }]).await.unwrap();
     world.advance(secs(30)).await;
@@ -75,7 +76,10 @@ pub async fn an_adopted_call_goes_on_where_it_stood(world: &dyn StoreWorld) {
     let store = world.store();
     let held = left_behind(&store, world).await;
     let adopted = done(store.adopt(&held, &worker("v")).await.unwrap());
-    assert_eq!((adopted.stage, adopted.state, adopted.claim.confirmed), (Stage::Dialing, Some(flow_state()), 1));
+    assert_eq!(
+        (adopted.stage, adopted.state, adopted.claim.confirmed),
+        (Stage::Dialing, Some(transferring(held.attempt, 1)), 1)
+    );
     let claim = adopted.claim;
     assert_eq!(claim.held.attempt, held.attempt, "the attempt stays the same");
     assert!(claim.held.token > held.token);
@@ -139,24 +143,27 @@ pub async fn an_earlier_owner_is_fenced_everywhere(world: &dyn StoreWorld) {
         Written::Fenced
     ));
     assert_eq!(store.request_slot(&held, leg, world.now()).await.unwrap(), Written::Fenced);
-    assert_eq!(store.release_slot(&held, leg).await.unwrap(), Written::Fenced);
-    assert_eq!(store.renew(&worker("w"), std::slice::from_ref(&held)).await.unwrap(), [held]);
+    assert_eq!(store.renew(&worker("w"), std::slice::from_ref(&held)).await.unwrap().lost, [held]);
     let calls = store.calls(&key("r"), 0, 1).await.unwrap();
     assert_eq!((calls[0].status, calls[0].history.len()), (CallStatus::OnProgress, 3), "and nothing of it was written");
     assert_eq!(leased(&store).await, 2);
-    assert!(store.renew(&worker("v"), &[adopted.held]).await.unwrap().is_empty());
+    assert!(store.renew(&worker("v"), &[adopted.held]).await.unwrap().lost.is_empty());
 }
 
-pub async fn only_one_looks_after_what_a_worker_left(world: &dyn StoreWorld) {
+pub async fn only_one_listens_in_the_name_of_a_worker(world: &dyn StoreWorld) {
     let store = world.store();
     let (dead, one, other) = (worker("dead"), worker("one"), worker("other"));
-    assert!(store.lock_adoption(&dead, &one).await.unwrap());
-    assert!(store.lock_adoption(&dead, &one).await.unwrap(), "asked twice");
-    assert!(!store.lock_adoption(&dead, &other).await.unwrap());
-    assert!(store.lock_adoption(&one, &other).await.unwrap(), "another's heritage is another matter");
-    world.advance(secs(30)).await;
-    assert!(store.lock_adoption(&dead, &other).await.unwrap());
-    assert!(!store.lock_adoption(&dead, &one).await.unwrap());
+    assert!(store.lock_app(&dead, &one).await.unwrap());
+    assert!(store.lock_app(&dead, &one).await.unwrap(), "asked twice");
+    assert!(!store.lock_app(&dead, &other).await.unwrap());
+    assert!(store.lock_app(&one, &other).await.unwrap(), "another's name is another matter");
+    world.advance(secs(29)).await;
+    assert!(store.lock_app(&dead, &one).await.unwrap(), "asking again holds on to it");
+    world.advance(secs(29)).await;
+    assert!(!store.lock_app(&dead, &other).await.unwrap());
+    world.advance(secs(1)).await;
+    assert!(store.lock_app(&dead, &other).await.unwrap());
+    assert!(!store.lock_app(&dead, &one).await.unwrap());
 }
 
 pub async fn a_live_call_has_an_owner(world: &dyn StoreWorld) {
@@ -172,4 +179,23 @@ pub async fn a_live_call_has_an_owner(world: &dyn StoreWorld) {
     assert_eq!(store.owner(&organisation("shop"), id).await.unwrap(), None, "others' calls are nobody's business");
     finish(&store, &claim.held, 1, ends(DispositionResult::Answered)).await;
     assert_eq!(store.owner(&bank, id).await.unwrap(), None);
+}
+
+pub async fn calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_adoption(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 3).await;
+    let (one, _) = claim_and_dial(&store).await;
+    let (two, _) = claim_and_dial(&store).await;
+    store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
+    let both = [one.held, two.held];
+    assert_eq!(store.renew(&worker("w"), &both).await.unwrap(), Renewed::default(), "they may go on to their end");
+    // Whoever cancelled thinks better of it.
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: true }).await.unwrap();
+    assert_eq!(cancelled.live.len(), 2);
+    for _ in 0..2 {
+        assert_eq!(store.renew(&worker("w"), &both).await.unwrap(), Renewed { lost: vec![], hang_up: both.to_vec() });
+    }
+    world.advance(secs(30)).await;
+    let [one, _] = both;
+    assert!(done(store.adopt(&one, &worker("v")).await.unwrap()).hang_up);
 }

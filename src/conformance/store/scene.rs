@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::callflow;
-use crate::callflow::call::{CallMachine, CallState, CallTerms};
+use crate::callflow::call::{CallInput, CallMachine, CallState, CallTerms};
 use crate::model::request::{Part, WindowZone};
 use crate::model::status::RequestSummary;
 use crate::model::{
-    AttemptId, CallId, CallingWindow, Destination, Disposition, DispositionResult, Fact, Happening, MachineDetection,
-    Number, Organisation, OrganisationId, Party, RequestHeader, RetryPolicy, Timestamp, WorkerId,
+    AttemptId, CallId, CallingWindow, Destination, Disposition, DispositionResult, Fact, Happening, LegId,
+    MachineDetection, Number, Organisation, OrganisationId, Party, RequestHeader, RetryPolicy, Timestamp, WorkerId,
 };
 use crate::ports::CampaignStore;
 use crate::ports::store::*;
@@ -18,14 +18,29 @@ use crate::reading::Problems;
 /// The store of a world.
 pub type Store = Arc<dyn CampaignStore>;
 
-/// Where a flow stands: anywhere.
+/// Where a flow stands: anywhere, without a second leg.
 pub fn flow_state() -> CallState {
-    let mut problems = Problems::default();
-    let flow = serde_json::json!({"steps": [{"name": "hangup"}]});
-    let program = callflow::compile(&flow, callflow::compile::FLOW_PATH, &mut problems).unwrap();
-    let terms = CallTerms::from(&header("anywhere"));
     let attempt = AttemptId { call: call("anywhere", 0), claim: 1 };
-    CallMachine::start(Arc::new(program), terms, attempt, Timestamp::VIRTUAL_START).state().clone()
+    machine(&serde_json::json!([{"name": "hangup"}]), attempt).state().clone()
+}
+
+/// Where a flow stands whose `ordinal`th transfer waits for a slot.
+pub fn transferring(attempt: AttemptId, ordinal: u16) -> CallState {
+    let transfer = serde_json::json!({"name": "transfer", "destination": "+6590000001", "onFailure": "continue"});
+    let mut machine = machine(&serde_json::Value::from(vec![transfer; usize::from(ordinal)]), attempt);
+    machine.handle(Timestamp::VIRTUAL_START, CallInput::Answered);
+    for _ in 1..ordinal {
+        let at = machine.next_timeout().unwrap();
+        machine.handle_timeout(at);
+    }
+    assert_eq!(machine.state().slots(), [LegId::transfer(attempt, ordinal)]);
+    machine.state().clone()
+}
+
+fn machine(steps: &serde_json::Value, attempt: AttemptId) -> CallMachine {
+    let flow = serde_json::json!({ "steps": steps });
+    let program = callflow::compile(&flow, callflow::compile::FLOW_PATH, &mut Problems::default()).unwrap();
+    CallMachine::start(Arc::new(program), CallTerms::from(&header("anywhere")), attempt, Timestamp::VIRTUAL_START)
 }
 
 /// An organisation.

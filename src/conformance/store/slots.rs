@@ -2,7 +2,7 @@
 
 use super::StoreWorld;
 use super::scene::*;
-use crate::model::{DispositionResult, LegId};
+use crate::model::{DispositionResult, Happening, LegId};
 use crate::ports::store::*;
 
 /// One dialled call of an organisation with so many slots, and its first transfer.
@@ -76,7 +76,7 @@ pub async fn those_who_wait_are_served_in_order(world: &dyn StoreWorld) {
     finish(&store, &three.held, after, ends(DispositionResult::Busy)).await;
     assert_eq!(ask(&store, world, &two.held, second).await, SlotAnswer::Waiting, "others were here before");
     assert_eq!(ask(&store, world, &one.held, first).await, SlotAnswer::Granted);
-    done(store.release_slot(&one.held, first).await.unwrap());
+    done(store.checkpoint(&one.held, 1, &[], &flow_state()).await.unwrap());
     assert_eq!(ask(&store, world, &two.held, second).await, SlotAnswer::Granted);
 }
 
@@ -98,27 +98,53 @@ pub async fn whoever_waits_no_longer_frees_the_slot_for_a_dial(world: &dyn Store
     assert_eq!(ask(&store, world, &claim.held, leg).await, SlotAnswer::Waiting);
     finish(&store, &third.held, after, ends(DispositionResult::Busy)).await;
     assert!(claim_all(&store, 9).await.is_empty());
-    done(store.release_slot(&claim.held, leg).await.unwrap());
+    done(store.checkpoint(&claim.held, 1, &[], &flow_state()).await.unwrap());
     assert_eq!(claim_all(&store, 9).await.len(), 1);
 }
 
-pub async fn a_slot_is_given_back_once(world: &dyn StoreWorld) {
+pub async fn a_leg_that_the_flow_has_no_more_gives_its_slot_back(world: &dyn StoreWorld) {
     let store = world.store();
     let (claim, leg) = talking(&store, 3).await;
+    let held = &claim.held;
+    done(store.checkpoint(held, 1, &[], &transferring(held.attempt, 1)).await.unwrap());
+    ask(&store, world, held, leg).await;
     let other = LegId { ordinal: 2, ..leg };
-    ask(&store, world, &claim.held, leg).await;
-    ask(&store, world, &claim.held, other).await;
+    ask(&store, world, held, other).await;
+    assert_eq!(leased(&store).await, 3);
+    let facts = [fact(world.now(), Happening::LegRemoved { leg })];
     for _ in 0..2 {
-        done(store.release_slot(&claim.held, leg).await.unwrap());
-        assert_eq!(leased(&store).await, 2);
+        done(store.checkpoint(held, 1, &facts, &transferring(held.attempt, 2)).await.unwrap());
+        assert_eq!(leased(&store).await, 2, "the one it names stays, and so does the callee's");
     }
-    let callee = LegId::callee(claim.held.attempt);
-    assert_eq!(
-        store.release_slot(&claim.held, callee).await.unwrap(),
-        Written::Fenced,
-        "the callee's ends with the call"
-    );
-    assert_eq!(leased(&store).await, 2);
+    assert_eq!(claim_all(&store, 9).await.len(), 1);
+}
+
+pub async fn a_checkpoint_that_comes_late_takes_no_slot_back(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 3).await;
+    let held = &claim.held;
+    let answered = [fact(world.now(), Happening::Answered)];
+    done(store.checkpoint(held, 1, &answered, &flow_state()).await.unwrap());
+    let began = [fact(world.now(), Happening::StepStarted { step: 0 })];
+    done(store.checkpoint(held, 2, &began, &transferring(held.attempt, 1)).await.unwrap());
+    ask(&store, world, held, leg).await;
+    done(store.checkpoint(held, 1, &answered, &flow_state()).await.unwrap());
+    assert_eq!(leased(&store).await, 2, "where the flow stood then is not where it stands now");
+}
+
+pub async fn the_dead_do_not_keep_a_free_slot_waiting(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (claim, leg) = talking(&store, 2).await;
+    let (other, after) = claim_and_dial(&store).await;
+    let patient = world.now() + secs(3600);
+    done(store.request_slot(&claim.held, leg, patient).await.unwrap());
+    world.advance(secs(29)).await;
+    store.renew(&worker("w"), std::slice::from_ref(&other.held)).await.unwrap();
+    finish(&store, &other.held, after, ends(DispositionResult::Busy)).await;
+    assert!(claim_all(&store, 9).await.is_empty(), "its owner may renew it yet");
+    world.advance(secs(1)).await;
+    store.sweep().await.unwrap();
+    assert_eq!(claim_all(&store, 9).await.len(), 1);
 }
 
 pub async fn the_end_of_a_call_frees_all_its_slots(world: &dyn StoreWorld) {
@@ -131,5 +157,4 @@ pub async fn the_end_of_a_call_frees_all_its_slots(world: &dyn StoreWorld) {
     assert_eq!(leased(&store).await, 0);
     assert_eq!(claim_all(&store, 9).await.len(), 2, "nobody waits any more");
     assert_eq!(store.request_slot(&claim.held, leg, world.now()).await.unwrap(), Written::Fenced);
-    assert_eq!(store.release_slot(&claim.held, leg).await.unwrap(), Written::Fenced);
 }

@@ -1,0 +1,96 @@
+//! Whose reports this worker listens to: its own, and those of workers that are gone while it carries their calls.
+//!
+//! The backend reports on a leg to the app that made it, for as long as the leg lives, and to one listener only: a
+//! newer one takes over. So whoever listens holds the app's lock in the store, renewed in every round; nobody else may
+//! then open it, and nobody who carries a call goes deaf by somebody else's adoption.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::legs::hand_on;
+use super::worker::Shared;
+use crate::model::{Timestamp, WorkerId};
+use crate::ports::StoreResult;
+use crate::ports::store::Stage;
+
+/// How long an app is left to others after the backend did not let this worker listen: longer than its lock lasts.
+const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
+
+/// The apps of workers that are gone.
+#[derive(Default)]
+pub struct Apps {
+    open: BTreeMap<WorkerId, AbortHandle>,
+    tasks: JoinSet<()>,
+    /// Those that were locked, or found locked by another, in this round.
+    locked: BTreeMap<WorkerId, bool>,
+    left_until: BTreeMap<WorkerId, Timestamp>,
+}
+
+impl Apps {
+    /// Begins a round: renews the locks of this worker's own app and of those whose calls it carries, and closes those
+    /// of which nothing is left.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn keep(&mut self, shared: &Shared) -> StoreResult<()> {
+        while self.tasks.try_join_next().is_some() {}
+        self.locked.clear();
+        let now = shared.ports.clock.now();
+        self.left_until.retain(|_, until| *until > now);
+        let own = &shared.settings.id;
+        self.lock(shared, own).await?;
+        let open: BTreeSet<WorkerId> = self.open.keys().cloned().collect();
+        for app in open {
+            // An ended stream has fenced its calls; without calls there is nothing to listen for.
+            let needed = shared.roster.hears(&app) && self.open.get(&app).is_some_and(|task| !task.is_finished());
+            if needed && self.lock(shared, &app).await? {
+                continue;
+            }
+            if let Some(task) = self.open.remove(&app) {
+                task.abort();
+            }
+            shared.roster.fence_app(&app);
+        }
+        Ok(())
+    }
+
+    /// Whether a call of `app` may be taken over: this worker alone may, and hears of it if there is anything to hear.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open(&mut self, shared: &Shared, app: &WorkerId, stage: Stage) -> StoreResult<bool> {
+        let own = *app == shared.settings.id;
+        let listening = own || self.open.get(app).is_some_and(|task| !task.is_finished());
+        // One that drains takes nothing more upon itself but what nobody else could take.
+        if (shared.is_draining() && !listening) || self.left_until.contains_key(app) || !self.lock(shared, app).await? {
+            return Ok(false);
+        }
+        if listening || stage == Stage::Claimed {
+            return Ok(true);
+        }
+        match shared.ports.telephony.listen(app).await {
+            Ok(reports) => {
+                let task = self.tasks.spawn(hand_on(reports, app.clone(), Arc::clone(&shared.roster)));
+                self.open.insert(app.clone(), task);
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::warn!(%app, %error, "cannot listen in the name of a worker that is gone");
+                self.left_until.insert(app.clone(), shared.ports.clock.now() + LEFT_TO_OTHERS);
+                Ok(false)
+            }
+        }
+    }
+
+    async fn lock(&mut self, shared: &Shared, app: &WorkerId) -> StoreResult<bool> {
+        if let Some(mine) = self.locked.get(app) {
+            return Ok(*mine);
+        }
+        let mine = shared.ports.store.lock_app(app, &shared.settings.id).await?;
+        self.locked.insert(app.clone(), mine);
+        Ok(mine)
+    }
+}

@@ -1,0 +1,154 @@
+//! A call's second leg: its slot, and its dial, which follows the grant of the slot within a second or not at all.
+
+use std::time::Duration;
+
+use super::call_task::{denied_leg, lost_leg};
+use super::ledger::Fenced;
+use super::live_call::{AGAIN, Heard, LiveCall};
+use super::roster::Mail;
+use crate::callflow::call::CallInput;
+use crate::callflow::program::Target;
+use crate::model::{LegId, Timestamp};
+use crate::policy::prefix;
+use crate::ports::store::{SlotAnswer, Written};
+use crate::ports::telephony::NewLeg;
+use crate::ports::{Listener, TelephonyError};
+
+/// How long after its slot was granted, or it was asked for if it needs none, a leg may be dialled.
+const COMMITMENT: Duration = Duration::from_secs(1);
+
+/// A second leg that waits for a slot.
+pub(super) struct Waiting {
+    leg: LegId,
+    until: Timestamp,
+    /// When to ask again.
+    pub ask_at: Timestamp,
+    /// Rings when a slot may have become free.
+    pub wakeups: Listener,
+}
+
+/// A slot that was granted, and when it was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Grant {
+    leg: LegId,
+    asked_at: Timestamp,
+}
+
+impl LiveCall<'_> {
+    /// Puts a leg in line for a slot.
+    pub(super) async fn acquire_slot(&mut self, leg: LegId) -> Result<(), Fenced> {
+        let now = self.shared.ports.clock.now();
+        let until = self.machine.next_timeout().unwrap_or(now);
+        self.waiting = Some(Waiting { leg, until, ask_at: now, wakeups: self.shared.ports.store.wakeups() });
+        self.ask_for_slot().await
+    }
+
+    /// Asks for the slot that is waited for.
+    pub(super) async fn ask_for_slot(&mut self) -> Result<(), Fenced> {
+        let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        let ports = &self.shared.ports;
+        let (leg, asked_at) = (waiting.leg, ports.clock.now());
+        waiting.wakeups.forget();
+        waiting.ask_at = asked_at + AGAIN;
+        match ports.store.request_slot(&self.ledger.held, leg, waiting.until).await {
+            Ok(Written::Done(SlotAnswer::Granted)) => {
+                self.waiting = None;
+                self.grant = Some(Grant { leg, asked_at });
+                self.tell(CallInput::SlotGranted { leg });
+                Ok(())
+            }
+            Ok(Written::Fenced) => Err(Fenced),
+            Ok(Written::Done(SlotAnswer::Waiting)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Dials a leg, if it is still wanted and may be.
+    pub(super) async fn dial_leg(&mut self, leg: LegId, target: Target, rings: Duration) -> Result<(), Fenced> {
+        let Some(committed_at) = self.commit_leg(leg, &target).await? else { return Ok(()) };
+        let header = &self.ledger.context.header;
+        let lives_at_most = rings + header.max_call_duration + COMMITMENT;
+        let new = NewLeg { leg, target, caller: self.caller, lives_at_most };
+        let until = self.authority().await?;
+        let ports = &self.shared.ports;
+        let made = match ports.telephony.create(&self.app, &new, until).await {
+            Ok(()) => ports.telephony.dial(leg, rings, until.min(committed_at + COMMITMENT)).await,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(()) => {}
+            // It may ring all the same: its slot stays held until its reports, or the machine's deadline, end it.
+            Err(TelephonyError::Unavailable(reason)) => {
+                tracing::warn!(%leg, reason, "no answer to a second leg's dial")
+            }
+            Err(error) => {
+                tracing::warn!(%leg, %error, "a second leg was not dialled");
+                let _ = ports.telephony.hang_up(leg, until).await;
+                self.tell(CallInput::LegEnded { leg, end: lost_leg() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the callee to the backend, if that is still wanted and allowed.
+    pub(super) async fn blind_transfer(&mut self, other: LegId, target: &Target) -> Result<(), Fenced> {
+        let Some(committed_at) = self.commit_leg(other, target).await? else { return Ok(()) };
+        let until = self.authority().await?.min(committed_at + COMMITMENT);
+        let sent = self.shared.ports.telephony.blind_transfer(self.leg, other, target, until).await;
+        // Unanswered, it may have been carried out: the machine's deadline ends it.
+        let unanswered = matches!(sent, Err(TelephonyError::Unavailable(_)));
+        if let (Heard::No, false) = (self.heard(sent), unanswered) {
+            self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
+        }
+        Ok(())
+    }
+
+    /// Looks once more whether a leg that was written down is to be dialled, since the store may have been away in
+    /// between: answers from when its commitment counts. If it is not, the machine has been told so.
+    async fn commit_leg(&mut self, leg: LegId, target: &Target) -> Result<Option<Timestamp>, Fenced> {
+        if self.is_denied(target).await {
+            self.tell(CallInput::LegEnded { leg, end: denied_leg() });
+            return Ok(None);
+        }
+        loop {
+            while let Some(mail) = self.seat.mail_at_hand() {
+                match mail {
+                    Mail::Input(input) => self.tell(input),
+                    Mail::Fenced => return Err(Fenced),
+                }
+            }
+            if !self.machine.state().is_dialling(leg) {
+                // The callee has left meanwhile.
+                self.tell(CallInput::LegEnded { leg, end: denied_leg() });
+                return Ok(None);
+            }
+            let now = self.shared.ports.clock.now();
+            if !target.needs_slot() {
+                return Ok(Some(now));
+            }
+            if let Some(grant) = self.grant.filter(|grant| grant.leg == leg && now < grant.asked_at + COMMITMENT) {
+                return Ok(Some(grant.asked_at));
+            }
+            // The slot is held, but the limit may have been lowered since, or others may have taken theirs.
+            let (ports, until) = (&self.shared.ports, self.machine.next_timeout().unwrap_or(now));
+            match ports.store.request_slot(&self.ledger.held, leg, until).await {
+                Ok(Written::Done(SlotAnswer::Granted)) => self.grant = Some(Grant { leg, asked_at: now }),
+                Ok(Written::Done(SlotAnswer::Waiting)) => {
+                    self.tell(CallInput::LegEnded { leg, end: denied_leg() });
+                    return Ok(None);
+                }
+                Ok(Written::Fenced) => return Err(Fenced),
+                Err(_) => {
+                    ports.clock.sleep_until(now + AGAIN).await;
+                    self.do_overdue();
+                }
+            }
+        }
+    }
+
+    /// Whether the organisation's rules forbid a target; also if they cannot be read now.
+    async fn is_denied(&mut self, target: &Target) -> bool {
+        let Target::External(phone) = target else { return false };
+        let rules = self.shared.organisations.of(&self.shared.ports, &self.ledger.held.organisation).await;
+        rules.map_or(true, |rules| prefix::denied_by(*phone, &rules.denied_prefixes).is_some())
+    }
+}
