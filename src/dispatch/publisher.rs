@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::alarm::Alarm;
 use super::insist::insist;
 use super::worker::Ports;
 use crate::model::Event;
@@ -21,6 +22,9 @@ const BATCH: usize = 256;
 
 /// How long to wait before publishing again what the bus did not confirm.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a confirmation may take at most; buses have shorter bounds of their own. Then it counts as refused.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Unconfirmed events at which a worker takes on no more calls.
 pub const HIGH_WATER: usize = 100_000;
@@ -65,6 +69,7 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
     let mut in_flight: VecDeque<(Event, BoxFuture<'static, Result<(), BusError>>)> = VecDeque::new();
     let mut confirmed: Vec<Confirmation> = Vec::with_capacity(BATCH);
     let mut incoming = Vec::with_capacity(BATCH);
+    let (mut alarm, mut waiting_since) = (Alarm::default(), ports.clock.now());
     loop {
         if in_flight.is_empty() {
             tell_the_store(&ports, &mut confirmed).await;
@@ -75,17 +80,28 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                 biased;
                 answer = confirmation => Arrived::Answer(answer),
                 count = outbox.inbox.recv_many(&mut incoming, BATCH), if !outbox.inbox.is_closed() || !outbox.inbox.is_empty() => Arrived::Events(count),
+                () = alarm.rings(&*ports.clock, waiting_since + CONFIRMED_WITHIN) => Arrived::Nothing,
             },
         };
+        let overdue = || Err(BusError("no confirmation came".to_owned()));
+        let arrived = match arrived {
+            Arrived::Nothing if ports.clock.now() >= waiting_since + CONFIRMED_WITHIN => Arrived::Answer(overdue()),
+            arrived => arrived,
+        };
         match arrived {
+            Arrived::Nothing => {}
             Arrived::Events(0) if in_flight.is_empty() => return,
             Arrived::Events(_) => {
+                if in_flight.is_empty() {
+                    waiting_since = ports.clock.now();
+                }
                 for event in incoming.drain(..) {
                     let confirmation = ports.events.publish(event.clone());
                     in_flight.push_back((event, confirmation));
                 }
             }
             Arrived::Answer(Ok(())) => {
+                waiting_since = ports.clock.now();
                 if let Some((event, _)) = in_flight.pop_front() {
                     outbox.waiting.fetch_sub(1, Ordering::Relaxed);
                     note(&mut confirmed, &event);
@@ -98,6 +114,7 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                 tracing::warn!(%error, unconfirmed = in_flight.len(), "publishing again from the first unconfirmed event on");
                 ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
                 ports.events.recover();
+                waiting_since = ports.clock.now();
                 for (event, confirmation) in &mut in_flight {
                     *confirmation = ports.events.publish(event.clone());
                 }
@@ -107,6 +124,8 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
 }
 
 enum Arrived {
+    /// Time has passed.
+    Nothing,
     Events(usize),
     Answer(Result<(), BusError>),
 }
