@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::LEASE_TTL;
 use super::org::Waiter;
 use super::slab::Place;
-use super::state::{State, legs_of};
+use super::state::State;
 use crate::model::happening::dialled_by;
 use crate::model::{Happening, LegId, LegRole, Timestamp, WorkerId};
 use crate::ports::store::{Adopted, Claim, Held, SlotAnswer, Stage, Suspect, Written};
@@ -92,9 +92,8 @@ impl State {
         let request = &self.requests[place.0];
         let Some(live) = request.calls[place.1 as usize].live() else { return };
         let org = &mut self.orgs[request.org.0 as usize];
-        let legs: Vec<LegId> = legs_of(org, attempt).collect();
-        for leg in legs {
-            let Some(lease) = org.leases.get_mut(&leg) else { continue };
+        let legs = org.leases.range_mut(LegId::callee(attempt)..).take_while(|(leg, _)| leg.attempt == attempt);
+        for (leg, lease) in legs {
             if leg.role == LegRole::Callee {
                 self.expiries.remove(&(lease.expires, place.0, place.1));
                 self.expiries.insert((expires, place.0, place.1));
