@@ -8,8 +8,9 @@ use super::call_task::{denied_leg, lost_leg};
 use super::ledger::{Fenced, Ledger};
 use super::roster::{Mail, Seat};
 use super::worker::Shared;
+use crate::callflow::Utterances;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
-use crate::callflow::program::{Target, Utterance};
+use crate::callflow::program::{MessageIndex, Target};
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
 use crate::policy::prefix;
 use crate::ports::store::{SlotAnswer, Written};
@@ -28,7 +29,7 @@ pub struct LiveCall<'s> {
     seat: Seat,
     ledger: Ledger<'s>,
     machine: CallMachine,
-    utterances: Vec<Utterance>,
+    utterances: Utterances,
     /// Under whose name the backend reports on its legs.
     app: WorkerId,
     caller: Option<Phone>,
@@ -61,7 +62,7 @@ impl<'s> LiveCall<'s> {
         seat: Seat,
         ledger: Ledger<'s>,
         machine: CallMachine,
-        utterances: Vec<Utterance>,
+        utterances: Utterances,
         app: WorkerId,
         caller: Option<Phone>,
     ) -> Self {
@@ -194,7 +195,7 @@ impl<'s> LiveCall<'s> {
         match command {
             CallCommand::Record(_) | CallCommand::Finish(_) => {}
             CallCommand::Play { playback, message, expects_key } => {
-                let played = self.play(playback, usize::from(message), expects_key).await?;
+                let played = self.play(playback, message, expects_key).await?;
                 if let Heard::No = played {
                     self.tell(CallInput::PlaybackFinished { playback, played: false });
                 }
@@ -294,7 +295,7 @@ impl<'s> LiveCall<'s> {
         }
     }
 
-    async fn play(&mut self, playback: u32, message: usize, expects_key: bool) -> Result<Heard, Fenced> {
+    async fn play(&mut self, playback: u32, message: MessageIndex, expects_key: bool) -> Result<Heard, Fenced> {
         let Some(utterance) = self.utterances.get(message) else { return Ok(Heard::No) };
         let audio = match self.shared.ports.speech.prepare(utterance).await {
             Ok(audio) => audio,
