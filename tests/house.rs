@@ -7,10 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that may be longer than the rest, with the reason.
-const LONG: &[(&str, &str)] = &[
-    ("model/status.rs", "one fold over a call's history, with the types it fills in"),
-    ("ports/store.rs", "one trait and the words of its answers"),
-];
+const LONG: &[(&str, &str)] = &[("ports/store.rs", "one trait and the words of its answers")];
 
 /// Most lines a file of the source may have.
 const MOST_LINES: usize = 400;

@@ -52,7 +52,7 @@ impl Flow {
     pub fn compile(&self, path: &str) -> Program {
         let mut parts = Parts { steps: Vec::with_capacity(self.size()), labels: Vec::new(), messages: Vec::new() };
         parts.flow(self, path, None);
-        Program { steps: parts.steps, labels: parts.labels.into(), messages: parts.messages }
+        Program { steps: parts.steps, labels: parts.labels.into(), messages: parts.messages.into() }
     }
 }
 
@@ -127,11 +127,8 @@ impl Parts {
 
     fn message(&mut self, spoken: &Spoken, step_path: &str) -> MessageIndex {
         let number = index(self.messages.len());
-        self.messages.push(Message {
-            path: member(step_path, "message").into(),
-            content: spoken.content.clone(),
-            voice: Arc::clone(&spoken.voice),
-        });
+        let path = member(step_path, "message").into();
+        self.messages.push(Message::new(path, spoken.content.clone(), Arc::clone(&spoken.voice)));
         number
     }
 }

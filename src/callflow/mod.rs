@@ -17,5 +17,5 @@ pub mod template;
 
 pub use compile::{compile, compile_for};
 pub use document::{Flow, FlowReference, canonical};
-pub use prepare::Unspeakable;
+pub use prepare::{Unspeakable, Utterances};
 pub use program::Program;

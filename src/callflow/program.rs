@@ -25,7 +25,7 @@ pub struct Program {
     /// Names and published paths of the steps, index by index.
     pub labels: Arc<[StepLabel]>,
     /// Every message of the flow, in document order.
-    pub messages: Vec<Message>,
+    pub messages: Arc<[Message]>,
 }
 
 /// One node of a flow.
@@ -186,6 +186,8 @@ pub struct Message {
     pub content: Content,
     /// With which voice; messages of the same voice share it.
     pub voice: Arc<Voice>,
+    /// As everybody hears it; none if it differs from destination to destination.
+    pub(super) shared: Option<Utterance>,
 }
 
 /// What is heard.

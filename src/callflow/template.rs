@@ -124,21 +124,22 @@ impl Template {
         text: &mut String,
         lookup: impl Fn(&str) -> Option<&'d str>,
     ) -> Result<(), RenderError> {
-        let mut chars = 0;
+        let begin = text.len();
         for piece in &self.pieces {
             let part = match piece {
                 Piece::Literal(text) => text,
                 Piece::Placeholder(name) => lookup(name).ok_or_else(|| RenderError::Missing(name.clone()))?,
             };
-            // A character has at most four bytes; a value too long for that is not even counted.
-            if part.len() > 4 * MAX_CHARS {
-                return Err(RenderError::TooLong);
-            }
-            chars += part.chars().count();
-            if chars > MAX_CHARS {
+            // A character has at most four bytes; what is too long for that is not even written down.
+            if text.len() - begin + part.len() > 4 * MAX_CHARS {
                 return Err(RenderError::TooLong);
             }
             text.push_str(part);
+        }
+        // A character has at least one byte: few messages need to be counted.
+        let rendered = &text[begin..];
+        if rendered.len() > MAX_CHARS && rendered.chars().count() > MAX_CHARS {
+            return Err(RenderError::TooLong);
         }
         Ok(())
     }

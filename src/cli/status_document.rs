@@ -11,6 +11,9 @@ use crate::model::status::{CallEntry, RequestSummary, StepLabel};
 use crate::model::{CallId, RequestHeader, Timestamp};
 use crate::ports::store::{CallSnapshot, StoreError};
 
+/// Bytes that an entry has as a rule: room is made for a page of them at once.
+const ENTRY: usize = 3_000;
+
 /// What all entries of a request share.
 pub struct Shared {
     /// Its header.
@@ -65,7 +68,7 @@ fn in_parallel(
 /// The entries of a page, with commas between them.
 fn entries(shared: &Shared, page: Vec<CallSnapshot>) -> serde_json::Result<Vec<u8>> {
     let first = CallId::new(&shared.header.organisation, &shared.header.id, 0);
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(page.len().saturating_mul(ENTRY));
     for CallSnapshot { destination, status, history } in page {
         let context = CallContext {
             header: Arc::clone(&shared.header),

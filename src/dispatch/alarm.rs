@@ -20,4 +20,11 @@ impl Alarm {
         sleep.await;
         self.0 = None;
     }
+
+    /// Completes at `at` and not before.
+    pub async fn rings_not_before(&mut self, clock: &dyn Clock, at: Timestamp) {
+        while clock.now() < at {
+            self.rings(clock, at).await;
+        }
+    }
 }

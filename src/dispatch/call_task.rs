@@ -11,9 +11,9 @@ use super::live_call::LiveCall;
 use super::publisher::HIGH_WATER;
 use super::roster::Seat;
 use super::worker::Shared;
-use crate::callflow::Program;
 use crate::callflow::call::{CallMachine, CallState, CallTerms, LegEnd};
 use crate::callflow::program::{Target, Utterance};
+use crate::callflow::{Program, Utterances};
 use crate::model::event::CallContext;
 use crate::model::{Disposition, DispositionResult, LegId, Number, Party, Phone, StepStatus, Timestamp};
 use crate::policy::{prefix, retry};
@@ -65,7 +65,7 @@ pub fn wanted_in_exchange(shared: &Shared) -> u32 {
 /// Everything a dial needs.
 struct Ready {
     program: Arc<Program>,
-    utterances: Vec<Utterance>,
+    utterances: Utterances,
     phone: Phone,
     caller: Option<Phone>,
 }
@@ -140,7 +140,7 @@ async fn prepare(shared: &Shared, claim: &Claim) -> Result<Ready, NotReady> {
         refused(StepStatus::ErrorInternal)
     })?;
     let utterances = program.prepare(&claim.destination).map_err(|unspeakable| refused(unspeakable.status))?;
-    if let Some(first) = utterances.first() {
+    if let Some(first) = utterances.get(0) {
         speak_first(shared, first).await?;
     }
     Ok(Ready { program, utterances, phone, caller })

@@ -9,8 +9,9 @@ use super::ledger::{Fenced, Ledger};
 use super::roster::{Mail, Seat};
 use super::second_leg::{Grant, Waiting};
 use super::worker::Shared;
+use crate::callflow::Utterances;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
-use crate::callflow::program::Utterance;
+use crate::callflow::program::MessageIndex;
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
 use crate::ports::TelephonyError;
 
@@ -23,7 +24,7 @@ pub struct LiveCall<'s> {
     pub(super) seat: Seat,
     pub(super) ledger: Ledger<'s>,
     pub(super) machine: CallMachine,
-    utterances: Vec<Utterance>,
+    utterances: Utterances,
     /// Under whose name the backend reports on its legs.
     pub(super) app: WorkerId,
     pub(super) caller: Option<Phone>,
@@ -49,7 +50,7 @@ impl<'s> LiveCall<'s> {
         seat: Seat,
         ledger: Ledger<'s>,
         machine: CallMachine,
-        utterances: Vec<Utterance>,
+        utterances: Utterances,
         app: WorkerId,
         caller: Option<Phone>,
     ) -> Self {
@@ -188,7 +189,7 @@ impl<'s> LiveCall<'s> {
         match command {
             CallCommand::Record(_) | CallCommand::Finish(_) => {}
             CallCommand::Play { playback, message, expects_key } => {
-                let played = self.play(playback, usize::from(message), expects_key).await?;
+                let played = self.play(playback, message, expects_key).await?;
                 if let Heard::No = played {
                     self.tell(CallInput::PlaybackFinished { playback, played: false });
                 }
@@ -265,7 +266,7 @@ impl<'s> LiveCall<'s> {
         }
     }
 
-    async fn play(&mut self, playback: u32, message: usize, expects_key: bool) -> Result<Heard, Fenced> {
+    async fn play(&mut self, playback: u32, message: MessageIndex, expects_key: bool) -> Result<Heard, Fenced> {
         let Some(utterance) = self.utterances.get(message) else { return Ok(Heard::No) };
         let audio = match self.shared.ports.speech.prepare(utterance).await {
             Ok(audio) => audio,

@@ -1,4 +1,5 @@
-//! Events on their way out: in order, never awaited by a call, told to the store when the bus has confirmed them.
+//! Events on their way out: in order, never awaited by a call. What the bus has confirmed is told to the store in batches,
+//! at the latest a second later.
 //!
 //! Everything here is stored before it comes here, so whatever is lost with the process is published by a sweeper.
 
@@ -13,12 +14,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::alarm::Alarm;
 use super::insist::insist;
 use super::worker::Ports;
-use crate::model::Event;
-use crate::ports::BusError;
+use crate::model::{Event, Timestamp};
 use crate::ports::store::{Confirmation, RequestKey};
+use crate::ports::{BusError, Clock};
 
 /// How many confirmations are told to the store at once.
 const BATCH: usize = 256;
+
+/// How long what is confirmed may wait for more before the store is told: if the worker dies meanwhile, others publish it
+/// again.
+const AT_MOST: Duration = Duration::from_secs(1);
 
 /// How long to wait before publishing again what the bus did not confirm.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -67,31 +72,36 @@ impl Publisher {
 /// Publishes until every [`Publisher`] is gone and everything is confirmed.
 pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
     let mut in_flight: VecDeque<(Event, BoxFuture<'static, Result<(), BusError>>)> = VecDeque::new();
-    let mut confirmed: Vec<Confirmation> = Vec::with_capacity(BATCH);
+    let mut confirmed = Confirmed::default();
     let mut incoming = Vec::with_capacity(BATCH);
-    let (mut alarm, mut waiting_since) = (Alarm::default(), ports.clock.now());
+    let (mut open, mut overdue, mut waiting_since) = (true, Alarm::default(), ports.clock.now());
     loop {
-        if in_flight.is_empty() {
-            tell_the_store(&ports, &mut confirmed).await;
+        let over = !open && in_flight.is_empty();
+        if over || confirmed.batch.len() >= BATCH {
+            confirmed.tell(&ports).await;
         }
-        let arrived = match in_flight.front_mut() {
-            None => Arrived::Events(outbox.inbox.recv_many(&mut incoming, BATCH).await),
-            Some((_, confirmation)) => tokio::select! {
+        if over {
+            return;
+        }
+        let answer = async {
+            let Some((_, confirmation)) = in_flight.front_mut() else { return std::future::pending().await };
+            tokio::select! {
                 biased;
-                answer = confirmation => Arrived::Answer(answer),
-                count = outbox.inbox.recv_many(&mut incoming, BATCH), if !outbox.inbox.is_closed() || !outbox.inbox.is_empty() => Arrived::Events(count),
-                () = alarm.rings(&*ports.clock, waiting_since + CONFIRMED_WITHIN) => Arrived::Nothing,
-            },
+                answer = confirmation => answer,
+                () = overdue.rings_not_before(&*ports.clock, waiting_since + CONFIRMED_WITHIN) => {
+                    Err(BusError("no confirmation came".to_owned()))
+                }
+            }
         };
-        let overdue = || Err(BusError("no confirmation came".to_owned()));
-        let arrived = match arrived {
-            Arrived::Nothing if ports.clock.now() >= waiting_since + CONFIRMED_WITHIN => Arrived::Answer(overdue()),
-            arrived => arrived,
+        let arrived = tokio::select! {
+            biased;
+            answer = answer => Arrived::Answer(answer),
+            count = outbox.inbox.recv_many(&mut incoming, BATCH), if open => Arrived::Events(count),
+            () = confirmed.due(&*ports.clock) => Arrived::Due,
         };
         match arrived {
-            Arrived::Nothing => {}
-            Arrived::Events(0) if in_flight.is_empty() => return,
-            Arrived::Events(_) => {
+            Arrived::Events(count) => {
+                open = count > 0;
                 if in_flight.is_empty() {
                     waiting_since = ports.clock.now();
                 }
@@ -104,10 +114,7 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                 waiting_since = ports.clock.now();
                 if let Some((event, _)) = in_flight.pop_front() {
                     outbox.waiting.fetch_sub(1, Ordering::Relaxed);
-                    note(&mut confirmed, &event);
-                }
-                if confirmed.len() >= BATCH {
-                    tell_the_store(&ports, &mut confirmed).await;
+                    confirmed.note(&event, &*ports.clock);
                 }
             }
             Arrived::Answer(Err(error)) => {
@@ -119,34 +126,55 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                     *confirmation = ports.events.publish(event.clone());
                 }
             }
+            Arrived::Due => confirmed.tell(&ports).await,
         }
     }
 }
 
 enum Arrived {
-    /// Time has passed.
-    Nothing,
     Events(usize),
     Answer(Result<(), BusError>),
+    Due,
 }
 
-fn note(confirmed: &mut Vec<Confirmation>, event: &Event) {
-    // Events of one call come in a row as a rule; the last one speaks for those before it.
-    if let Some(last) = confirmed.last_mut().filter(|last| last.call.is_some() && last.call == event.call()) {
-        last.seq = last.seq.max(event.seq());
-        return;
-    }
-    let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
-    confirmed.push(Confirmation { key, call: event.call(), seq: event.seq() });
+/// What the bus has confirmed and the store does not know yet.
+#[derive(Default)]
+struct Confirmed {
+    batch: Vec<Confirmation>,
+    /// When the store is to be told, if there is anything to tell.
+    due_at: Option<Timestamp>,
+    alarm: Alarm,
 }
 
-async fn tell_the_store(ports: &Ports, confirmed: &mut Vec<Confirmation>) {
-    if confirmed.is_empty() {
-        return;
+impl Confirmed {
+    fn note(&mut self, event: &Event, clock: &dyn Clock) {
+        self.due_at.get_or_insert_with(|| clock.now() + AT_MOST);
+        // Events of one call come in a row as a rule; the last one speaks for those before it.
+        if let Some(last) = self.batch.last_mut().filter(|last| last.call.is_some() && last.call == event.call()) {
+            last.seq = last.seq.max(event.seq());
+            return;
+        }
+        let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
+        self.batch.push(Confirmation { key, call: event.call(), seq: event.seq() });
     }
-    let told = insist(&*ports.clock, || ports.store.confirm(confirmed)).await;
-    if let Err(error) = told {
-        tracing::debug!(%error, "confirmed events of a request that is kept no more");
+
+    /// Completes when the store is to be told.
+    async fn due(&mut self, clock: &dyn Clock) {
+        match self.due_at {
+            Some(at) => self.alarm.rings(clock, at).await,
+            None => std::future::pending().await,
+        }
     }
-    confirmed.clear();
+
+    async fn tell(&mut self, ports: &Ports) {
+        self.due_at = None;
+        if self.batch.is_empty() {
+            return;
+        }
+        let told = insist(&*ports.clock, || ports.store.confirm(&self.batch)).await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "confirmed events of a request that is kept no more");
+        }
+        self.batch.clear();
+    }
 }

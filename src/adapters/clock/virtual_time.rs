@@ -65,10 +65,12 @@ struct Shared {
     when_stuck: Option<WhenStuck>,
 }
 
+type TimerKey = (Timestamp, u64);
+
 #[derive(Default)]
 struct Timers {
     /// By instant, then in the order of registration.
-    queue: BTreeMap<(Timestamp, u64), Waker>,
+    queue: BTreeMap<TimerKey, Waker>,
     registered: u64,
     /// Kept for its allocation.
     due: Vec<Waker>,
@@ -198,11 +200,18 @@ impl Shared {
     }
 }
 
+impl Timers {
+    fn next_key(&mut self, at: Timestamp) -> TimerKey {
+        self.registered += 1;
+        (at, self.registered)
+    }
+}
+
 struct Sleep {
     shared: Arc<Shared>,
     at: Timestamp,
-    /// The key of the registered timer.
-    timer: Option<(Timestamp, u64)>,
+    /// The registered timer and whom it wakes: most polls of a waiting task find that nothing has changed.
+    timer: Option<(TimerKey, Waker)>,
 }
 
 impl Future for Sleep {
@@ -210,34 +219,32 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let sleep = &mut *self;
+        if let Some((_, waker)) = &sleep.timer
+            && sleep.at > sleep.shared.now()
+            && waker.will_wake(context.waker())
+        {
+            return Poll::Pending;
+        }
+        // Wakers are dropped unlocked: one may be the last handle of a task, and hold another sleep.
+        let before = sleep.timer.take();
         let mut timers = sleep.shared.timers();
         if sleep.at <= sleep.shared.now() {
             // Whatever moved time past this instant has removed the timer.
-            sleep.timer = None;
+            drop(timers);
             return Poll::Ready(());
         }
-        let key = match sleep.timer {
-            Some(key) => key,
-            None => {
-                timers.registered += 1;
-                *sleep.timer.insert((sleep.at, timers.registered))
-            }
-        };
-        let replaced = match timers.queue.get_mut(&key) {
-            Some(waker) if waker.will_wake(context.waker()) => None,
-            Some(waker) => Some(std::mem::replace(waker, context.waker().clone())),
-            None => timers.queue.insert(key, context.waker().clone()),
-        };
+        let key = before.as_ref().map_or_else(|| timers.next_key(sleep.at), |(key, _)| *key);
+        let replaced = timers.queue.insert(key, context.waker().clone());
         drop(timers);
-        // Unlocked: it may hold the last handle of a task, and with it another sleep.
         drop(replaced);
+        sleep.timer = Some((key, context.waker().clone()));
         Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(key) = self.timer {
+        if let Some((key, _)) = self.timer {
             let removed = self.shared.timers().queue.remove(&key);
             drop(removed);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::LEASE_TTL;
 use super::org::Waiter;
 use super::slab::Place;
-use super::state::{State, legs_of};
+use super::state::State;
 use crate::model::happening::dialled_by;
 use crate::model::{Happening, LegId, LegRole, Timestamp, WorkerId};
 use crate::ports::store::{Adopted, Claim, Held, Renewed, SlotAnswer, Stage, Suspect, Written};
@@ -59,7 +59,8 @@ impl State {
         let ix = self.requests[place.0].org;
         let org = self.org_mut(ix);
         let gone = |leg: &LegId| leg.attempt == attempt && leg.role != LegRole::Callee && !kept.contains(leg);
-        let released: Vec<LegId> = legs_of(org, attempt).filter(gone).collect();
+        let mine = org.leases.range(LegId::callee(attempt)..).map(|(leg, _)| *leg);
+        let released: Vec<LegId> = mine.take_while(|leg| leg.attempt == attempt).filter(gone).collect();
         for leg in &released {
             org.leases.remove(leg);
         }
@@ -99,9 +100,8 @@ impl State {
         let request = &self.requests[place.0];
         let Some(live) = request.calls[place.1 as usize].live() else { return };
         let org = &mut self.orgs[request.org.0 as usize];
-        let legs: Vec<LegId> = legs_of(org, attempt).collect();
-        for leg in legs {
-            let Some(lease) = org.leases.get_mut(&leg) else { continue };
+        let legs = org.leases.range_mut(LegId::callee(attempt)..).take_while(|(leg, _)| leg.attempt == attempt);
+        for (leg, lease) in legs {
             if leg.role == LegRole::Callee {
                 self.expiries.remove(&(lease.expires, place.0, place.1));
                 self.expiries.insert((expires, place.0, place.1));

@@ -222,8 +222,7 @@ impl State {
         let org = self.requests[place.0].org;
         let org = &mut self.orgs[org.0 as usize];
         let callee = org.leases.remove(&LegId::callee(attempt));
-        let others: Vec<LegId> = legs_of(org, attempt).collect();
-        for leg in others {
+        while let Some(leg) = other_leg_of(org, attempt) {
             org.leases.remove(&leg);
         }
         org.line.retain(|waiter| waiter.place != place);
@@ -251,10 +250,10 @@ impl State {
     }
 }
 
-/// Every leg of an attempt that holds a lease, the callee's first.
-pub(super) fn legs_of(org: &Org, attempt: AttemptId) -> impl Iterator<Item = LegId> + '_ {
-    let mine = move |leg: &LegId| leg.attempt == attempt;
-    org.leases.range(LegId::callee(attempt)..).map(|(leg, _)| *leg).take_while(mine)
+/// A leg of an attempt that holds a lease, once the callee's does not.
+fn other_leg_of(org: &Org, attempt: AttemptId) -> Option<LegId> {
+    let (first, _) = org.leases.range(LegId::callee(attempt)..).next()?;
+    (first.attempt == attempt).then_some(*first)
 }
 
 /// A header for a request of which only the name is known.

@@ -55,6 +55,10 @@ impl Default for SilentSpeech {
 /// Whether a tag, cut at its hyphens until something known is left, names a language. Case does not count.
 fn spoken(tag: &str) -> bool {
     let base = tag.split('-').next().unwrap_or_default();
+    // As nearly everybody writes it.
+    if LANGUAGES.binary_search(&base).is_ok() {
+        return true;
+    }
     let folded = base.bytes().map(|letter| letter.to_ascii_lowercase());
     LANGUAGES.binary_search_by(|language| language.bytes().cmp(folded.clone())).is_ok()
 }

@@ -150,7 +150,7 @@ fn a_program_made_by_hand_may_lead_anywhere() {
         }
     }
     program.labels = [].into();
-    program.messages.clear();
+    program.messages = Default::default();
     for form in [Form::Text, Form::Mermaid, Form::Dot, Form::Svg] {
         assert!(!render(&program, "", form).is_empty());
     }

@@ -12,8 +12,7 @@ use clap::{Args, Subcommand};
 
 use super::documents::{FoundFlow, Input, find_flow};
 use super::{Exit, Failure, Terminal};
-use crate::callflow::Program;
-use crate::callflow::program::Utterance;
+use crate::callflow::{Program, Utterances};
 use crate::daemon;
 use crate::dispatch::Programs;
 use crate::model::status::RejectReason;
@@ -70,7 +69,7 @@ fn compiled(input: &Input) -> Result<(FoundFlow, Arc<Program>), Failure> {
 }
 
 /// What one callee will hear, and the header of the request it comes from.
-type Prepared = (Arc<Program>, Vec<Utterance>, Option<RequestHeader>);
+type Prepared = (Arc<Program>, Utterances, Option<RequestHeader>);
 
 /// A flow made ready for one callee: the request's first destination, or one with the given properties.
 fn prepared(input: &Input, given: &Properties) -> Result<Prepared, Failure> {

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::transcript::Line;
 use super::{Properties, prepared};
-use crate::callflow::Program;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine, CallTerms, LegEnd};
 use crate::callflow::program::{Action, Digit, Utterance};
+use crate::callflow::{Program, Utterances};
 use crate::cli::documents::Input;
 use crate::cli::exit::say;
 use crate::cli::{Exit, Failure, Terminal};
@@ -149,7 +149,7 @@ impl Replies {
 struct Player {
     machine: CallMachine,
     program: Arc<Program>,
-    utterances: Vec<Utterance>,
+    utterances: Utterances,
     speech: Arc<dyn Speech>,
     replies: Replies,
     transfer: TransferEnd,
@@ -168,7 +168,7 @@ impl Player {
     fn new(
         program: Arc<Program>,
         terms: CallTerms,
-        utterances: Vec<Utterance>,
+        utterances: Utterances,
         replies: Replies,
         transfer: TransferEnd,
         is_machine: bool,
@@ -251,7 +251,7 @@ impl Player {
             CallCommand::Record(happening) => self.record(happening)?,
             CallCommand::Play { playback, message, expects_key } => {
                 self.pending.clear();
-                let utterance = self.utterances.get(usize::from(message)).cloned();
+                let utterance = self.utterances.get(message).cloned();
                 let length = utterance.as_ref().map_or(Duration::ZERO, |utterance| self.length_of(utterance));
                 match utterance {
                     Some(Utterance::Text { text, .. }) => self.line(Line::Says { text: (&*text).into() })?,

@@ -27,7 +27,7 @@ impl FlowCompiler for AnyFlow {
             return None;
         }
         let steps = vec![FlowStep { action: Action::Hangup, next: None }];
-        let program = Arc::new(Program { steps, labels: Arc::from([]), messages: Vec::new() });
+        let program = Arc::new(Program { steps, labels: Arc::from([]), messages: Arc::from([]) });
         Some(CompiledFlow { canonical: flow.to_string(), program })
     }
 }

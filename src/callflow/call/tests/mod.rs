@@ -72,7 +72,7 @@ fn leg_ended(ordinal: u16, cause: u8, sip: u16) -> CallInput {
 fn program(steps: Vec<Step>) -> Program {
     let voice = Voice { language: "en".into(), gender: Gender::Female, pitch: 5, rate: 5 };
     let content = || Content::Text(Template { pieces: Vec::new() });
-    let message = || Message { path: "callFlow".into(), content: content(), voice: voice.clone().into() };
+    let message = || Message::new("callFlow".into(), content(), voice.clone().into());
     let label = |n| StepLabel { name: "play", path: format!("callFlow.steps[{n}]").into(), shows_keys: false };
     Program { labels: (0..steps.len()).map(label).collect(), messages: (0..8).map(|_| message()).collect(), steps }
 }
