@@ -13,35 +13,35 @@ use super::outcome::Outcome;
 use super::progress::Progress;
 use super::report;
 use super::status_document::{self, Shared};
-use super::{Exit, Failure, Terminal};
+use super::{Exit, Failure, Terminal, values};
 use crate::daemon::{Embedded, EmbeddedError, EmbeddedSettings, Ending, EventSink, Pace};
 use crate::model::status::RequestSummary;
-use crate::model::{Organisation, RequestStatus};
+use crate::model::{Organisation, OrganisationId, RequestStatus};
 use crate::shutdown::Interrupts;
 
 /// How a request is run.
 #[derive(Debug, Args)]
 pub struct CampaignArgs {
     /// The organisation that calls.
-    #[arg(long, default_value = "default")]
-    pub org: String,
+    #[arg(long, default_value = "default", value_parser = values::organisation)]
+    pub org: OrganisationId,
     /// Slots of the organisation: its concurrent calls, those of other applications included.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, default_value_t = 6, value_parser = values::whole(1..=1_000_000_u32))]
     pub limit: u32,
     /// Slots that other applications hold all the time.
-    #[arg(long, default_value_t = 0, value_name = "SLOTS")]
+    #[arg(long, default_value_t = 0, value_name = "SLOTS", value_parser = values::whole(0..=1_000_000_u32))]
     pub external: u32,
     /// New calls a second, at most.
-    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "CALLS", value_parser = values::whole(1..=1_000_000_u32))]
     pub rate: Option<u32>,
     /// Workers that share the work.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = values::whole(1..=64_u32))]
     pub workers: u32,
     /// Let no time pass: virtual time jumps to whatever comes next, and begins on 2026-01-05 at 09:00 UTC.
     #[arg(long, conflicts_with = "speed")]
     pub instant: bool,
     /// Let time pass so many times as fast, 0.001 to 100000.
-    #[arg(long, value_name = "TIMES")]
+    #[arg(long, value_name = "TIMES", value_parser = values::number(0.001..=100_000.0))]
     pub speed: Option<f64>,
     /// Write every event as it is published, a CloudEvent a line; `-` is stdout.
     #[arg(long, value_name = "FILE")]
@@ -64,7 +64,7 @@ impl CampaignArgs {
 
     fn settings(&self, pace: Pace, sinks: Vec<EventSink>) -> Result<EmbeddedSettings, Failure> {
         Ok(EmbeddedSettings {
-            organisation: self.org.parse().map_err(|error| Failure::usage(format!("--org: {error}")))?,
+            organisation: self.org.clone(),
             rules: Organisation { limit: self.limit, calls_per_second: self.rate, ..Organisation::default() },
             external: self.external,
             network: self.network.settings()?,
@@ -160,13 +160,14 @@ impl EventLog {
     fn create(path: &Path, json: bool) -> Result<Self, Failure> {
         let shown = path.display().to_string();
         let to_stdout = path.as_os_str() == "-";
+        let shown = if to_stdout { "stdout".to_owned() } else { shown };
         if to_stdout && json {
             return Err(Failure::usage("--events - and --json both write to stdout: give the events a file"));
         }
         let out: Box<dyn Write + Send> = if to_stdout {
             Box::new(io::stdout())
         } else {
-            Box::new(File::create(path).map_err(|error| Failure::unreadable(&shown, &error))?)
+            Box::new(File::create(path).map_err(|error| Failure::unwritable(&shown, &error))?)
         };
         let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None };
         Ok(Self { shown, out: Arc::new(Mutex::new(pen)) })
@@ -194,9 +195,6 @@ impl EventLog {
             Some(error) => Err(error),
             None => pen.out.flush(),
         };
-        ended.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::NobodyReads,
-            _ => Failure::Internal(format!("{}: {error}", self.shown)),
-        })
+        ended.map_err(|error| Failure::unwritten(&self.shown, &error))
     }
 }

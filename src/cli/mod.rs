@@ -16,8 +16,10 @@ mod report;
 mod request;
 mod run;
 mod schema;
+mod spool;
 mod status_document;
 mod terminal;
+mod values;
 
 use std::process::ExitCode;
 

@@ -10,10 +10,11 @@ use serde::Serialize;
 use super::documents::Input;
 use super::flow::checked;
 use super::report::lasting;
-use super::{Exit, Failure};
+use super::{Exit, Failure, values};
 use crate::callflow::Program;
 use crate::callflow::program::Action;
 use crate::daemon;
+use crate::model::OrganisationId;
 use crate::model::status::{RejectReason, RequestError};
 use crate::request::{AcceptedRequest, CheckError, DestinationStream};
 
@@ -32,10 +33,10 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// The organisation they are for.
-    #[arg(long, default_value = "default")]
-    org: String,
+    #[arg(long, default_value = "default", value_parser = values::organisation)]
+    org: OrganisationId,
     /// Slots to estimate the duration with.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 6, value_parser = values::whole(1..=1_000_000_u32))]
     limit: u32,
 }
 

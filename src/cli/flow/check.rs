@@ -8,7 +8,7 @@ use clap::Args;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde::Serialize;
 
-use super::{checked, compiler, word};
+use super::{checked, compiler, nobody, word};
 use crate::callflow::FlowReference;
 use crate::callflow::lint::{self, Diagnostic, Severity};
 use crate::cli::documents::{FoundFlow, Input, find_flow};
@@ -124,7 +124,7 @@ fn diagnose(found: &FoundFlow, properties: Option<&[String]>) -> Result<Vec<Diag
 
 fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
     let mut told = Destinations::default();
-    let AcceptedRequest { header, program, .. } = match checked(input, "default")? {
+    let AcceptedRequest { header, program, .. } = match checked(input, &nobody()?)? {
         Ok(accepted) => accepted,
         Err(CheckError::Unreadable(error)) => return Err(Failure::unreadable(&input.name, &error)),
         Err(CheckError::Refused(refused)) => {

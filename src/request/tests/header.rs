@@ -80,7 +80,7 @@ fn every_rule_has_its_path_and_its_words() {
         (json!({"enableCallRecording": 1}), "enableCallRecording: must be true or false"),
         (
             json!({"scheduledAt": "2026-01-05T09:00:00"}),
-            "scheduledAt: not a date and time with an offset, such as 2026-01-05T09:00:00+08:00",
+            "scheduledAt: not a date and time with an offset, such as 2026-01-05T09:00:00+08:00, up to the year 9999",
         ),
         (json!({"expiresAt": 1_767_603_600}), "expiresAt: must be a string, not a number"),
         (
