@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
+use super::exit::say;
 use super::flow::FlowLibrary;
 use super::numbers::NetworkArgs;
 use super::outcome::Outcome;
-use super::progress::Progress;
+use super::progress::{Progress, Shown};
 use super::report;
 use super::status_document::{self, Shared};
 use super::{Exit, Failure, Terminal, values};
@@ -93,13 +94,18 @@ pub fn run(
     }
     let log = args.events.as_deref().map(|path| EventLog::create(path, json)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
-    let interrupts = Interrupts::listen()?;
-    let progress = Progress::start(embedded.glimpse(), interrupts.clone(), !json, terminal);
+    let interrupts = Interrupts::listen();
+    let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
+    let shown = if json { Shown::Notes } else { Shown::Progress };
+    let progress = Progress::start(embedded.glimpse(), interrupts.clone(), pace, shown, terminal);
     let ending = embedded.run(request, &interrupts);
     drop(progress);
     let log_closed = log.map_or(Ok(()), EventLog::close);
     let summary = match ending.map_err(failure)? {
-        Ending::Stopped => return Ok(Exit::Interrupted),
+        Ending::Stopped => {
+            say(&format!("{}\n", stopped(embedded.glimpse().look().map(|(summary, _)| summary))));
+            return Ok(Exit::Interrupted);
+        }
         Ending::Refused(summary) => return Err(Failure::rejected(name, summary)),
         Ending::AtRest(summary) => summary,
     };
@@ -115,6 +121,23 @@ pub fn run(
         | RequestStatus::Expired
         | RequestStatus::Failed => Exit::EndedOtherwise,
     })
+}
+
+/// What is left of a request that was stopped at once.
+fn stopped(summary: Option<RequestSummary>) -> String {
+    let Some(RequestSummary { counts, total, .. }) = summary else {
+        return "interrupted before the request was accepted: nothing was dialled".to_owned();
+    };
+    let waiting = counts.queued + counts.retry_scheduled;
+    let (live, ended) = (counts.on_progress, total.saturating_sub(counts.on_progress + waiting));
+    let cancelled = match counts.cancelled {
+        0 => String::new(),
+        cancelled => format!(" ({cancelled} of them cancelled undialled)"),
+    };
+    let cut = if live == 1 { "1 live call was cut off".to_owned() } else { format!("{live} live calls were cut off") };
+    format!(
+        "interrupted again: ended at once; of {total} calls {ended} had ended{cancelled}, {cut}, {waiting} still waited"
+    )
 }
 
 fn tell(embedded: &Embedded, summary: &RequestSummary, json: bool, terminal: &Terminal) -> Result<(), Failure> {

@@ -20,6 +20,7 @@ mod spool;
 mod status_document;
 mod terminal;
 mod values;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -57,7 +57,8 @@ const MEANT: [(&str, &str); 48] = [
 /// What was meant by something that no voice speaks, if a voice speaks that.
 pub(super) fn meant(written: &str, speaks: &dyn Fn(&str) -> bool) -> Option<String> {
     let hyphened = written.trim().replace('_', "-");
-    let as_tag = normal_language(&hyphened).filter(|tag| tag != written && speaks(tag));
+    let as_tag = normal_language(&hyphened)
+        .filter(|tag| tag != written && tag.find('-').unwrap_or(tag.len()) <= 3 && speaks(tag));
     let language = hyphened.split('-').next().unwrap_or_default().to_lowercase();
     let by_name = || {
         let exact = MEANT.iter().find(|(name, _)| *name == language);
