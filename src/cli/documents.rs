@@ -13,7 +13,7 @@ use super::exit::Failure;
 use super::spool::{Spool, SpoolError};
 use crate::model::status::RejectReason;
 use crate::reading::Problems;
-use crate::request::{Piece, Position, Scanner, Stop};
+use crate::request::{Piece, Position, Scanner, Stop, StreamError};
 
 /// Largest flow that is read as one, in bytes.
 const MAX_FLOW_FILE: u64 = 16 << 20;
@@ -57,6 +57,11 @@ impl Input {
     /// Whether it came over stdin.
     pub fn is_stdin(&self) -> bool {
         self.spool.is_some()
+    }
+
+    /// That it could not be read a second time as it was read the first time.
+    pub fn changed(&self, error: &StreamError) -> Failure {
+        Failure::usage(format!("{}: {error}", self.name))
     }
 
     /// Its text, from the beginning.
@@ -143,7 +148,7 @@ pub fn find_flow(input: &Input) -> Result<FoundFlow, Failure> {
 }
 
 /// What is said instead of everything that a flow lacks when a request was expected; none if the file is no flow.
-pub fn taken_for_a_request(input: &Input) -> Option<Failure> {
+pub fn taken_for_a_request(input: &Input) -> Option<String> {
     let mut scanner = Scanner::new(input.reader().ok()?, None);
     let mut is_flow = false;
     while let Ok(Some(piece)) = scanner.next() {
@@ -153,13 +158,12 @@ pub fn taken_for_a_request(input: &Input) -> Option<Failure> {
             Piece::Field { .. } | Piece::Fault { .. } | Piece::Destination { .. } => {}
         }
     }
-    let Input { name, spool, .. } = input;
-    let file = if spool.is_some() { "-" } else { name };
+    let file = if input.is_stdin() { "-" } else { &input.name };
     is_flow.then(|| {
-        Failure::usage(format!(
-            "{name} is a flow, not a request: `robocall flow check {file}` looks at it, `robocall flow play {file}` \
-             tries it; a request has it as `callFlow`, beside `requestId` and `destinations`"
-        ))
+        format!(
+            "is a flow, not a request: `robocall flow check {file}` looks at it, `robocall flow play {file}` tries it; \
+             a request has it as `callFlow`, beside `requestId` and `destinations`"
+        )
     })
 }
 

@@ -109,7 +109,7 @@ fn first_destination(input: &Input) -> Result<(Option<RequestHeader>, Option<Des
         }
     };
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
-    let first = stream.next_chunk(1).map_err(|error| Failure::Internal(error.to_string()))?;
+    let first = stream.next_chunk(1).map_err(|error| input.changed(&error))?;
     Ok((Some(header), first.into_iter().next()))
 }
 

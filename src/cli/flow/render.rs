@@ -10,6 +10,7 @@ use crate::callflow::render::{Form, render};
 use crate::cli::documents::Input;
 use crate::cli::exit::write_file;
 use crate::cli::{Exit, Failure};
+use crate::reading::shown;
 
 /// Draw a flow.
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ pub fn run(args: RenderArgs, json: bool) -> Result<Exit, Failure> {
     };
     let title = input.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let title = if input.is_stdin() { "flow" } else { &title };
-    let mut picture = render(&program, title, form);
+    let mut picture = render(&program, &shown(title), form);
     if json {
         picture = serde_json::json!({"title": title, "picture": picture}).to_string();
     }
