@@ -122,6 +122,7 @@ struct Settings {
 #[derive(Clone)]
 pub struct Glimpse {
     store: Arc<dyn CampaignStore>,
+    clock: Arc<dyn Clock>,
     key: Arc<OnceLock<RequestKey>>,
 }
 
@@ -133,6 +134,26 @@ impl Glimpse {
         let request = self.store.request(key).now_or_never()?.ok()?;
         let slots = self.store.slot_use(&key.organisation).now_or_never()?.ok()?;
         Some((request.summary, slots))
+    }
+
+    /// The run's own time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The request's header, once it is accepted.
+    pub fn header(&self) -> Option<Arc<RequestHeader>> {
+        self.store.request(self.key.get()?).now_or_never()?.ok()?.header
+    }
+
+    /// Its calls in request order, a page at a time.
+    pub fn pages(&self) -> impl Iterator<Item = Vec<CallSnapshot>> {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let page = self.store.calls(self.key.get()?, from, PAGE).now_or_never()?.ok()?;
+            from = page.last()?.destination.index + 1;
+            Some(page)
+        })
     }
 }
 
@@ -167,10 +188,11 @@ impl Embedded {
                 end.send_replace(Some(event.summary.clone()));
             }
         }));
+        let glimpse = Glimpse { store: Arc::clone(&store), clock: Arc::clone(&clock), key: Arc::default() };
         let ports = Arc::new(Ports {
             clock,
             queue: Arc::clone(&queue) as _,
-            store: Arc::clone(&store),
+            store,
             events: Arc::new(MemoryEventBus::new(sinks)),
             commands: Arc::clone(&commands) as _,
             telephony: network.telephony(),
@@ -185,7 +207,7 @@ impl Embedded {
             network,
             ended,
             settings: Settings { organisation, rules, external, workers: workers.max(1) },
-            glimpse: Glimpse { store, key: Arc::default() },
+            glimpse,
         })
     }
 

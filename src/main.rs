@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use robocall::cli::{self, Cli, Surroundings};
+use robocall::cli::{self, Surroundings};
 use robocall::telemetry;
 
 /// A call makes some two hundred short-lived allocations.
@@ -13,7 +12,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let surroundings = Surroundings::from_environment(|name| std::env::var(name).ok());
-    let cli = Cli::parse();
+    let cli = match cli::read_arguments() {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
     if let Err(error) = telemetry::log_to_stderr(cli.log_filter(&surroundings), surroundings.colours_on_stderr()) {
         return cli::refuse_log_filter(&error, cli.json);
     }

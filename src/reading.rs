@@ -3,6 +3,7 @@
 //!
 //! It owns how problems are collected and worded; what the fields mean is its callers' business.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -11,8 +12,10 @@ use serde_json::{Map, Value};
 use crate::model::status::RequestError;
 
 mod locate;
+mod shown;
 
 pub use locate::{locate, locate_nearest};
+pub use shown::{is_hidden, shown, unspeakable};
 
 /// Problems found so far: the first hundred in words, the others counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,10 +28,14 @@ impl Problems {
     /// How many are kept in words.
     pub const KEPT: usize = 100;
 
-    /// Notes that something at `path` is wrong.
+    /// Notes that something at `path` is wrong. Both may hold foreign text: what is hidden in it is escaped here.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         if self.first.len() < Self::KEPT {
-            self.first.push(RequestError { path: path.into(), message: message.into() });
+            let safe = |text: String| match shown(&text) {
+                Cow::Owned(escaped) => escaped,
+                Cow::Borrowed(_) => text,
+            };
+            self.first.push(RequestError { path: safe(path.into()), message: safe(message.into()) });
         }
         self.count = self.count.saturating_add(1);
     }
@@ -107,11 +114,23 @@ pub fn unknown_field<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -
     }
 }
 
-/// A name for a path, cut so that a hostile key cannot fill the report.
+/// The wording for a value that is none of the known words.
+pub fn not_one_of<'k>(value: &Value, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let choices: Vec<&str> = known.clone().collect();
+    let near = value.as_str().and_then(|word| nearest(word, known));
+    format!("must be one of: {}{}", choices.join(", "), did_you_mean(near))
+}
+
+/// The hint at the end of a complaint: `; did you mean …?`, or nothing.
+pub fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// A name for a path: cut so that a hostile key cannot fill the report, and escaped so that it hides nothing.
 pub fn shown_name(name: &str) -> String {
     match name.char_indices().nth(64) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
+        Some((end, _)) => format!("{}…", shown(&name[..end])),
+        None => shown(name).into_owned(),
     }
 }
 
@@ -220,8 +239,7 @@ impl<'v, 'p> Fields<'v, 'p> {
         let value = self.optional(name)?;
         let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
         if found.is_none() {
-            let choices: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.refuse(name, format!("must be one of: {}", choices.join(", ")));
+            self.refuse(name, not_one_of(value, words.iter().map(|(word, _)| *word)));
         }
         found.map(|(_, meaning)| *meaning)
     }

@@ -13,6 +13,7 @@ use super::schema::{FlowDocument, NAMED_FLOW_FIELDS};
 use crate::reading::{Fields, Problems, kind_of, member};
 
 mod canonical;
+mod language;
 mod message;
 mod read;
 mod target;

@@ -131,9 +131,16 @@ fn a_message_is_a_text_or_a_recording_in_one_language() {
     );
     assert_eq!(
         play(json!({"msg": "Hi", "language": "en_US"})),
-        ["message.language: must be a language tag (BCP 47) such as en, en-GB or zh-Hant"]
+        ["message.language: must be a language tag (BCP 47) such as en, en-GB or zh-Hant; did you mean `en-US`?"]
     );
     assert_eq!(play(json!({"msg": "nuqneH", "lang": "tlh"})), ["message.lang: no voice speaks `tlh`"]);
+    assert_eq!(
+        play(json!({"msg": "Dear \u{1b}[31mAlex"})),
+        [
+            "message.msg: cannot be spoken: character 6 is U+001B, a control character; only tabs and line breaks are allowed"
+        ]
+    );
+    assert_eq!(play(json!({"msg": "one\ttwo\nthree\r\nfour"})), [""; 0]);
     for media in ["../secret", "/etc/passwd", "a//b", ".hidden", "a/../b", "", "a b", "a\0b", "sound:http"] {
         assert_eq!(play(json!({"media": media})).len(), 1, "{media}");
     }

@@ -7,41 +7,42 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
+use super::exit::say;
 use super::flow::FlowLibrary;
 use super::numbers::NetworkArgs;
 use super::outcome::Outcome;
-use super::progress::Progress;
+use super::progress::{Progress, Shown};
 use super::report;
 use super::status_document::{self, Shared};
-use super::{Exit, Failure, Terminal};
+use super::{Exit, Failure, Terminal, values};
 use crate::daemon::{Embedded, EmbeddedError, EmbeddedSettings, Ending, EventSink, Pace};
 use crate::model::status::RequestSummary;
-use crate::model::{Organisation, RequestStatus};
+use crate::model::{Organisation, OrganisationId, RequestStatus};
 use crate::shutdown::Interrupts;
 
 /// How a request is run.
 #[derive(Debug, Args)]
 pub struct CampaignArgs {
     /// The organisation that calls.
-    #[arg(long, default_value = "default")]
-    pub org: String,
+    #[arg(long, default_value = "default", value_parser = values::organisation)]
+    pub org: OrganisationId,
     /// Slots of the organisation: its concurrent calls, those of other applications included.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, default_value_t = 6, value_parser = values::whole(1..=1_000_000_u32))]
     pub limit: u32,
     /// Slots that other applications hold all the time.
-    #[arg(long, default_value_t = 0, value_name = "SLOTS")]
+    #[arg(long, default_value_t = 0, value_name = "SLOTS", value_parser = values::whole(0..=1_000_000_u32))]
     pub external: u32,
     /// New calls a second, at most.
-    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "CALLS", value_parser = values::whole(1..=1_000_000_u32))]
     pub rate: Option<u32>,
     /// Workers that share the work.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = values::whole(1..=64_u32))]
     pub workers: u32,
     /// Let no time pass: virtual time jumps to whatever comes next, and begins on 2026-01-05 at 09:00 UTC.
     #[arg(long, conflicts_with = "speed")]
     pub instant: bool,
     /// Let time pass so many times as fast, 0.001 to 100000.
-    #[arg(long, value_name = "TIMES")]
+    #[arg(long, value_name = "TIMES", value_parser = values::number(0.001..=100_000.0))]
     pub speed: Option<f64>,
     /// Write every event as it is published, a CloudEvent a line; `-` is stdout.
     #[arg(long, value_name = "FILE")]
@@ -64,7 +65,7 @@ impl CampaignArgs {
 
     fn settings(&self, pace: Pace, sinks: Vec<EventSink>) -> Result<EmbeddedSettings, Failure> {
         Ok(EmbeddedSettings {
-            organisation: self.org.parse().map_err(|error| Failure::usage(format!("--org: {error}")))?,
+            organisation: self.org.clone(),
             rules: Organisation { limit: self.limit, calls_per_second: self.rate, ..Organisation::default() },
             external: self.external,
             network: self.network.settings()?,
@@ -93,13 +94,18 @@ pub fn run(
     }
     let log = args.events.as_deref().map(|path| EventLog::create(path, json)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
-    let interrupts = Interrupts::listen()?;
-    let progress = Progress::start(embedded.glimpse(), interrupts.clone(), !json, terminal);
+    let interrupts = Interrupts::listen();
+    let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
+    let shown = if json { Shown::Notes } else { Shown::Progress };
+    let progress = Progress::start(embedded.glimpse(), interrupts.clone(), pace, shown, terminal);
     let ending = embedded.run(request, &interrupts);
     drop(progress);
     let log_closed = log.map_or(Ok(()), EventLog::close);
     let summary = match ending.map_err(failure)? {
-        Ending::Stopped => return Ok(Exit::Interrupted),
+        Ending::Stopped => {
+            say(&format!("{}\n", stopped(embedded.glimpse().look().map(|(summary, _)| summary))));
+            return Ok(Exit::Interrupted);
+        }
         Ending::Refused(summary) => return Err(Failure::rejected(name, summary)),
         Ending::AtRest(summary) => summary,
     };
@@ -115,6 +121,23 @@ pub fn run(
         | RequestStatus::Expired
         | RequestStatus::Failed => Exit::EndedOtherwise,
     })
+}
+
+/// What is left of a request that was stopped at once.
+fn stopped(summary: Option<RequestSummary>) -> String {
+    let Some(RequestSummary { counts, total, .. }) = summary else {
+        return "interrupted before the request was accepted: nothing was dialled".to_owned();
+    };
+    let waiting = counts.queued + counts.retry_scheduled;
+    let (live, ended) = (counts.on_progress, total.saturating_sub(counts.on_progress + waiting));
+    let cancelled = match counts.cancelled {
+        0 => String::new(),
+        cancelled => format!(" ({cancelled} of them cancelled undialled)"),
+    };
+    let cut = if live == 1 { "1 live call was cut off".to_owned() } else { format!("{live} live calls were cut off") };
+    format!(
+        "interrupted again: ended at once; of {total} calls {ended} had ended{cancelled}, {cut}, {waiting} still waited"
+    )
 }
 
 fn tell(embedded: &Embedded, summary: &RequestSummary, json: bool, terminal: &Terminal) -> Result<(), Failure> {
@@ -160,13 +183,14 @@ impl EventLog {
     fn create(path: &Path, json: bool) -> Result<Self, Failure> {
         let shown = path.display().to_string();
         let to_stdout = path.as_os_str() == "-";
+        let shown = if to_stdout { "stdout".to_owned() } else { shown };
         if to_stdout && json {
             return Err(Failure::usage("--events - and --json both write to stdout: give the events a file"));
         }
         let out: Box<dyn Write + Send> = if to_stdout {
             Box::new(io::stdout())
         } else {
-            Box::new(File::create(path).map_err(|error| Failure::unreadable(&shown, &error))?)
+            Box::new(File::create(path).map_err(|error| Failure::unwritable(&shown, &error))?)
         };
         let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None };
         Ok(Self { shown, out: Arc::new(Mutex::new(pen)) })
@@ -194,9 +218,6 @@ impl EventLog {
             Some(error) => Err(error),
             None => pen.out.flush(),
         };
-        ended.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::NobodyReads,
-            _ => Failure::Internal(format!("{}: {error}", self.shown)),
-        })
+        ended.map_err(|error| Failure::unwritten(&self.shown, &error))
     }
 }

@@ -1,22 +1,22 @@
 //! `robocall demo`: a payment reminder for a hundred people who do not exist.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::campaign::{self, CampaignArgs};
-use super::exit::say;
+use super::exit::{say, write_file};
 use super::flow::PAYMENT_REMINDER;
-use super::{Exit, Failure, Terminal};
+use super::spool::Spool;
+use super::{Exit, Failure, Terminal, values};
 use crate::daemon::Pace;
 
 /// Watch a campaign: a payment reminder for 100 people on a simulated phone network.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// How many people.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = values::whole(1..=1_000_000_u32))]
     people: u32,
     /// Write the request to a file instead of running it.
     #[arg(long, value_name = "FILE")]
@@ -37,11 +37,11 @@ const NAMES: [&str; 24] = [
 pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     let request = request(args.people)?;
     if let Some(path) = &args.write {
-        let written = fs::write(path, format!("{request:#}\n"));
-        written.map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))?;
+        write_file(path, format!("{request:#}\n").as_bytes())?;
         return Ok(Exit::Completed);
     }
-    let file = Temporary::with(&request)?;
+    let request = request.to_string();
+    let file = Spool::of(request.as_bytes()).map_err(|error| Failure::Internal(format!("the request {error}")))?;
     if !json {
         say(&format!(
             "A payment reminder for {} people who do not exist, with {} slots. Ctrl-C cancels it.\n",
@@ -49,7 +49,7 @@ pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fail
         ));
     }
     let exit =
-        campaign::run(&file.0, "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
+        campaign::run(file.path(), "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
     if !json && exit == Exit::Completed {
         say(&next());
     }
@@ -99,25 +99,6 @@ fn destination(index: u32) -> Value {
             "dueDate": format!("February {day}"),
         },
     })
-}
-
-/// A file that is gone when nobody needs it any more.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn with(request: &Value) -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("robocall-demo-{}.json", std::process::id()));
-        let file = Self(path);
-        fs::write(&file.0, request.to_string())
-            .map_err(|error| Failure::Internal(format!("{}: {error}", file.0.display())))?;
-        Ok(file)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _gone_already = fs::remove_file(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 //! A request may be larger than memory: of its destinations, none is kept here.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::exit::Failure;
+use super::spool::{Spool, SpoolError};
 use crate::model::status::RejectReason;
 use crate::reading::Problems;
-use crate::request::{Piece, Position, Scanner, Stop};
+use crate::request::{Piece, Position, Scanner, Stop, StreamError};
 
 /// Largest flow that is read as one, in bytes.
 const MAX_FLOW_FILE: u64 = 16 << 20;
@@ -22,45 +24,44 @@ pub struct Input {
     /// As it was given, for messages.
     pub name: String,
     path: PathBuf,
-    spooled: bool,
+    spool: Option<Spool>,
 }
 
 impl Input {
     /// A file, or stdin.
     ///
     /// # Errors
-    /// When there is nothing to read.
+    /// When there is nothing to read, or it is no regular file, or more than is kept of stdin.
     pub fn open(name: &str) -> Result<Self, Failure> {
         if name == "-" {
-            return Self::spool();
+            let spool = Spool::of(io::stdin().lock()).map_err(|error| match error {
+                SpoolError::Kept { folder, error } => {
+                    Failure::unwritten(&format!("stdin, kept in {}", folder.display()), &error)
+                }
+                SpoolError::Source(error) => Failure::unreadable("stdin", &error),
+                error @ SpoolError::TooLarge => Failure::usage(format!("stdin {error}")),
+            })?;
+            return Ok(Self { name: "stdin".to_owned(), path: spool.path().to_owned(), spool: Some(spool) });
         }
         let path = PathBuf::from(name);
-        let unreadable = |error: io::Error| Failure::unreadable(name, &error);
-        if std::fs::metadata(&path).map_err(unreadable)?.is_dir() {
-            return Err(Failure::usage(format!("{name}: is a directory, not a file")));
-        }
         // What is not there or may not be read is said before anything else happens.
-        drop(File::open(&path).map_err(unreadable)?);
-        Ok(Self { name: name.to_owned(), path, spooled: false })
-    }
-
-    fn spool() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("robocall-stdin-{}.json", std::process::id()));
-        let input = Self { name: "stdin".to_owned(), path, spooled: true };
-        let write = || {
-            let mut file = File::create_new(&input.path)?;
-            io::copy(&mut io::stdin().lock(), &mut file)?;
-            file.flush()
-        };
-        match write() {
-            Ok(()) => Ok(input),
-            Err(error) => Err(Failure::Internal(format!("{}: {error}", input.path.display()))),
-        }
+        drop(open_regular(&path)?);
+        Ok(Self { name: name.to_owned(), path, spool: None })
     }
 
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it came over stdin.
+    pub fn is_stdin(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    /// That it could not be read a second time as it was read the first time.
+    pub fn changed(&self, error: &StreamError) -> Failure {
+        Failure::usage(format!("{}: {error}", self.name))
     }
 
     /// Its text, from the beginning.
@@ -73,12 +74,43 @@ impl Input {
     }
 }
 
-impl Drop for Input {
-    fn drop(&mut self) {
-        if self.spooled {
-            let _gone_already = std::fs::remove_file(&self.path);
-        }
+/// Opens a file that was named on the command line. What may never end, or can be read only once, is refused unopened.
+///
+/// # Errors
+/// When it is not there, may not be read, or is no regular file.
+pub fn open_regular(path: &Path) -> Result<File, Failure> {
+    let name = path.display().to_string();
+    let unreadable = |error: io::Error| Failure::unreadable(&name, &error);
+    let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() {
+            "a directory"
+        } else if kind.is_fifo() {
+            "a pipe"
+        } else if kind.is_socket() {
+            "a socket"
+        } else {
+            "a device"
+        };
+        let stdin = if kind.is_dir() { "" } else { "; `-` reads stdin" };
+        return Err(Failure::usage(format!("{name}: is {what}, not a regular file{stdin}")));
     }
+    File::open(path).map_err(unreadable)
+}
+
+/// The text of a small file: settings, or a flow.
+///
+/// # Errors
+/// When it cannot be read, is no UTF-8, or larger than any flow.
+pub fn read_small(path: &Path) -> Result<String, Failure> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    let read = open_regular(path)?.take(MAX_FLOW_FILE + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::unreadable(&name, &error))?;
+    if text.len() as u64 > MAX_FLOW_FILE {
+        return Err(Failure::usage(format!("{name}: is larger than {} MiB", MAX_FLOW_FILE >> 20)));
+    }
+    Ok(text)
 }
 
 /// A flow as it was found in a file.
@@ -115,6 +147,26 @@ pub fn find_flow(input: &Input) -> Result<FoundFlow, Failure> {
     Ok(FoundFlow { flow, path: "callFlow", text: placed(&text, at), is_request })
 }
 
+/// What is said instead of everything that a flow lacks when a request was expected; none if the file is no flow.
+pub fn taken_for_a_request(input: &Input) -> Option<String> {
+    let mut scanner = Scanner::new(input.reader().ok()?, None);
+    let mut is_flow = false;
+    while let Ok(Some(piece)) = scanner.next() {
+        match piece {
+            Piece::Field { name: "steps", .. } | Piece::Fault { field: Some("steps"), .. } => is_flow = true,
+            Piece::Field { name: "callFlow" | "destinations" | "requestId", .. } | Piece::Destinations => return None,
+            Piece::Field { .. } | Piece::Fault { .. } | Piece::Destination { .. } => {}
+        }
+    }
+    let file = if input.is_stdin() { "-" } else { &input.name };
+    is_flow.then(|| {
+        format!(
+            "is a flow, not a request: `robocall flow check {file}` looks at it, `robocall flow play {file}` tries it; \
+             a request has it as `callFlow`, beside `requestId` and `destinations`"
+        )
+    })
+}
+
 type Found = Option<(Vec<u8>, Position, bool)>;
 
 /// The raw flow, where it begins, and whether it is a request's.
@@ -144,7 +196,8 @@ fn whole_file(input: &Input) -> Result<FoundFlow, Failure> {
     let read = input.reader()?.take(MAX_FLOW_FILE + 1).read_to_string(&mut text);
     read.map_err(|error| Failure::unreadable(&input.name, &error))?;
     if text.len() as u64 > MAX_FLOW_FILE {
-        return Err(Failure::usage(format!("{}: a flow may have {MAX_FLOW_FILE} bytes", input.name)));
+        let message = format!("{}: is larger than {} MiB, more than a flow may have", input.name, MAX_FLOW_FILE >> 20);
+        return Err(Failure::usage(message));
     }
     let json = text.trim_start_matches('\u{feff}');
     let flow = serde_json::from_str(json).map_err(|error| not_json(input, "", &error, Position::START))?;

@@ -1,13 +1,15 @@
 //! How a command ends: its exit code, and what is said when it could not do its work.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::terminal::Terminal;
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
-use crate::reading::Problems;
+use crate::reading::{Problems, shown};
 
 /// How a command ended. The numbers are part of the interface: see `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,20 @@ impl Failure {
 
     /// A file that cannot be read.
     pub fn unreadable(name: &str, error: &io::Error) -> Self {
-        Self::usage(format!("{name}: {}", plain(error)))
+        Self::usage(format!("{name}: cannot be read: {}", plain(error)))
+    }
+
+    /// A file that was given to be written and cannot be opened for it: told before any work is begun.
+    pub fn unwritable(name: &str, error: &io::Error) -> Self {
+        Self::usage(format!("{name}: cannot be written: {}", plain(error)))
+    }
+
+    /// An output that failed while it was written: a disk that is full, say.
+    pub fn unwritten(name: &str, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::NobodyReads,
+            _ => Self::Internal(format!("{name}: cannot be written: {}", plain(error))),
+        }
     }
 
     /// Says what is wrong: on stdout as JSON if that was asked for, else on stderr.
@@ -98,7 +113,7 @@ impl Failure {
                 Exit::Failed
             }
             (Failure::Internal(message), false) => {
-                say(&format!("{}: {message}\n", terminal.on_stderr.red("failed")));
+                say(&format!("{}: {}\n", terminal.on_stderr.red("failed"), shown(message)));
                 Exit::Failed
             }
         }
@@ -108,10 +123,10 @@ impl Failure {
 impl Refusal {
     fn explain(&self, terminal: &Terminal) {
         let paint = terminal.on_stderr;
-        let mut text = format!("{}: {}\n", paint.red("error"), self.message);
+        let mut text = format!("{}: {}\n", paint.red("error"), shown(&self.message));
         for error in &self.errors {
             let path = if error.path.is_empty() { "(document)" } else { &error.path };
-            text.push_str(&format!("  {}: {}\n", paint.bold(path), error.message));
+            text.push_str(&format!("  {}: {}\n", paint.bold(&shown(path)), shown(&error.message)));
         }
         let more = u64::from(self.error_count).saturating_sub(self.errors.len() as u64);
         if more > 0 && !self.errors.is_empty() {
@@ -121,12 +136,10 @@ impl Refusal {
     }
 }
 
+/// What commands write is mostly on stdout; errors of anything else are named where they occur.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::NobodyReads,
-            _ => Self::Internal(plain(&error)),
-        }
+        Self::unwritten("stdout", &error)
     }
 }
 
@@ -145,7 +158,7 @@ fn found(what: &str, count: u32) -> String {
 }
 
 /// An input/output error without the system's number.
-fn plain(error: &io::Error) -> String {
+pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
@@ -155,8 +168,15 @@ pub(super) fn say(text: &str) {
     let _unheard = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Writes a file.
+pub(super) fn write_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let name = path.display().to_string();
+    let mut file = File::create(path).map_err(|error| Failure::unwritable(&name, &error))?;
+    file.write_all(content).map_err(|error| Failure::unwritten(&name, &error))
+}
+
+/// An answer on stdout: one line, as everything that is written there as JSON.
 fn print_json(value: &impl Serialize) {
     let mut out = io::stdout().lock();
-    let _unread =
-        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+    let _unread = serde_json::to_writer(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
 }

@@ -9,6 +9,7 @@ mod demo;
 mod documents;
 mod exit;
 mod flow;
+mod missing;
 mod numbers;
 mod outcome;
 mod progress;
@@ -16,8 +17,11 @@ mod report;
 mod request;
 mod run;
 mod schema;
+mod spool;
 mod status_document;
 mod terminal;
+mod values;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -72,6 +76,28 @@ impl Cli {
         const QUIET: &str = "warn,robocall::dispatch::intake=error";
         self.log.as_deref().or(surroundings.log.as_deref()).unwrap_or(QUIET)
     }
+}
+
+/// Reads the command line of this process.
+///
+/// # Errors
+/// With the exit code, when it asks only for help, or cannot be read; that has been said.
+pub fn read_arguments() -> Result<Cli, ExitCode> {
+    use clap::error::ErrorKind;
+    Cli::try_parse().map_err(|error| {
+        let wants_json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+        let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        if !wants_json || is_answer {
+            // Whoever does not read the help has no use for it.
+            let _unread = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+        // The first paragraph says what is wrong; the others, how to learn more.
+        let text = error.render().to_string();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim_end();
+        let terminal = Terminal::of(&Surroundings { no_colour: true, ..Surroundings::default() });
+        Failure::usage(first).tell(true, &terminal).into()
+    })
 }
 
 /// Does as told.

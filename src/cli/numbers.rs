@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
+use super::documents::read_small;
+use super::{Failure, values};
 use crate::daemon::{Chance, Keys, NetworkSettings, Shares, Span};
 
 /// What `run --help` says of numbers.
@@ -28,37 +29,37 @@ Any other number belongs to a seeded population.";
 #[command(next_help_heading = "The people at the other end")]
 pub struct NetworkArgs {
     /// Chooses everybody's behaviour: the same seed tells the same story.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Settings of the network as JSON: what the options below set, and more (see docs/cli.md).
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
     /// A person answers: a weight. If any of these eight is given, those left out are 0.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     answer: Option<f64>,
     /// An answering machine answers.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     voicemail: Option<f64>,
     /// The line is engaged.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     busy: Option<f64>,
     /// It rings until we give up.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     unanswered: Option<f64>,
     /// The call is declined.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     reject: Option<f64>,
     /// It never rings.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     unreachable: Option<f64>,
     /// There is no such number.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     invalid: Option<f64>,
     /// The network has no way.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     congestion: Option<f64>,
     /// How likely a person presses a key when asked for one, 0 to 1.
-    #[arg(long, value_name = "CHANCE")]
+    #[arg(long, value_name = "CHANCE", value_parser = values::number(0.0..=1.0))]
     presses: Option<f64>,
     /// The keys they press; each is as likely as it stands here often.
     #[arg(long, value_name = "KEYS")]
@@ -69,10 +70,15 @@ pub struct NetworkArgs {
 }
 
 fn span(text: &str) -> Result<Span, String> {
-    let seconds =
-        |text: &str| text.trim().parse::<f64>().map_err(|_| "must be two numbers of seconds, such as 2,20".to_owned());
-    let (from, to) = text.split_once(',').unwrap_or((text, text));
-    Span::new(seconds(from)?, seconds(to)?).map_err(|error| error.to_string())
+    let wrong = |_| "must be two numbers of seconds, shortest and longest, such as 2,20".to_owned();
+    let Some((from, to)) = text.split_once(',') else {
+        let one: f64 = text.trim().parse().map_err(wrong)?;
+        return Err(format!(
+            "must be two numbers of seconds, shortest and longest; for always {one} write {one},{one}"
+        ));
+    };
+    let (from, to) = (from.trim().parse().map_err(wrong)?, to.trim().parse().map_err(wrong)?);
+    Span::new(from, to).map_err(|error| error.to_string())
 }
 
 impl NetworkArgs {
@@ -100,7 +106,7 @@ impl NetworkArgs {
     fn file(&self) -> Result<NetworkSettings, Failure> {
         let Some(path) = &self.network else { return Ok(NetworkSettings::default()) };
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(&shown, &error))?;
+        let text = read_small(path)?;
         serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{shown}: {error}")))
     }
 

@@ -24,6 +24,8 @@ pub struct Outcome {
     pub dials: u64,
     /// Calls by how their last attempt ended; none: not ended, or never dialled.
     pub results: BTreeMap<DispositionResult, u64>,
+    /// Calls that failed undialled, by why they were refused.
+    pub refused: BTreeMap<&'static str, u64>,
     /// Calls that have not ended.
     pub unfinished: u64,
     /// Answered by a machine, as far as that was looked for.
@@ -174,9 +176,10 @@ impl Outcome {
         }
         self.transfers.of += transfers.len() as u64;
         self.transfers.some += transfers.iter().filter(|(_, answered)| *answered).count() as u64;
-        match result_of(call) {
-            Some(result) => *self.results.entry(result).or_default() += 1,
-            None => self.unfinished += 1,
+        match (refusal_of(call), result_of(call)) {
+            (Some(why), _) => *self.refused.entry(why).or_default() += 1,
+            (None, Some(result)) => *self.results.entry(result).or_default() += 1,
+            (None, None) => self.unfinished += 1,
         }
     }
 
@@ -247,6 +250,30 @@ const fn transfer_word(status: TransferStatus) -> &'static str {
         TransferStatus::Busy => "busy",
         TransferStatus::Failed => "failed",
     }
+}
+
+/// Why a call failed without ever being dialled, in words; none if it was dialled, or ended otherwise.
+fn refusal_of(call: &CallSnapshot) -> Option<&'static str> {
+    let dialled = call.history.iter().any(|fact| matches!(fact.what, Happening::Dialing { .. }));
+    let refusal = call.history.iter().find_map(|fact| match fact.what {
+        Happening::Ended { refusal, .. } => refusal,
+        _ => None,
+    });
+    refusal.filter(|_| !dialled && call.status == CallStatus::Failed).map(|status| match status {
+        StepStatus::ErrorDestInvalid => "not a valid destination (error_dest_invalid)",
+        StepStatus::ErrorDestNotSupported => "not a number that is called (error_dest_not_supported)",
+        StepStatus::ErrorCallerIdInvalid => "caller not the organisation's (error_caller_id_invalid)",
+        StepStatus::ErrorMissingProperty => "no value for a placeholder (error_missing_property)",
+        StepStatus::ErrorMsgTooLong => "message too long once filled in (error_msg_too_long)",
+        StepStatus::ErrorMsgCannotConvertText => "nothing left to speak (error_msg_cannot_convert_text)",
+        StepStatus::ErrorMsgInvalidLanguage => "no voice for the language (error_msg_invalid_language)",
+        StepStatus::ErrorInternal => "something broke (error_internal)",
+        StepStatus::SuccessOk
+        | StepStatus::ErrorConcurrentCallLimitReached
+        | StepStatus::ErrorRateLimitExceeded
+        | StepStatus::ErrorSessionEnded
+        | StepStatus::ErrorTimeout => "refused",
+    })
 }
 
 /// How a call ended; none if it has not.

@@ -1,6 +1,7 @@
 //! How far a run is: a bar on a terminal, now and then a line elsewhere.
 //!
-//! It looks at the store from a thread of its own, in real time, whatever time the run itself keeps.
+//! It looks at the store from a thread of its own, in real time, whatever time the run itself keeps, and so says at once
+//! that an interrupt was heard.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -10,16 +11,27 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Terminal;
 use super::exit::say;
-use crate::daemon::Glimpse;
+use super::report::lasting;
+use super::waiting::Watch;
+use crate::daemon::{Glimpse, Pace};
 use crate::model::status::{Counts, RequestSummary};
 use crate::ports::store::SlotUse;
 use crate::shutdown::Interrupts;
 
-/// How often the bar is drawn.
-const DRAWN: Duration = Duration::from_millis(100);
+/// How often it is looked.
+const LOOKED: Duration = Duration::from_millis(100);
 
-/// How often a line is written where there is no bar.
-const WRITTEN: Duration = Duration::from_secs(5);
+/// After how many looks a line is written where there is no bar.
+const LINE_EVERY: u32 = 50;
+
+/// What is said, besides what must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// How far the run is.
+    Progress,
+    /// Only that it waits, or is interrupted: somebody reads an answer for programs.
+    Notes,
+}
 
 /// Shows how far a run is until it is dropped.
 pub struct Progress {
@@ -28,31 +40,69 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins to show, if anything is to be `shown`.
-    pub fn start(glimpse: Glimpse, interrupts: Interrupts, shown: bool, terminal: &Terminal) -> Self {
-        if !shown {
-            return Self { stop: None, thread: None };
-        }
+    /// Begins to show.
+    pub fn start(glimpse: Glimpse, interrupts: Interrupts, pace: Pace, shown: Shown, terminal: &Terminal) -> Self {
         let (stop, stopped) = channel::<()>();
-        let watched = terminal.watched;
+        let view = match (shown, terminal.watched) {
+            (Shown::Progress, true) => View::bar(),
+            (Shown::Progress, false) => View::Lines { looks: 0 },
+            (Shown::Notes, _) => View::Notes,
+        };
+        let mut told =
+            Told { glimpse, interrupts, pace, view, watch: Watch::default(), waiting: None, interrupted: false };
         let show = move || {
-            let mut view = if watched { View::bar() } else { View::Lines };
-            let mut told = false;
-            let every = if watched { DRAWN } else { WRITTEN };
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
-                if interrupts.soft.is_cancelled() && !told {
-                    told = true;
-                    view.note("cancelled: live calls go on to their end; interrupt again to stop at once");
-                }
-                if let Some((summary, slots)) = glimpse.look() {
-                    view.show(&summary, slots);
-                }
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOKED) {
+                told.look();
             }
-            view.close();
+            told.interrupted();
+            told.view.close();
         };
         // Without a thread there is no bar, and the run goes on all the same.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
         Self { stop: Some(stop), thread }
+    }
+}
+
+/// What was told so far.
+struct Told {
+    glimpse: Glimpse,
+    interrupts: Interrupts,
+    pace: Pace,
+    view: View,
+    watch: Watch,
+    /// What is waited for, up to the comma: what follows counts down.
+    waiting: Option<String>,
+    interrupted: bool,
+}
+
+impl Told {
+    fn look(&mut self) {
+        self.interrupted();
+        let Some((summary, slots)) = self.glimpse.look() else { return };
+        let waiting = self.watch.look(&self.glimpse, &summary, slots, self.pace);
+        let what = waiting.as_deref().map(|words| words.split(", in ").next().unwrap_or(words).to_owned());
+        if let Some(words) = waiting.as_deref().filter(|_| what != self.waiting) {
+            self.view.wait(words);
+        }
+        self.waiting = what;
+        self.view.show(&summary, slots, waiting.as_deref());
+    }
+
+    /// Says that an interrupt was heard, once.
+    fn interrupted(&mut self) {
+        if self.interrupted || !self.interrupts.soft.is_cancelled() {
+            return;
+        }
+        self.interrupted = true;
+        // Before the request is accepted, an interrupt ends it at once; that is said by whoever ends.
+        if let Some((summary, _)) = self.glimpse.look() {
+            let live = match summary.counts.on_progress {
+                0 => "no call is live".to_owned(),
+                1 => "1 live call goes on to its end".to_owned(),
+                live => format!("{live} live calls go on to their end"),
+            };
+            self.view.note(&format!("interrupted: nothing new is dialled, {live}; interrupt again to end at once"));
+        }
     }
 }
 
@@ -67,36 +117,61 @@ impl Drop for Progress {
 
 enum View {
     Bar(ProgressBar),
-    Lines,
+    Lines { looks: u32 },
+    Notes,
 }
 
 impl View {
     fn bar() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-        let style =
-            ProgressStyle::with_template("{bar:24.green/dim} {percent:>3}%  {pos}/{len}  {wide_msg} {eta} left");
+        let style = ProgressStyle::with_template("{bar:24.green/dim} {percent:>3}%  {pos}/{len}  {wide_msg}");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("━╸─"));
         }
         Self::Bar(bar)
     }
 
-    fn show(&self, summary: &RequestSummary, slots: SlotUse) {
-        let (ended, words) = (ended(&summary.counts), words(&summary.counts, slots));
+    fn show(&mut self, summary: &RequestSummary, slots: SlotUse, waiting: Option<&str>) {
+        let ended = ended(&summary.counts);
         match self {
             View::Bar(bar) => {
                 bar.set_length(u64::from(summary.total));
                 bar.set_position(u64::from(ended));
-                bar.set_message(words);
+                let left = bar.eta().as_secs();
+                bar.set_message(match waiting {
+                    Some(waiting) => waiting.to_owned(),
+                    None if left > 0 => {
+                        format!("{}  about {} left", words(&summary.counts, slots), lasting(bar.eta()))
+                    }
+                    None => words(&summary.counts, slots),
+                });
             }
-            View::Lines => say(&format!("{ended} of {} ended: {words}\n", summary.total)),
+            View::Lines { looks } => {
+                *looks += 1;
+                if *looks >= LINE_EVERY {
+                    *looks = 0;
+                    // What is waited for was said when the wait began.
+                    if waiting.is_none() {
+                        say(&format!("{ended} of {} ended: {}\n", summary.total, words(&summary.counts, slots)));
+                    }
+                }
+            }
+            View::Notes => {}
+        }
+    }
+
+    /// Says what is waited for where no bar says so all the time.
+    fn wait(&self, words: &str) {
+        match self {
+            View::Bar(_) => {}
+            View::Lines { .. } | View::Notes => self.note(words),
         }
     }
 
     fn note(&self, text: &str) {
         match self {
             View::Bar(bar) => bar.suspend(|| say(&format!("{text}\n"))),
-            View::Lines => say(&format!("{text}\n")),
+            View::Lines { .. } | View::Notes => say(&format!("{text}\n")),
         }
     }
 
@@ -112,7 +187,7 @@ fn ended(counts: &Counts) -> u32 {
 }
 
 fn words(counts: &Counts, slots: SlotUse) -> String {
-    let mut words = format!("answered {}  failed {}", counts.completed, counts.failed);
+    let mut words = format!("answered {}  failed {}  live {}", counts.completed, counts.failed, counts.on_progress);
     for (name, count) in [
         ("to retry", counts.retry_scheduled),
         ("cancelled", counts.cancelled),

@@ -54,7 +54,18 @@ fn outcomes(outcome: &Outcome) -> Table {
     for result in DispositionResult::ALL {
         let count = outcome.count(result);
         if count > 0 {
-            table.add_row([word(&result), count.to_string(), share(count, outcome.calls)]);
+            let name = match result {
+                DispositionResult::Blocked => "blocked: a rule forbids the number".to_owned(),
+                _ => word(&result),
+            };
+            table.add_row([name, count.to_string(), share(count, outcome.calls)]);
+        }
+    }
+    let refused: u64 = outcome.refused.values().sum();
+    if refused > 0 {
+        table.add_row(["failed undialled".to_owned(), refused.to_string(), share(refused, outcome.calls)]);
+        for (why, count) in &outcome.refused {
+            table.add_row([format!("  {why}"), count.to_string(), share(*count, outcome.calls)]);
         }
     }
     if outcome.unfinished > 0 {

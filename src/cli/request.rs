@@ -7,14 +7,18 @@ use clap::{Args, Subcommand};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
-use super::documents::Input;
+use super::documents::{Input, taken_for_a_request};
+use super::exit::Refusal;
 use super::flow::checked;
+use super::missing::{self, Missing};
 use super::report::lasting;
-use super::{Exit, Failure};
+use super::{Exit, Failure, values};
 use crate::callflow::Program;
 use crate::callflow::program::Action;
 use crate::daemon;
+use crate::model::OrganisationId;
 use crate::model::status::{RejectReason, RequestError};
+use crate::reading::shown;
 use crate::request::{AcceptedRequest, CheckError, DestinationStream};
 
 /// What can be done with a request.
@@ -25,18 +29,22 @@ pub enum RequestCommand {
 
 /// Find everything that is wrong with requests, without sending them anywhere.
 ///
-/// Exit code 2 if any of them would be rejected.
+/// Destinations that lack a value for a placeholder are warned of: they fail before they are dialled. Exit code 2 if any
+/// request would be rejected, or has warnings with --deny-warnings.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Requests; `-` is stdin.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// The organisation they are for.
-    #[arg(long, default_value = "default")]
-    org: String,
+    #[arg(long, default_value = "default", value_parser = values::organisation)]
+    org: OrganisationId,
     /// Slots to estimate the duration with.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 6, value_parser = values::whole(1..=1_000_000_u32))]
     limit: u32,
+    /// Take warnings for errors.
+    #[arg(long)]
+    deny_warnings: bool,
 }
 
 #[derive(Serialize)]
@@ -60,6 +68,8 @@ struct Summary {
     estimated_call_secs: u64,
     estimated_secs: u64,
     slots: u32,
+    /// Placeholders without values; the request is accepted all the same.
+    warnings: Vec<Missing>,
 }
 
 #[derive(Serialize)]
@@ -78,8 +88,16 @@ pub fn run(command: RequestCommand, json: bool) -> Result<Exit, Failure> {
     let RequestCommand::Check(args) = command;
     let mut exit = Exit::Completed;
     for file in &args.files {
-        let verdict = judge(file, &args)?;
-        if matches!(verdict, Verdict::Refused(_)) {
+        let verdict = match judge(file, &args) {
+            // One file that cannot be read says nothing of the others.
+            Err(Failure::BadInput(refusal)) => Verdict::Refused(Refused::unread(file, refusal)),
+            judged => judged?,
+        };
+        let warned = |summary: &Summary| args.deny_warnings && !summary.warnings.is_empty();
+        if match &verdict {
+            Verdict::Valid(summary) => warned(summary),
+            Verdict::Refused(_) => true,
+        } {
             exit = Exit::BadInput;
         }
         let mut out = io::stdout().lock();
@@ -99,12 +117,16 @@ fn judge(file: &str, args: &CheckArgs) -> Result<Verdict, Failure> {
         Ok(accepted) => summary(&input, args.limit, accepted).map(Verdict::Valid),
         Err(CheckError::Unreadable(error)) => Err(Failure::unreadable(&input.name, &error)),
         Err(CheckError::Refused(refused)) => {
-            let (errors, error_count) = refused.problems.into_parts();
+            let (mut errors, mut error_count) = refused.problems.into_parts();
+            let mut message = if error_count == 1 { "1 error".to_owned() } else { format!("{error_count} errors") };
+            if let Some(what) = taken_for_a_request(&input) {
+                (message, errors, error_count) = (what, Vec::new(), 0);
+            }
             Ok(Verdict::Refused(Refused {
                 file: input.name.clone(),
                 status: refused.reason,
                 request_id: refused.request_id.map(|id| id.to_string()),
-                message: if error_count == 1 { "1 error".to_owned() } else { format!("{error_count} errors") },
+                message,
                 errors,
                 error_count,
             }))
@@ -112,17 +134,27 @@ fn judge(file: &str, args: &CheckArgs) -> Result<Verdict, Failure> {
     }
 }
 
+impl Refused {
+    fn unread(file: &str, refusal: Refusal) -> Self {
+        let Refusal { status, message, errors, error_count } = refusal;
+        let file = if file == "-" { "stdin" } else { file };
+        let message = message.strip_prefix(&format!("{file}: ")).unwrap_or(&message).to_owned();
+        Self { file: file.to_owned(), status, request_id: None, message, errors, error_count }
+    }
+}
+
 fn summary(input: &Input, slots: u32, accepted: AcceptedRequest) -> Result<Summary, Failure> {
+    let warnings = missing::look(input, &accepted)?;
     let AcceptedRequest { header, program, total, duplicates, invalid, .. } = accepted;
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
-    let first = stream.next_chunk(1).map_err(|error| Failure::Internal(error.to_string()))?;
-    let lengths = match first.first().map(|destination| program.prepare(destination)) {
-        Some(Ok(utterances)) => {
+    let some = stream.next_chunk(LISTENED_TO).map_err(|error| input.changed(&error))?;
+    let lengths = match some.iter().find_map(|destination| program.prepare(destination).ok()) {
+        Some(utterances) => {
             let speech = daemon::silent_speech();
             let length = |utterance| speech.prepare(utterance).now_or_never().and_then(Result::ok);
             utterances.iter().map(|utterance| length(utterance).map_or(Duration::ZERO, |audio| audio.length)).collect()
         }
-        _ => Vec::new(),
+        None => Vec::new(),
     };
     let call = TO_ANSWER + talking(&program, &lengths);
     let rounds = total.div_ceil(slots);
@@ -138,8 +170,12 @@ fn summary(input: &Input, slots: u32, accepted: AcceptedRequest) -> Result<Summa
         estimated_call_secs: call.as_secs(),
         estimated_secs: (call * rounds).as_secs(),
         slots,
+        warnings,
     })
 }
+
+/// Of so many destinations, the first that can be spoken to is taken for all.
+const LISTENED_TO: usize = 100;
 
 /// From the dial to the answer, as a rule.
 const TO_ANSWER: Duration = Duration::from_secs(12);
@@ -183,36 +219,52 @@ fn talking(program: &Program, lengths: &[Duration]) -> Duration {
 impl Verdict {
     fn in_words(&self) -> String {
         match self {
-            Verdict::Refused(refused) => {
-                let mut text = format!("{}: {}\n", refused.file, refused.message);
-                for error in &refused.errors {
-                    text.push_str(&format!("  {error}\n"));
-                }
-                let more = refused.error_count as usize - refused.errors.len();
-                if more > 0 {
-                    text.push_str(&format!("  … and {more} more\n"));
-                }
-                text
-            }
-            Verdict::Valid(valid) => {
-                let Summary { file, request_id, total, duplicates, invalid, flow_hash, steps, slots, .. } = valid;
-                let mut text = format!("{file}: valid\n  request       {request_id}\n  destinations  {total}");
-                if *duplicates > 0 {
-                    text.push_str(&format!(", {duplicates} duplicates left out"));
-                }
-                if *invalid > 0 {
-                    text.push_str(&format!(", {invalid} of them invalid"));
-                }
-                let hash = flow_hash.get(..12).unwrap_or(flow_hash);
-                let (call, all) =
-                    (Duration::from_secs(valid.estimated_call_secs), Duration::from_secs(valid.estimated_secs));
-                text.push_str(&format!(
-                    "\n  flow          {hash}…, {steps} steps\n  takes         about {} with {slots} slots, {} a call if everybody answers\n",
-                    lasting(all),
-                    lasting(call)
-                ));
-                text
-            }
+            Verdict::Refused(refused) => refused.in_words(),
+            Verdict::Valid(valid) => valid.in_words(),
         }
+    }
+}
+
+impl Refused {
+    fn in_words(&self) -> String {
+        let mut text = format!("{}: {}\n", shown(&self.file), shown(&self.message));
+        for error in &self.errors {
+            text.push_str(&format!("  {}\n", shown(&error.to_string())));
+        }
+        let more = u64::from(self.error_count).saturating_sub(self.errors.len() as u64);
+        if more > 0 {
+            text.push_str(&format!("  … and {more} more\n"));
+        }
+        text
+    }
+}
+
+impl Summary {
+    fn in_words(&self) -> String {
+        let Summary { file, request_id, total, duplicates, invalid, flow_hash, steps, slots, .. } = self;
+        let mut text = format!("{}: valid\n  request       {request_id}\n  destinations  {total}", shown(file));
+        if *duplicates > 0 {
+            text.push_str(&format!(", {duplicates} duplicates left out"));
+        }
+        if *invalid > 0 {
+            text.push_str(&format!(", {invalid} of them invalid"));
+        }
+        let hash = flow_hash.get(..12).unwrap_or(flow_hash);
+        let (call, all) = (Duration::from_secs(self.estimated_call_secs), Duration::from_secs(self.estimated_secs));
+        text.push_str(&format!(
+            "\n  flow          {hash}…, {steps} steps\n  takes         about {} with {slots} slots, {} a call if everybody answers\n",
+            lasting(all),
+            lasting(call)
+        ));
+        for Missing { placeholder, destinations, first } in &self.warnings {
+            let verb = if *destinations == 1 { "destination has" } else { "destinations have" };
+            text.push_str(&format!(
+                "  warning: {destinations} {verb} no value for {{{{{}}}}} and will fail undialled: {}{}\n",
+                shown(placeholder),
+                first.join(", "),
+                if *destinations > first.len() as u64 { ", …" } else { "" }
+            ));
+        }
+        text
     }
 }

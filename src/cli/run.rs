@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::campaign::{self, CampaignArgs};
-use super::documents::Input;
+use super::documents::{Input, taken_for_a_request};
 use super::numbers::MAGIC_NUMBERS;
 use super::{Exit, Failure, Terminal};
 use crate::daemon::Pace;
@@ -44,5 +44,11 @@ Examples:
 /// Runs it.
 pub fn run(args: RunArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     let input = Input::open(&args.request)?;
-    campaign::run(input.path(), &input.name, &args.how, args.how.pace(Pace::Real), json, terminal)
+    let ran = campaign::run(input.path(), &input.name, &args.how, args.how.pace(Pace::Real), json, terminal);
+    ran.map_err(|failure| match (failure, taken_for_a_request(&input)) {
+        (Failure::BadInput(refusal), Some(what)) if !refusal.errors.is_empty() => {
+            Failure::usage(format!("{} {what}", input.name))
+        }
+        (failure, _) => failure,
+    })
 }

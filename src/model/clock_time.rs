@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
+/// Where instants are counted from.
+const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
 impl Timestamp {
     /// The instant at which virtual time begins: 2026-01-05T09:00:00Z, a Monday morning.
     pub const VIRTUAL_START: Timestamp = Timestamp(1_767_603_600_000);
@@ -29,13 +32,34 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 with an offset (`2026-01-05T09:00:00+08:00`), as the contracts ask of incoming times.
+    /// Reads RFC 3339 with an offset (`2026-01-05T09:00:00+08:00`), as the contracts ask of incoming times: all that it
+    /// can write, up to the last second of the year 9999.
     ///
     /// # Errors
     /// When the text is not a date and time with an offset.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
-        let parsed: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
-        Ok(Self(parsed.as_millisecond()))
+        match text.parse::<jiff::Timestamp>() {
+            Ok(parsed) => Ok(Self(parsed.as_millisecond())),
+            Err(_) => Self::parse_by_parts(text).ok_or(InvalidTimestamp),
+        }
+    }
+
+    /// Reads what jiff's instants leave out for the sake of offsets: the last hours of 9999, which people write for
+    /// "never".
+    fn parse_by_parts(text: &str) -> Option<Self> {
+        let parts = jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text).ok()?;
+        let there = parts.date().to_datetime(parts.time()?);
+        let offset = parts.to_numeric_offset()?;
+        let since = there.duration_since(EPOCH).as_millis() - i128::from(offset.seconds()) * 1000;
+        i64::try_from(since).ok().map(Self)
+    }
+
+    /// The wall clock in UTC at that instant, as far as there are years for it.
+    fn civil(self) -> jiff::civil::DateTime {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => jiff::tz::Offset::UTC.to_datetime(at),
+            Err(_) => EPOCH.saturating_add(jiff::SignedDuration::from_millis(self.0)),
+        }
     }
 
     /// The same instant for calendar arithmetic. Instants beyond jiff's range are clamped to it.
@@ -51,7 +75,7 @@ impl Timestamp {
     ///
     /// A Status document holds fifteen of these a call: written so, one costs a third of what a formatter takes.
     fn written(self) -> Option<[u8; 24]> {
-        let there = jiff::tz::Offset::UTC.to_datetime(self.to_jiff());
+        let there = self.civil();
         let mut text = *b"yyyy-mm-ddThh:mm:ss.mmmZ";
         write_digits(&mut text[..4], there.year())?;
         write_digits(&mut text[5..7], there.month().into())?;
@@ -76,12 +100,12 @@ fn write_digits(place: &mut [u8], number: i16) -> Option<()> {
 
 /// The text is not RFC 3339 with an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a date and time with an offset, such as 2026-01-05T09:00:00+08:00")]
+#[error("not a date and time with an offset, such as 2026-01-05T09:00:00+08:00, up to the year 9999")]
 pub struct InvalidTimestamp;
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.to_jiff())
+        write!(f, "{:.3}Z", self.civil())
     }
 }
 
@@ -144,6 +168,18 @@ mod tests {
         assert_eq!(there.to_string(), "2026-01-05T09:00:00.250Z");
         assert!(Timestamp::parse_rfc3339("2026-01-05T09:00:00").is_err());
         assert_eq!(serde_json::to_string(&there).unwrap(), "\"2026-01-05T09:00:00.250Z\"");
+    }
+
+    #[test]
+    fn the_last_second_of_the_calendar_is_taken_and_shown() {
+        for text in ["9999-12-30T23:00:00.000Z", "9999-12-31T23:59:59.000Z", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(Timestamp::parse_rfc3339(text).unwrap().to_string(), text);
+        }
+        let there = Timestamp::parse_rfc3339("9999-12-31T23:59:59+08:00").unwrap();
+        assert_eq!(there.to_string(), "9999-12-31T15:59:59.000Z");
+        for text in ["10000-01-01T00:00:00Z", "9999-12-32T00:00:00Z", "9999-12-31T24:00:00Z", "9999-12-31T23:59:59"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Err(InvalidTimestamp), "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::phones;
 use super::scanner::{DESTINATIONS, not_json};
 use super::zones::{self, Zones};
 use crate::model::{Destination, Number, Phone};
-use crate::reading::{Problems, element, member, shown_name, unknown_field};
+use crate::reading::{Problems, element, member, shown_name, unknown_field, unspeakable};
 
 /// The names a destination may carry, in the order of the contracts.
 pub const NAMES: [&str; 5] = ["phone", "caller", "properties", "externalId", "timeZone"];
@@ -164,7 +164,8 @@ impl Reading<'_> {
         let time_zone = self.string("timeZone", fields.known[4])?.and_then(|name| {
             let found = self.zones.find(&name);
             if found.is_none() {
-                self.refuse("timeZone", zones::unknown(&name));
+                let message = if self.problems.is_full() { String::new() } else { zones::unknown(&name) };
+                self.refuse("timeZone", message);
             }
             found
         });
@@ -244,11 +245,10 @@ fn spoken(raw: &str) -> Result<Result<Cow<'_, str>, String>, BadString<'_>> {
         }
         None => Cow::Borrowed(raw),
     };
-    if fits(&value, MAX_PROPERTY_VALUE) {
-        Ok(Ok(value))
-    } else {
-        Ok(Err(format!("is longer than {MAX_PROPERTY_VALUE} characters")))
+    if !fits(&value, MAX_PROPERTY_VALUE) {
+        return Ok(Err(format!("is longer than {MAX_PROPERTY_VALUE} characters")));
     }
+    Ok(unspeakable(&value).map_or(Ok(value), Err))
 }
 
 /// The text of a JSON string; none if it is something else.

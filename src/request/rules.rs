@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::zones::{self, Zones};
 use crate::model::request::{Hook, Part, WindowZone};
 use crate::model::{CallingWindow, DispositionResult, EventType, RetryPolicy};
-use crate::reading::{Fields, Problems, element, kind_of, member, nearest};
+use crate::reading::{Fields, Problems, element, kind_of, member, nearest, not_one_of};
 
 /// How many parts a request may have.
 pub const MAX_PARTS: u32 = 10_000;
@@ -95,7 +95,7 @@ fn retryable(value: &Value, path: impl Fn() -> String, problems: &mut Problems) 
     }
     let message = match FINAL.iter().find(|(known, _)| *known == word) {
         Some((_, why)) => format!("`{word}` is never retried: {why}"),
-        None => format!("must be one of: {}", RETRYABLE.map(|(word, _)| word).join(", ")),
+        None => not_one_of(value, RETRYABLE.iter().map(|(word, _)| *word)),
     };
     problems.add(path(), message);
     None
@@ -109,7 +109,10 @@ pub(super) fn calling_window(fields: &mut Fields<'_, '_>) -> Option<CallingWindo
         name => match Zones::default().find(name) {
             Some(spelled) => Some(WindowZone::Named((*spelled).into())),
             None => {
-                let message = format!("{}, or \"recipient\" for each recipient's own", zones::unknown(name));
+                let message = match nearest(name, ["recipient"]) {
+                    Some(near) => format!("is not a known IANA time zone; did you mean `{near}`?"),
+                    None => format!("{}, or \"recipient\" for each recipient's own", zones::unknown(name)),
+                };
                 fields.refuse("timeZone", message);
                 None
             }
@@ -141,7 +144,7 @@ fn days(fields: &mut Fields<'_, '_>) -> Option<u8> {
         match value.as_str().and_then(|word| DAYS.iter().position(|day| *day == word)) {
             Some(day) => days = days.map(|days: u8| days | 1 << day),
             None => {
-                fields.problems.add(element(&path, at), format!("must be one of: {}", DAYS.join(", ")));
+                fields.problems.add(element(&path, at), not_one_of(value, DAYS.iter().copied()));
                 days = None;
             }
         }

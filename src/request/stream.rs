@@ -53,9 +53,22 @@ impl<R: BufRead> DestinationStream<R> {
     pub fn next_chunk(&mut self, max: usize) -> Result<Vec<Destination>, StreamError> {
         let max = max.max(1);
         let mut chunk = Vec::new();
-        while chunk.len() < max {
+        while chunk.len() < max
+            && let Some((_, destination)) = self.next_placed()?
+        {
+            chunk.push(destination);
+        }
+        Ok(chunk)
+    }
+
+    /// The next destination, and its place in the document; none after the last.
+    ///
+    /// # Errors
+    /// When the source fails or is not what was checked.
+    pub fn next_placed(&mut self) -> Result<Option<(usize, Destination)>, StreamError> {
+        loop {
             let (index, raw, at) = match self.scanner.next() {
-                Ok(None) => break,
+                Ok(None) => return Ok(None),
                 Ok(Some(Piece::Destination { index, raw, at })) => (index, raw, at),
                 Ok(Some(Piece::Field { .. } | Piece::Destinations)) => continue,
                 Ok(Some(Piece::Fault { path, message, .. })) => {
@@ -80,9 +93,9 @@ impl<R: BufRead> DestinationStream<R> {
             {
                 continue;
             }
-            chunk.push(draft.into_destination(self.next_index));
+            let destination = draft.into_destination(self.next_index);
             self.next_index = self.next_index.saturating_add(1);
+            return Ok(Some((index, destination)));
         }
-        Ok(chunk)
     }
 }

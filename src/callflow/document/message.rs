@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Spoken;
+use super::language::{meant, normal_language};
 use super::read::Reader;
 use crate::callflow::program::{Content, Gender, Voice};
 use crate::callflow::schema::MESSAGE_FIELDS;
 use crate::callflow::template::{MAX_CHARS, Template};
-use crate::reading::Fields;
+use crate::reading::{Fields, did_you_mean, unspeakable};
 
 const DEFAULT_LANGUAGE: &str = "en";
 const GENDERS: [(&str, Gender); 2] = [("female", Gender::Female), ("male", Gender::Male)];
@@ -58,6 +59,10 @@ fn content(fields: &mut Fields) -> Option<Content> {
 }
 
 fn text(fields: &mut Fields, text: &str) -> Option<Content> {
+    if let Some(fault) = unspeakable(text) {
+        fields.refuse("msg", fault);
+        return None;
+    }
     match Template::compile(text) {
         Ok(template) if template.placeholders().next().is_none() && !is_speakable(text) => {
             fields.refuse("msg", format!("must have 1 to {MAX_CHARS} characters, and not only blanks"));
@@ -94,8 +99,14 @@ fn language(fields: &mut Fields, speaks: &dyn Fn(&str) -> bool) -> Box<str> {
         let written = fields.string(name)?;
         let normal = normal_language(written);
         match &normal {
-            None => fields.refuse(name, "must be a language tag (BCP 47) such as en, en-GB or zh-Hant"),
-            Some(tag) if !speaks(tag) => fields.refuse(name, format!("no voice speaks `{tag}`")),
+            None => {
+                let hint = did_you_mean(meant(written, speaks).as_deref());
+                fields.refuse(name, format!("must be a language tag (BCP 47) such as en, en-GB or zh-Hant{hint}"));
+            }
+            Some(tag) if !speaks(tag) => {
+                let hint = did_you_mean(meant(written, speaks).as_deref());
+                fields.refuse(name, format!("no voice speaks `{tag}`{hint}"));
+            }
             Some(_) => {}
         }
         normal
@@ -111,69 +122,6 @@ fn language(fields: &mut Fields, speaks: &dyn Fn(&str) -> bool) -> Box<str> {
     }
 }
 
-/// The tag in the usual case (`zh-Hant-TW`), if it is shaped like one.
-fn normal_language(written: &str) -> Option<String> {
-    let mut parts = written.split('-');
-    let primary =
-        parts.next().filter(|part| matches!(part.len(), 2..=8) && part.bytes().all(|b| b.is_ascii_alphabetic()))?;
-    let mut tag = primary.to_ascii_lowercase();
-    // After a single letter come extensions and private use, written small.
-    let mut extended = false;
-    for part in parts {
-        if !matches!(part.len(), 1..=8) || !part.bytes().all(|byte| byte.is_ascii_alphanumeric()) || written.len() > 35
-        {
-            return None;
-        }
-        let alphabetic = part.bytes().all(|byte| byte.is_ascii_alphabetic());
-        extended |= part.len() == 1;
-        tag.push('-');
-        match part.len() {
-            2 if !extended => tag.push_str(&part.to_ascii_uppercase()),
-            4 if !extended && alphabetic => {
-                tag.push_str(&part[..1].to_ascii_uppercase());
-                tag.push_str(&part[1..].to_ascii_lowercase());
-            }
-            _ => tag.push_str(&part.to_ascii_lowercase()),
-        }
-    }
-    Some(tag)
-}
-
 fn degree(fields: &mut Fields, name: &'static str) -> u8 {
     fields.integer(name, 0..=9).and_then(|degree| u8::try_from(degree).ok()).unwrap_or(MIDDLE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::normal_language;
-
-    #[test]
-    fn language_tags_are_written_in_the_usual_case() {
-        let normal = [
-            ("EN", "en"),
-            ("en-us", "en-US"),
-            ("zh-hant-tw", "zh-Hant-TW"),
-            ("es-419", "es-419"),
-            ("cmn", "cmn"),
-            ("de-x-ab-cd", "de-x-ab-cd"),
-        ];
-        for (written, tag) in normal {
-            assert_eq!(normal_language(written).as_deref(), Some(tag));
-        }
-        for bad in [
-            "",
-            "e",
-            "en_US",
-            "en-",
-            "-en",
-            "english language",
-            "1a",
-            "en--US",
-            "en-ÄÖ",
-            "en-US;rm",
-            "en-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd",
-        ] {
-            assert_eq!(normal_language(bad), None, "{bad}");
-        }
-    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{BranchNode, Flow, GatherNode, MAX_DEPTH, MAX_STEPS, Node, Spoken, TransferNode, branch_flow_path};
 use crate::callflow::program::{Digit, OnFailure, Target, TransferKind, Voice};
 use crate::callflow::schema::{BRANCH_FIELDS, FLOW_FIELDS, STEP_FIELDS};
-use crate::reading::{Fields, Problems, element, kind_of, member, nearest, shown_name, unknown_field};
+use crate::reading::{Fields, Problems, did_you_mean, element, kind_of, member, nearest, shown_name, unknown_field};
 
 const TRANSFER_TYPES: [(&str, TransferKind); 3] = [
     ("attended", TransferKind::Attended),
@@ -90,7 +90,7 @@ impl Reader<'_> {
         let name = fields.required_string("name")?;
         let Some((kind, known)) = STEP_FIELDS.iter().find(|(kind, _)| *kind == name) else {
             let kinds = STEP_FIELDS.map(|(kind, _)| kind);
-            let hint = nearest(name, kinds).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = did_you_mean(nearest(name, kinds));
             fields.refuse("name", format!("must be one of: {}{hint}", kinds.join(", ")));
             return None;
         };

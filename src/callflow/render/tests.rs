@@ -31,7 +31,7 @@ fn example() -> Value {
 
 /// A flow whose every text tries to be markup.
 fn hostile() -> Program {
-    let words = "</text><script>x</script> & \"q\" 'a' `t` \\ #35; ]] }} -->|x| \u{7}\u{202e}end%%{init}%% ; \n graph";
+    let words = "</text><script>x</script> & \"q\" 'a' `t` \\ #35; ]] }} -->|x| \u{202e}end%%{init}%% ; \n graph";
     program(&json!({"steps": [play(words), {"name": "transfer", "destination": "Ext:1", "alias": "<b>\"A\"</b> \\n"}]}))
 }
 

@@ -8,14 +8,14 @@ use clap::Args;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde::Serialize;
 
-use super::{checked, compiler, word};
+use super::{checked, compiler, nobody, word};
 use crate::callflow::FlowReference;
 use crate::callflow::lint::{self, Diagnostic, Severity};
 use crate::cli::documents::{FoundFlow, Input, find_flow};
 use crate::cli::{Exit, Failure, Terminal};
 use crate::daemon;
 use crate::model::StepStatus;
-use crate::reading::{Problems, locate_nearest};
+use crate::reading::{Problems, is_hidden, locate_nearest, shown};
 use crate::request::{AcceptedRequest, CheckError, DestinationStream, FlowCompiler as _};
 
 /// Find what is wrong with a flow, or hardly meant.
@@ -47,6 +47,8 @@ const CHUNK: usize = 1_000;
 #[serde(rename_all = "camelCase")]
 struct Findings {
     status: &'static str,
+    /// `flow` or `request`: what the file is.
+    document: &'static str,
     diagnostics: Vec<Placed>,
     destinations: Option<Destinations>,
 }
@@ -92,7 +94,9 @@ pub fn run(args: CheckArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fai
     bad |= args.deny_warnings && (failing || has(Severity::Warning));
     if json {
         let diagnostics = diagnostics.into_iter().map(|diagnostic| placed(&found, diagnostic)).collect();
-        let findings = Findings { status: if bad { "invalid" } else { "ok" }, diagnostics, destinations };
+        let status = if bad { "invalid" } else { "ok" };
+        let document = if found.is_request { "request" } else { "flow" };
+        let findings = Findings { status, document, diagnostics, destinations };
         let mut out = io::stdout().lock();
         serde_json::to_writer(&mut out, &findings)?;
         out.write_all(b"\n")?;
@@ -124,7 +128,7 @@ fn diagnose(found: &FoundFlow, properties: Option<&[String]>) -> Result<Vec<Diag
 
 fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
     let mut told = Destinations::default();
-    let AcceptedRequest { header, program, .. } = match checked(input, "default")? {
+    let AcceptedRequest { header, program, .. } = match checked(input, &nobody()?)? {
         Ok(accepted) => accepted,
         Err(CheckError::Unreadable(error)) => return Err(Failure::unreadable(&input.name, &error)),
         Err(CheckError::Refused(refused)) => {
@@ -137,7 +141,7 @@ fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
     };
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
     loop {
-        let chunk = stream.next_chunk(CHUNK).map_err(|error| Failure::Internal(error.to_string()))?;
+        let chunk = stream.next_chunk(CHUNK).map_err(|error| input.changed(&error))?;
         if chunk.is_empty() {
             return Ok(told);
         }
@@ -178,6 +182,23 @@ fn is_showable(text: &str, span: &std::ops::Range<usize>) -> bool {
     shown.all(|line| line.len() <= LONGEST_LINE)
 }
 
+/// The text with as many bytes, but nothing in it that would act on a terminal, so that every place stays where it is.
+fn showable(text: &str) -> String {
+    let stays = |c: char| !is_hidden(c) || matches!(c, '\n' | '\t' | '\r');
+    let stand_in = |c: char| match c.len_utf8() {
+        1 => "?",
+        2 => "¿",
+        3 => "\u{fffd}",
+        _ => "\u{fffd}?",
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if stays(c) { shown.push(c) } else { shown.push_str(stand_in(c)) }
+    }
+    // A carriage return alone would let what follows it write over what stands before.
+    shown.replace("\r\n", "\u{0}\n").replace('\r', " ").replace('\u{0}', "\r")
+}
+
 fn placed(found: &FoundFlow, diagnostic: Diagnostic) -> Placed {
     let place = span(found, &diagnostic).map(|span| position(&found.text, span.start));
     Placed { diagnostic, line: place.map(|(line, _)| line), column: place.map(|(_, column)| column) }
@@ -199,37 +220,37 @@ fn explain(
     let paint = terminal.on_stdout;
     let theme = if paint.0 { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_links(false);
-    let source: Arc<str> = found.text.as_str().into();
+    let source: Arc<str> = showable(&found.text).into();
     let mut text = String::new();
     for diagnostic in diagnostics {
         let span = span(found, diagnostic);
         let showable = span.as_ref().is_some_and(|span| is_showable(&found.text, span));
-        let mut message = format!("{}: {}", diagnostic.path, diagnostic.message);
+        let mut message = format!("{}: {}", shown(&diagnostic.path), shown(&diagnostic.message));
         if let (Some(span), false) = (&span, showable) {
             let (line, column) = position(&found.text, span.start);
-            message.push_str(&format!(" ({}, line {line}, column {column})", input.name));
+            message.push_str(&format!(" ({}, line {line}, column {column})", shown(&input.name)));
         }
-        let mut shown = MietteDiagnostic::new(message).with_severity(match diagnostic.severity {
+        let mut told = MietteDiagnostic::new(message).with_severity(match diagnostic.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
             Severity::Note => miette::Severity::Advice,
         });
-        shown.help.clone_from(&diagnostic.help);
-        let mut report = Report::new(shown.clone());
+        told.help = diagnostic.help.as_deref().map(|help| shown(help).into_owned());
+        let mut report = Report::new(told.clone());
         if let Some(span) = span.filter(|_| showable) {
-            shown.labels = Some(vec![LabeledSpan::at(span, "here")]);
-            report = Report::new(shown).with_source_code(NamedSource::new(&input.name, Arc::clone(&source)));
+            told.labels = Some(vec![LabeledSpan::at(span, "here")]);
+            report = Report::new(told).with_source_code(NamedSource::new(shown(&input.name), Arc::clone(&source)));
         }
         // Writing into memory cannot fail; a span beside the text would, and is left out.
         let mut one = String::new();
         if handler.render_report(&mut one, report.as_ref()).is_err() {
-            one = format!("{}: {}\n", diagnostic.path, diagnostic.message);
+            one = format!("{}: {}\n", shown(&diagnostic.path), shown(&diagnostic.message));
         }
         text.push_str(&one);
         text.push('\n');
     }
     if let Some(destinations) = destinations {
-        text.push_str(&told(destinations));
+        text.push_str(&in_words(destinations));
     }
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
@@ -238,19 +259,31 @@ fn explain(
         (0, warnings) => format!("no errors, {}", counted(warnings, "warning")),
         (errors, warnings) => paint.red(&format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))),
     };
-    text.push_str(&format!("{}: {verdict}\n", input.name));
+    text.push_str(&format!("{}: {verdict}\n", shown(&input.name)));
+    if found.is_request {
+        let file = if input.is_stdin() { "-" } else { &input.name };
+        text.push_str(&format!(
+            "this is a whole request, of which only the flow was looked at: see `robocall request check {}`\n",
+            shown(file)
+        ));
+    }
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }
 
-fn told(destinations: &Destinations) -> String {
+fn in_words(destinations: &Destinations) -> String {
     if let Some(refused) = &destinations.refused {
         return format!("destinations were not looked at: {refused}\n");
     }
     let mut text = String::new();
     for failing in &destinations.first {
         let FailingDestination { index, phone, path, status, message } = failing;
-        text.push_str(&format!("destinations[{index}] {phone}: {} ({path}): {message}\n", word(status)));
+        text.push_str(&format!(
+            "destinations[{index}] {}: {} ({path}): {}\n",
+            shown(phone),
+            word(status),
+            shown(message)
+        ));
     }
     let more = destinations.failing - destinations.first.len() as u64;
     if more > 0 {

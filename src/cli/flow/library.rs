@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::Failure;
+use crate::cli::documents::read_small;
 use crate::dispatch::FlowCatalogue;
 
 macro_rules! built_in {
@@ -52,7 +53,7 @@ impl FlowLibrary {
             let is_json = path.extension().is_some_and(|extension| extension == "json");
             let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_json) else { continue };
             let shown = path.display().to_string();
-            let text = fs::read_to_string(&path).map_err(|error| Failure::unreadable(&shown, &error))?;
+            let text = read_small(&path)?;
             let flow = serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
             flows.insert(name.to_owned(), flow);
         }

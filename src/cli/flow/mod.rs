@@ -16,7 +16,7 @@ use crate::callflow::{Program, Utterances};
 use crate::daemon;
 use crate::dispatch::Programs;
 use crate::model::status::RejectReason;
-use crate::model::{Destination, Number, RequestHeader};
+use crate::model::{Destination, IdError, Number, OrganisationId, RequestHeader};
 use crate::reading::Problems;
 use crate::request::{CheckError, DestinationStream, FlowCompiler as _, Limits};
 
@@ -100,7 +100,7 @@ fn prepared(input: &Input, given: &Properties) -> Result<Prepared, Failure> {
 }
 
 fn first_destination(input: &Input) -> Result<(Option<RequestHeader>, Option<Destination>), Failure> {
-    let header = match checked(input, "default")? {
+    let header = match checked(input, &nobody()?)? {
         Ok(accepted) => accepted.header,
         Err(CheckError::Unreadable(error)) => return Err(Failure::unreadable(&input.name, &error)),
         Err(CheckError::Refused(refused)) => {
@@ -108,13 +108,17 @@ fn first_destination(input: &Input) -> Result<(Option<RequestHeader>, Option<Des
         }
     };
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
-    let first = stream.next_chunk(1).map_err(|error| Failure::Internal(error.to_string()))?;
+    let first = stream.next_chunk(1).map_err(|error| input.changed(&error))?;
     Ok((Some(header), first.into_iter().next()))
 }
 
+/// The organisation of requests that are only looked at.
+fn nobody() -> Result<OrganisationId, Failure> {
+    "default".parse().map_err(|error: IdError| Failure::Internal(error.to_string()))
+}
+
 /// The judgement on a whole request, as an embedded run would judge it.
-pub fn checked(input: &Input, organisation: &str) -> Result<crate::request::Checked, Failure> {
-    let organisation = organisation.parse().map_err(|error| Failure::usage(format!("--org: {error}")))?;
+pub fn checked(input: &Input, organisation: &OrganisationId) -> Result<crate::request::Checked, Failure> {
     let limits = Limits { max_bytes: None, ..Limits::default() };
-    Ok(crate::request::check(input.reader()?, &organisation, &compiler()?, limits))
+    Ok(crate::request::check(input.reader()?, organisation, &compiler()?, limits))
 }

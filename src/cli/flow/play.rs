@@ -104,7 +104,7 @@ pub fn run(args: PlayArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fail
     );
     let replies = match args.keys {
         Some(keys) => Replies::Scripted(keys.into()),
-        None if input.name == "stdin" => Replies::Scripted(VecDeque::new()),
+        None if input.is_stdin() => Replies::Scripted(VecDeque::new()),
         None => Replies::Asked { prompt: io::stdin().is_terminal() && terminal.watched },
     };
     // Told as it happens only to somebody who takes part.
@@ -134,7 +134,8 @@ impl Replies {
                     say("    your key (0-9 * #, nothing to wait, h to hang up): ");
                 }
                 let mut line = String::new();
-                if io::stdin().lock().read_line(&mut line)? == 0 {
+                let read = io::stdin().lock().read_line(&mut line);
+                if read.map_err(|error| Failure::unreadable("stdin", &error))? == 0 {
                     return Ok(Reply::HangUp);
                 }
                 match line.trim().parse() {

@@ -1,6 +1,5 @@
 //! `robocall flow render`: a picture of a flow.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
@@ -9,7 +8,9 @@ use clap::{Args, ValueEnum};
 use super::compiled;
 use crate::callflow::render::{Form, render};
 use crate::cli::documents::Input;
+use crate::cli::exit::write_file;
 use crate::cli::{Exit, Failure};
+use crate::reading::shown;
 
 /// Draw a flow.
 #[derive(Debug, Args)]
@@ -48,8 +49,8 @@ pub fn run(args: RenderArgs, json: bool) -> Result<Exit, Failure> {
         Format::Svg => Form::Svg,
     };
     let title = input.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let title = if input.name == "stdin" { "flow" } else { &title };
-    let mut picture = render(&program, title, form);
+    let title = if input.is_stdin() { "flow" } else { &title };
+    let mut picture = render(&program, &shown(title), form);
     if json {
         picture = serde_json::json!({"title": title, "picture": picture}).to_string();
     }
@@ -57,9 +58,7 @@ pub fn run(args: RenderArgs, json: bool) -> Result<Exit, Failure> {
         picture.push('\n');
     }
     match args.output {
-        Some(path) => {
-            fs::write(&path, picture).map_err(|error| Failure::Internal(format!("{}: {error}", path.display())))?;
-        }
+        Some(path) => write_file(&path, picture.as_bytes())?,
         None => io::stdout().lock().write_all(picture.as_bytes())?,
     }
     Ok(Exit::Completed)

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::{Disposition, DispositionResult, Party, StepStatus};
+use crate::reading::shown;
 
 /// One line of a transcript.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,12 +76,12 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Line::Answered => f.write_str("-- answered"),
-            Line::Step { name, path } => write!(f, "{path} {name}"),
-            Line::Says { text } => write!(f, "    says    {text}"),
-            Line::Plays { media } => write!(f, "    plays   {media}"),
+            Line::Step { name, path } => write!(f, "{} {name}", shown(path)),
+            Line::Says { text } => write!(f, "    says    {}", shown(text)),
+            Line::Plays { media } => write!(f, "    plays   {}", shown(media)),
             Line::Key { key } => write!(f, "    key     {key}"),
             Line::NoKey => f.write_str("    key     (none)"),
-            Line::Dials { dest } => write!(f, "    dials   {dest}"),
+            Line::Dials { dest } => write!(f, "    dials   {}", shown(dest)),
             Line::Joined => f.write_str("    joined"),
             Line::NotReached { result } => write!(f, "    missed  {}", word(result)),
             Line::OptedOut => f.write_str("    opted out"),

@@ -83,7 +83,7 @@ fn everything_that_is_wrong_with_a_destination_is_said_at_once() {
             "destinations[0].properties.a: must be a string, a number or a boolean, not an array",
             "destinations[0].properties.b: must be a string, a number or a boolean, not an object",
             "destinations[0].externalId: must be a string, not a number",
-            "destinations[0].timeZone: is not a known IANA time zone: write it like Asia/Singapore",
+            "destinations[0].timeZone: is not a known IANA time zone; did you mean `Asia/Singapore`?",
             "destinations[0].phon: unknown field, did you mean `phone`?",
         ]
     );

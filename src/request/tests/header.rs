@@ -80,7 +80,7 @@ fn every_rule_has_its_path_and_its_words() {
         (json!({"enableCallRecording": 1}), "enableCallRecording: must be true or false"),
         (
             json!({"scheduledAt": "2026-01-05T09:00:00"}),
-            "scheduledAt: not a date and time with an offset, such as 2026-01-05T09:00:00+08:00",
+            "scheduledAt: not a date and time with an offset, such as 2026-01-05T09:00:00+08:00, up to the year 9999",
         ),
         (json!({"expiresAt": 1_767_603_600}), "expiresAt: must be a string, not a number"),
         (
@@ -114,7 +114,10 @@ fn every_rule_has_its_path_and_its_words() {
             json!({"retry": {"on": ["unknown"]}}),
             "retry.on[0]: `unknown` is never retried: the person may have been reached already",
         ),
-        (json!({"retry": {"on": ["Busy"]}}), "retry.on[0]: must be one of: busy, unanswered, unreachable, congestion"),
+        (
+            json!({"retry": {"on": ["Busy"]}}),
+            "retry.on[0]: must be one of: busy, unanswered, unreachable, congestion; did you mean `busy`?",
+        ),
         (json!({"retry": {"on": [null]}}), "retry.on[0]: must be one of: busy, unanswered, unreachable, congestion"),
         (json!({"retry": {"delaySecs": []}}), "retry.delaySecs: must hold 1 to 10 waits"),
         (json!({"retry": {"delaySecs": [1,1,1,1,1,1,1,1,1,1,1]}}), "retry.delaySecs: must hold 1 to 10 waits"),
@@ -129,7 +132,15 @@ fn every_rule_has_its_path_and_its_words() {
         (window(json!({"days": []})), "callingWindow.days: must name at least one day"),
         (
             window(json!({"days": ["mon", "Tue"]})),
-            "callingWindow.days[1]: must be one of: mon, tue, wed, thu, fri, sat, sun",
+            "callingWindow.days[1]: must be one of: mon, tue, wed, thu, fri, sat, sun; did you mean `tue`?",
+        ),
+        (
+            window(json!({"timeZone": "recipients"})),
+            "callingWindow.timeZone: is not a known IANA time zone; did you mean `recipient`?",
+        ),
+        (
+            json!({"machineDetection": "waitforbeep"}),
+            "machineDetection: must be one of: off, hangup, continue, waitForBeep; did you mean `waitForBeep`?",
         ),
         (window(json!({"from": null})), "callingWindow.from: is missing"),
         (window(json!({"from": "24:00"})), "callingWindow.from: must be a time of day as HH:MM, from 00:00 to 23:59"),
