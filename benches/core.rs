@@ -27,7 +27,7 @@ fn main() {
 const TEXT: &str = "Dear {{name}}, the amount of {{amount}} will be due on {{dueDate}}. Press 1 to hear this again.";
 
 fn destination() -> Destination {
-    let property = |name: &str, value: &str| (Box::from(name), Box::from(value));
+    let property = |name: &str, value: &str| (Box::from(name), value.into());
     Destination {
         index: 0,
         number: Number::Valid("+6588893322".parse().unwrap()),

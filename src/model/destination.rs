@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Phone;
+use super::{Phone, Private};
 
 /// A destination as accepted at intake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Destination {
     /// IANA time zone of the person, for calling windows.
     pub time_zone: Option<Box<str>>,
     /// Values for placeholders, as they are spoken, in the order given.
-    pub properties: Vec<(Box<str>, Box<str>)>,
+    pub properties: Vec<(Box<str>, Private)>,
 }
 
 impl Destination {

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnsweredBy, CallStatus, Disposition, EventType, LegId, Phone, StepStatus, Timestamp, TransferStatus, WorkerId,
+    AnsweredBy, CallStatus, Disposition, EventType, LegId, Phone, Private, StepStatus, Timestamp, TransferStatus,
+    WorkerId,
 };
 
 /// Something that happened in a call, and when.
@@ -62,7 +63,7 @@ pub enum Happening {
         /// The leg.
         leg: LegId,
         /// As dialled: `+65…`, `1000`, `Queue:sales`.
-        dest: Box<str>,
+        dest: Private,
     },
     /// The second leg was answered and joined to the callee. Not an event of its own.
     LegAnswered {

@@ -10,6 +10,7 @@ pub mod happening;
 pub mod ids;
 pub mod organisation;
 pub mod phone;
+pub mod private;
 pub mod request;
 pub mod status;
 
@@ -21,5 +22,6 @@ pub use happening::{Fact, Happening};
 pub use ids::{AttemptId, CallId, IdError, LegId, LegRole, OrganisationId, RequestId, WorkerId};
 pub use organisation::Organisation;
 pub use phone::Phone;
+pub use private::Private;
 pub use request::{CallingWindow, MachineDetection, RequestHeader, RetryPolicy};
 pub use status::{CallStatus, RequestStatus, StepStatus, TransferStatus};

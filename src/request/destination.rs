@@ -51,7 +51,7 @@ impl Draft<'_> {
             caller: self.caller,
             external_id: self.external_id.map(owned),
             time_zone: self.time_zone.map(|zone| (*zone).into()),
-            properties: self.properties.into_iter().map(|(name, value)| (owned(name), owned(value))).collect(),
+            properties: self.properties.into_iter().map(|(name, value)| (owned(name), owned(value).into())).collect(),
         }
     }
 }

@@ -347,7 +347,7 @@ impl Player {
                 label.map_or(Ok(()), |label| self.line(Line::Step { name: label.name, path: label.path }))
             }
             Happening::StepFinished { status, .. } => self.line(Line::Done { status }),
-            Happening::LegAdded { dest, .. } => self.line(Line::Dials { dest }),
+            Happening::LegAdded { dest, .. } => self.line(Line::Dials { dest: (*dest).into() }),
             Happening::LegAnswered { .. } => self.line(Line::Joined),
             Happening::LegFailed { disposition, .. } => self.line(Line::NotReached { result: disposition.result }),
             Happening::OptedOut => self.line(Line::OptedOut),
