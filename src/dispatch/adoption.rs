@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call_task::{self, end_of, give_back, keep_one, lost_leg, settle};
-use super::claims::{Adoption, Fresh};
+use super::assignment::{Adoption, Fresh};
+use super::call_task::{self, end_of, give_back, keep_one, settle};
 use super::ledger::{Fenced, Ledger};
+use super::legs::lost_leg;
 use super::live_call::LiveCall;
 use super::roster::Seat;
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::callflow::call::{CallInput, CallMachine, CallTerms};
 use crate::model::event::CallContext;
 use crate::model::happening::dialled_by;
@@ -109,7 +110,7 @@ async fn abandon(shared: &Shared, seat: &Seat, ledger: Ledger<'_>) -> Result<Vec
     let (ports, attempt) = (&shared.ports, ledger.held.attempt);
     let app = dialled_by(ledger.history()).cloned().unwrap_or_else(|| shared.settings.id.clone());
     loop {
-        let not_after = shared.fence.pass(ports, seat).await;
+        let not_after = seat.authority(&shared.fence, &*ports.clock).await;
         if seat.is_lost() {
             return Err(Fenced);
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::legs::hand_on;
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::model::{Timestamp, WorkerId};
 use crate::ports::StoreResult;
 use crate::ports::store::Stage;

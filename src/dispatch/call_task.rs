@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::claims::{Assignment, Fresh};
+use super::assignment::{Assignment, Fresh};
 use super::insist::insist;
 use super::ledger::{Fenced, Ledger, publish_requests};
 use super::live_call::LiveCall;
 use super::publisher::HIGH_WATER;
 use super::roster::Seat;
-use super::worker::Shared;
-use crate::callflow::call::{CallMachine, CallState, CallTerms, LegEnd};
+use super::shared::Shared;
+use crate::callflow::call::{CallMachine, CallState, CallTerms};
 use crate::callflow::program::{Target, Utterance};
 use crate::callflow::{Program, Utterances};
 use crate::model::event::CallContext;
@@ -186,7 +186,7 @@ async fn dial_and_follow(
         caller: ready.caller,
         lives_at_most: PREPARATION + header.ring_timeout + header.max_call_duration + MARGIN,
     };
-    let not_after = shared.fence.pass(ports, &seat).await;
+    let not_after = seat.authority(&shared.fence, &*ports.clock).await;
     if seat.is_lost() {
         return Err(Fenced);
     }
@@ -310,14 +310,4 @@ pub async fn give_back(shared: &Shared, held: &Held) {
     if let Ok(Written::Done(events)) = insist(&*ports.clock, || ports.store.give_back(held)).await {
         publish_requests(shared, events);
     }
-}
-
-/// The end of a leg that a rule of ours forbids.
-pub const fn denied_leg() -> LegEnd {
-    LegEnd { cause: None, sip: None, by: Some(Party::Us), lost: false }
-}
-
-/// The end of a leg of which nothing can be learnt.
-pub const fn lost_leg() -> LegEnd {
-    LegEnd { cause: None, sip: None, by: None, lost: true }
 }

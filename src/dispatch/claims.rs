@@ -9,45 +9,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::adoption;
+use super::assignment::{Assignment, Fresh};
 use super::call_task;
 use super::publisher::HIGH_WATER;
-use super::roster::Seat;
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::model::Timestamp;
-use crate::ports::store::{Adopted, Claim};
 
 /// Most destinations claimed at once.
 const BATCH: usize = 64;
 
 /// How long to leave the store alone after it did not answer, or commands may not be given, or events pile up.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// A call to be carried.
-#[derive(Debug)]
-pub enum Assignment {
-    /// Claimed, to be dialled.
-    Fresh(Box<Fresh>),
-    /// Taken over from a worker that is gone.
-    Adopted(Box<Adoption>),
-}
-
-/// A claim, and since when its lease may count at the earliest: when it was asked for.
-#[derive(Debug)]
-pub struct Fresh {
-    /// The claim.
-    pub claim: Claim,
-    /// When it was asked for.
-    pub asked_at: Timestamp,
-}
-
-/// A call that was taken over, and its place on the roster.
-#[derive(Debug)]
-pub struct Adoption {
-    /// The call.
-    pub adopted: Adopted,
-    /// Its place, taken at once, so that it is renewed and hears its reports.
-    pub seat: Seat,
-}
 
 /// The claim loop of one worker.
 pub struct Claimer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ledger::publish_requests;
 use super::roster::Mail;
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::callflow::call::CallInput;
 use crate::model::{CallId, RequestId, WorkerId};
 use crate::ports::store::{Control, Held, RequestKey};

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::insist::insist;
 use super::ledger::publish_requests;
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::model::request::WindowZone;
 use crate::model::status::{RejectReason, RequestSummary};
 use crate::model::{Destination, RequestHeader, RequestId};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::callflow::call::CallState;
 use crate::model::event::{Beginning, CallContext, RequestEvent};
 use crate::model::happening::events_in;

@@ -1,12 +1,12 @@
-//! From the telephony backend's reports to the calls they are about.
+//! From the telephony backend's reports to the calls they are about, and what is said of legs it never reported on.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::roster::{Mail, Roster};
-use crate::callflow::call::CallInput;
-use crate::model::{LegRole, WorkerId};
+use crate::callflow::call::{CallInput, LegEnd};
+use crate::model::{LegRole, Party, WorkerId};
 use crate::ports::telephony::{LegEvent, LegReport};
 
 /// Hands reports on `app`'s legs on until the stream ends, which it does when another takes it over: then the calls
@@ -44,4 +44,14 @@ fn input_of(report: LegReport) -> Option<CallInput> {
         | LegEvent::PartyDetected(_)
         | LegEvent::BeepHeard => None,
     }
+}
+
+/// The end of a leg that a rule of ours forbids.
+pub const fn denied_leg() -> LegEnd {
+    LegEnd { cause: None, sip: None, by: Some(Party::Us), lost: false }
+}
+
+/// The end of a leg of which nothing can be learnt.
+pub const fn lost_leg() -> LegEnd {
+    LegEnd { cause: None, sip: None, by: None, lost: true }
 }

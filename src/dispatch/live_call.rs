@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alarm::Alarm;
-use super::call_task::lost_leg;
 use super::ledger::{Fenced, Ledger};
+use super::legs::lost_leg;
 use super::roster::{Mail, Seat};
-use super::second_leg::{Grant, Waiting};
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::callflow::Utterances;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::callflow::program::MessageIndex;
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
-use crate::ports::TelephonyError;
+use crate::ports::{Listener, TelephonyError};
 
 /// How long to wait before asking again what was not answered.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
@@ -35,6 +34,24 @@ pub struct LiveCall<'s> {
     /// When to ask the backend whether the callee's leg is still there.
     doubt: Option<Timestamp>,
     alarm: Alarm,
+}
+
+/// A second leg that waits for a slot.
+pub(super) struct Waiting {
+    pub leg: LegId,
+    /// Until when.
+    pub until: Timestamp,
+    /// When to ask again.
+    pub ask_at: Timestamp,
+    /// Rings when a slot may have become free.
+    pub wakeups: Listener,
+}
+
+/// A slot that was granted, and when it was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Grant {
+    pub leg: LegId,
+    pub asked_at: Timestamp,
 }
 
 /// Whether a command was taken; a leg that has just gone counts as having taken it.
@@ -247,7 +264,7 @@ impl<'s> LiveCall<'s> {
 
     /// Until when commands may be given: as a rule at once.
     pub(super) async fn authority(&mut self) -> Result<Timestamp, Fenced> {
-        let until = self.shared.fence.pass(&self.shared.ports, &self.seat).await;
+        let until = self.seat.authority(&self.shared.fence, &*self.shared.ports.clock).await;
         if self.seat.is_lost() { Err(Fenced) } else { Ok(until) }
     }
 

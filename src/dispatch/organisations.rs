@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::worker::Ports;
+use super::ports::Ports;
 use crate::model::{Organisation, OrganisationId, Timestamp};
 use crate::ports::StoreResult;
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::alarm::Alarm;
 use super::insist::insist;
-use super::worker::Ports;
+use super::ports::Ports;
 use crate::model::{Event, Timestamp};
 use crate::ports::store::{Confirmation, RequestKey};
 use crate::ports::{BusError, Clock};

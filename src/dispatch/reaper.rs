@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::Apps;
-use super::claims::{Adoption, Assignment};
+use super::assignment::{Adoption, Assignment};
 use super::leases::TIME_TO_LIVE;
 use super::ledger::publish_requests;
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::model::event::{Beginning, CallContext};
 use crate::model::happening::events_in;
 use crate::model::{CallId, Event, Timestamp};

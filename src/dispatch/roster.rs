@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::leases::{AUTHORITY, Fence};
+use super::fence::{AUTHORITY, Fence};
 use crate::callflow::call::CallInput;
 use crate::model::{AttemptId, CallId, OrganisationId, Timestamp, WorkerId};
+use crate::ports::Clock;
 use crate::ports::store::Held;
 
 /// What reaches a call from outside its own task.
@@ -79,6 +80,23 @@ impl Seat {
     /// Whether the call was found to be somebody else's.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// Completes when the backend may be given commands for this call, and answers until when: at once as a rule, after a
+    /// renewal if the last one is too long ago. Look at [`Seat::is_lost`] afterwards.
+    pub async fn authority(&self, fence: &Fence, clock: &dyn Clock) -> Timestamp {
+        let open = || Some(self.valid_until(fence)).filter(|until| clock.now() < *until);
+        if let Some(until) = open() {
+            return until;
+        }
+        let mut renewals = fence.renewals();
+        loop {
+            renewals.forget();
+            if let Some(until) = open() {
+                return until;
+            }
+            fence.next_renewal(&mut renewals).await;
+        }
     }
 
     /// Until when the backend may be given commands for this call.

@@ -2,37 +2,20 @@
 
 use std::time::Duration;
 
-use super::call_task::{denied_leg, lost_leg};
 use super::ledger::Fenced;
-use super::live_call::{AGAIN, Heard, LiveCall};
+use super::legs::{denied_leg, lost_leg};
+use super::live_call::{AGAIN, Grant, Heard, LiveCall, Waiting};
 use super::roster::Mail;
 use crate::callflow::call::CallInput;
 use crate::callflow::program::Target;
 use crate::model::{LegId, Timestamp};
 use crate::policy::prefix;
+use crate::ports::TelephonyError;
 use crate::ports::store::{SlotAnswer, Written};
 use crate::ports::telephony::NewLeg;
-use crate::ports::{Listener, TelephonyError};
 
 /// How long after its slot was granted, or it was asked for if it needs none, a leg may be dialled.
 const COMMITMENT: Duration = Duration::from_secs(1);
-
-/// A second leg that waits for a slot.
-pub(super) struct Waiting {
-    leg: LegId,
-    until: Timestamp,
-    /// When to ask again.
-    pub ask_at: Timestamp,
-    /// Rings when a slot may have become free.
-    pub wakeups: Listener,
-}
-
-/// A slot that was granted, and when it was asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Grant {
-    leg: LegId,
-    asked_at: Timestamp,
-}
 
 impl LiveCall<'_> {
     /// Puts a leg in line for a slot.

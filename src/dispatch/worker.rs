@@ -8,54 +8,19 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::claims::{Assignment, Claimer};
+use super::claims::Claimer;
+use super::fence::Fence;
 use super::insist::insist;
-use super::leases::{Fence, renew_for_ever};
+use super::leases::renew_for_ever;
 use super::organisations::Organisations;
+use super::ports::Ports;
 use super::programs::Programs;
-use super::publisher::{Publisher, publish_for_ever, publisher};
+use super::publisher::{publish_for_ever, publisher};
 use super::roster::Roster;
+use super::shared::{Shared, WorkerSettings};
 use super::{commands, intake, legs, reaper};
 use crate::model::WorkerId;
-use crate::ports::{CampaignStore, Clock, CommandBus, EventBus, RequestQueue, Speech, Telephony, TelephonyError};
-
-/// What a worker works with.
-pub struct Ports {
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Requests on their way in.
-    pub queue: Arc<dyn RequestQueue>,
-    /// The waiting room.
-    pub store: Arc<dyn CampaignStore>,
-    /// Events on their way out.
-    pub events: Arc<dyn EventBus>,
-    /// Commands on their way in.
-    pub commands: Arc<dyn CommandBus>,
-    /// Legs.
-    pub telephony: Arc<dyn Telephony>,
-    /// Text made audible.
-    pub speech: Arc<dyn Speech>,
-}
-
-/// What one worker is like.
-#[derive(Clone, Debug)]
-pub struct WorkerSettings {
-    /// Its name, unique among all that run and have run lately.
-    pub id: WorkerId,
-    /// Most live calls at a time.
-    pub capacity: usize,
-    /// Most destinations in a request over its parts.
-    pub max_destinations: u32,
-    /// Requests loaded at a time, in turns.
-    pub intakes: usize,
-}
-
-impl WorkerSettings {
-    /// The usual settings.
-    pub fn new(id: WorkerId) -> Self {
-        Self { id, capacity: 10_000, max_destinations: 1_000_000, intakes: 4 }
-    }
-}
+use crate::ports::TelephonyError;
 
 /// How a worker is told to stop.
 #[derive(Clone, Debug, Default)]
@@ -81,31 +46,6 @@ pub enum WorkerFailure {
     /// The telephony backend could not be listened to.
     #[error(transparent)]
     Telephony(#[from] TelephonyError),
-}
-
-/// What all parts of a worker share.
-pub(super) struct Shared {
-    pub ports: Arc<Ports>,
-    pub settings: WorkerSettings,
-    pub programs: Arc<Programs>,
-    pub roster: Arc<Roster>,
-    pub fence: Arc<Fence>,
-    pub organisations: Organisations,
-    pub publisher: Publisher,
-    pub draining: AtomicBool,
-    /// Calls in the hands of a task.
-    pub live: AtomicUsize,
-    /// Told when a call ends without a successor.
-    pub room: Notify,
-    /// Where calls to be carried are handed in.
-    pub assignments: tokio::sync::mpsc::UnboundedSender<Assignment>,
-}
-
-impl Shared {
-    /// Whether nothing new may be dialled.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
 }
 
 /// One worker.
