@@ -12,10 +12,11 @@ use robocall::callflow::Program;
 use robocall::callflow::call::{CallCommand, CallInput, CallMachine, CallTerms, LegEnd};
 use robocall::callflow::program::Digit;
 use robocall::callflow::template::Template;
+use robocall::conformance::store::scene::header_of;
 use robocall::model::event::{CallContext, CallStatusHint};
 use robocall::model::status::CallEntry;
 use robocall::model::{
-    AttemptId, CallId, Destination, Fact, Happening, MachineDetection, Number, RequestHeader, RetryPolicy, Timestamp,
+    AttemptId, CallId, Destination, Fact, Happening, MachineDetection, Number, RequestHeader, Timestamp,
 };
 use robocall::reading::Problems;
 use serde_json::json;
@@ -140,27 +141,7 @@ fn context() -> (CallContext, Vec<Fact>) {
         Happening::Dialing { claim: 1, attempt: 1, caller: None, trunk: None, worker: "worker".parse().unwrap() };
     let mut history = vec![Fact { at: Timestamp::VIRTUAL_START, what: dialing }];
     history.extend(walk(&program, attempt));
-    let header = RequestHeader {
-        organisation: "bank".parse().unwrap(),
-        id: "survey".parse().unwrap(),
-        content_hash: [0; 32],
-        flow: canonical.into(),
-        flow_hash: [0; 32],
-        caller: None,
-        recording: false,
-        scheduled_at: None,
-        expires_at: None,
-        ring_timeout: Duration::from_secs(30),
-        max_call_duration: Duration::from_secs(600),
-        retry: RetryPolicy::default(),
-        calling_window: None,
-        machine_detection: MachineDetection::Off,
-        priority: 5,
-        hooks: Vec::new(),
-        part: None,
-        allow_duplicates: false,
-        skip_invalid: false,
-    };
+    let header = RequestHeader { flow: canonical.into(), ..header_of("bank", "survey") };
     let context = CallContext {
         header: Arc::new(header),
         steps: Arc::clone(&program.labels),

@@ -113,6 +113,25 @@ fn one_seed_tells_one_story_and_another_seed_another() {
 }
 
 #[test]
+fn a_survey_among_thousands_is_told_alike_however_often_it_is_run() {
+    let flow = std::fs::read_to_string(support::root().join("flows/survey.json")).unwrap();
+    let flow: Value = serde_json::from_str(&flow).unwrap();
+    let (names, days) = (["Ann", "Ben", "Chandra"], ["Monday", "Friday"]);
+    let person = |number: usize| {
+        let properties = json!({"name": names[number % 3], "branch": "Bedok", "day": days[number % 2]});
+        json!({"phone": format!("+65{}", 80_000_000 + number), "properties": properties})
+    };
+    let people: Vec<Value> = (0..2_000).map(person).collect();
+    let request = json!({"requestId": "survey", "callFlow": flow, "destinations": people}).to_string();
+    let args = ["run", "-", "--instant", "--json", "--seed", "1", "--limit", "100"];
+    let [one, two] = [(); 2].map(|()| robocall_given(&request, &args));
+    assert_eq!((one.code, one.err.as_str()), (0, ""));
+    assert_eq!(serde_json::from_str::<Value>(&one.out).unwrap()["details"].as_array().unwrap().len(), 2_000);
+    // Too long to be shown side by side.
+    assert!(one.out == two.out, "one seed told two stories");
+}
+
+#[test]
 fn several_workers_share_the_slots() {
     let phones: Vec<String> = (0..60).map(|number| format!("+99970{number:05}1")).collect();
     let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
