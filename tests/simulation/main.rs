@@ -2,7 +2,8 @@
 //! lose replies, requests that come twice, in parts and wrong, pause, and are cancelled, limits that move. After every
 //! step the promises of `ARCHITECTURE.md` are checked.
 //!
-//! `ROBOCALL_SEED=7 cargo test --test simulation` replays one seed; `ROBOCALL_SEEDS=100000` walks more of them.
+//! `ROBOCALL_SEED=7 cargo test --test simulation` replays one seed, `ROBOCALL_TELL=1` and `--nocapture` with it say what
+//! happens; `ROBOCALL_SEEDS=100000` walks more of them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 

@@ -22,6 +22,8 @@ use crate::dice::Dice;
 
 /// What befalls one worker's ports.
 pub struct Fate {
+    /// Whose it is, for reports.
+    pub name: String,
     clock: Arc<dyn Clock>,
     dice: Mutex<Dice>,
     /// Share of calls of a port whose reply is lost, in thousandths.
@@ -52,8 +54,9 @@ enum Delivered {
 }
 
 impl Fate {
-    pub fn new(clock: Arc<dyn Clock>, seed: u64, loss: u64, garble: u64) -> Arc<Self> {
+    pub fn new(name: String, clock: Arc<dyn Clock>, seed: u64, loss: u64, garble: u64) -> Arc<Self> {
         Arc::new(Self {
+            name,
             clock,
             dice: Mutex::new(Dice::new(seed)),
             loss: AtomicU64::new(loss),

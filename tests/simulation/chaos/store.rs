@@ -81,17 +81,10 @@ impl CampaignStore for ChaosStore {
     async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
         self.through(self.inner.load_chunk(key, part, number, chunk), touches_request(key)).await
     }
-    async fn seal(
-        &self,
-        key: &RequestKey,
-        part: u32,
-    ) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
+    async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
         self.through(self.inner.seal(key, part), touches_request(key)).await
     }
-    async fn reject(
-        &self,
-        rejection: &Rejection,
-    ) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
+    async fn reject(&self, rejection: &Rejection) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
         self.through(self.inner.reject(rejection), touches_request(&rejection.key)).await
     }
     async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
@@ -186,7 +179,17 @@ impl CampaignStore for ChaosStore {
         self.in_passing(self.inner.lock_adoption(dead, adopter)).await
     }
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
-        self.through(self.inner.adopt(suspect, adopter), touches(suspect)).await
+        let checked = async {
+            let adopted = self.inner.adopt(suspect, adopter).await;
+            self.checker.tell(|| match &adopted {
+                Ok(Written::Done(adopted)) => {
+                    format!("{} adopts {}, {:?}", self.fate.name, suspect.attempt, adopted.stage)
+                }
+                other => format!("{} cannot adopt {}: {other:?}", self.fate.name, suspect.attempt),
+            });
+            adopted
+        };
+        self.through(checked.boxed(), touches(suspect)).await
     }
     async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
         self.in_passing(self.inner.confirm(confirmations)).await

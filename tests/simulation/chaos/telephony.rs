@@ -60,6 +60,7 @@ async fn garble(
             report = reports.recv() => report,
         };
         let Some(report) = report else { return };
+        checker.tell(|| format!("{} hears {:?} of {}", fate.name, report.what, report.leg));
         let times = match fate.delivered() {
             Delivered::Once => 1,
             Delivered::Twice => {
@@ -89,6 +90,7 @@ impl Telephony for ChaosTelephony {
             return lost();
         }
         let reports = self.inner.listen(app).await?;
+        self.checker.tell(|| format!("{} listens in the name of {app}", self.fate.name));
         self.fate.gate().await;
         if loss == Loss::Reply {
             return lost();

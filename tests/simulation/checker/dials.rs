@@ -50,8 +50,7 @@ impl Checker {
         let attempt = held.attempt;
         let before = self.seen.lock().unwrap().dials.commitments.insert(attempt, (held.clone(), at));
         if let Some((_, first)) = before {
-            return self
-                .expect(first == at, || format!("I1: {attempt} was committed to at {first} and again at {at}"));
+            return self.expect(first == at, || format!("I1: {attempt} was committed to at {first} and again at {at}"));
         }
         let Some(call) = self.call(&key_of(held), attempt.call) else {
             return self.broken(format!("I9: {attempt} was committed to and is unknown"));
@@ -129,6 +128,7 @@ impl Checker {
         let leg = invite.leg;
         let mut seen = self.seen.lock().unwrap();
         seen.trace(&format!("{} {leg}", invite.at));
+        self.tell(|| format!("INVITE {leg} {:?}", invite.target));
         let before = seen.dials.invites.insert(leg, invite.at);
         let commitment = seen.dials.commitments.get(&leg.attempt).cloned();
         let granted = seen.dials.grants.get(&leg).copied();
@@ -151,10 +151,15 @@ impl Checker {
             self.expect(invite.at.since(at) <= COMMITMENT, || {
                 format!("I7: {leg} was dialled {:?} after its commitment", invite.at.since(at))
             });
-            let is_commitment = |fact: &Fact| matches!(fact.what, Happening::Dialing { claim, .. } if claim == leg.attempt.claim);
+            let is_commitment =
+                |fact: &Fact| matches!(fact.what, Happening::Dialing { claim, .. } if claim == leg.attempt.claim);
             return self.check_untouched(leg, &history, is_commitment);
         }
-        self.check_untouched(leg, &history, |fact| matches!(fact.what, Happening::LegAdded { leg: added, .. } if added == leg));
+        self.check_untouched(
+            leg,
+            &history,
+            |fact| matches!(fact.what, Happening::LegAdded { leg: added, .. } if added == leg),
+        );
         if external {
             self.count("external second legs");
             let late = granted.is_none_or(|granted| invite.at.since(granted) > COMMITMENT);
@@ -168,7 +173,9 @@ impl Checker {
             return self.broken(format!("I1: {leg} was dialled without being written down before"));
         };
         let fenced = |fact: &Fact| matches!(fact.what, Happening::Adopted { .. }) || fact.what.ends_attempt();
-        self.expect(!history[since..].iter().any(fenced), || format!("I7: {leg} was dialled by a worker that is fenced"));
+        self.expect(!history[since..].iter().any(fenced), || {
+            format!("I7: {leg} was dialled by a worker that is fenced")
+        });
     }
 
     /// The number dialled and the number shown are allowed.

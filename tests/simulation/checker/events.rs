@@ -109,7 +109,9 @@ impl Checker {
                 let books = self.store.audit_books(&key);
                 let sealed = books.is_some_and(|books| books.sealed_parts.contains(&part.unwrap_or(0)));
                 let over = known.as_ref().is_some_and(|known| known.summary.status.is_final());
-                self.expect(sealed || over, || format!("I9: {key:?} was acknowledged (part {part:?}) but is not sealed"));
+                self.expect(sealed || over, || {
+                    format!("I9: {key:?} was acknowledged (part {part:?}) but is not sealed")
+                });
                 if part.is_some() {
                     self.count("parts accepted");
                 }

@@ -53,8 +53,7 @@ impl Checker {
         if moved {
             legs.looked = looked;
             let there = self.network.live_legs().into_iter().filter(|(_, state)| *state != LegState::Created);
-            let live: BTreeSet<LegId> =
-                there.map(|(leg, _)| leg).filter(|leg| legs.external.contains(leg)).collect();
+            let live: BTreeSet<LegId> = there.map(|(leg, _)| leg).filter(|leg| legs.external.contains(leg)).collect();
             let gone = std::mem::replace(&mut legs.live, live);
             let gone = gone.into_iter().filter(|leg| !legs.live.contains(leg)).collect::<Vec<_>>();
             legs.ended.extend(gone.into_iter().map(|leg| (leg, now)));

@@ -88,6 +88,14 @@ impl Checker {
         }
     }
 
+    /// Tells what happens, for whoever replays a seed with `ROBOCALL_TELL` set.
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        static TOLD: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        if *TOLD.get_or_init(|| std::env::var_os("ROBOCALL_TELL").is_some()) {
+            println!("{} {}", self.now(), what());
+        }
+    }
+
     /// Something happened that never should.
     pub fn report(&self, what: String) {
         self.broken(what);

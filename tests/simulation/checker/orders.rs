@@ -50,8 +50,7 @@ impl Checker {
         let key = key_of(held);
         let seen = self.seen.lock().unwrap();
         let (paused, cancelled) = (seen.orders.paused.contains(&key), seen.orders.cancelled.contains(&key));
-        let blocked =
-            phone.is_some_and(|phone| seen.orders.blocked.contains(&(held.organisation.clone(), phone)));
+        let blocked = phone.is_some_and(|phone| seen.orders.blocked.contains(&(held.organisation.clone(), phone)));
         drop(seen);
         let attempt = held.attempt;
         self.expect(!paused, || format!("I7: {attempt} was dialled after its request was paused"));

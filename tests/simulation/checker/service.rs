@@ -97,16 +97,13 @@ impl Checker {
 
     fn has_due_work(&self, key: &RequestKey, now: Timestamp) -> bool {
         let (Some(books), Some(header)) = (self.store.audit_books(key), self.header(key)) else { return false };
-        let open = matches!(
-            books.status,
-            RequestStatus::Submitted | RequestStatus::Scheduled | RequestStatus::OnProgress
-        );
+        let open =
+            matches!(books.status, RequestStatus::Submitted | RequestStatus::Scheduled | RequestStatus::OnProgress);
         if !open {
             return false;
         }
         let resting = books.calls.iter().filter(|call| call.stage != Some(Stage::Claimed) && call.stage.is_none());
-        let waiting =
-            resting.filter(|call| matches!(call.status, CallStatus::Queued | CallStatus::RetryScheduled));
+        let waiting = resting.filter(|call| matches!(call.status, CallStatus::Queued | CallStatus::RetryScheduled));
         waiting.into_iter().any(|call| {
             let Some(shown) = self.call(key, books.first_call.sibling(call.index)) else { return false };
             let due = match shown.history.last().map(|fact| &fact.what) {

@@ -111,7 +111,8 @@ fn destinations(dice: &mut Dice, number: u64, with_bad_ones: bool) -> List {
             entry["properties"] = json!({"name": "Alex"});
         }
         if dice.below(3) > 0 {
-            entry["timeZone"] = json!(["Asia/Singapore", "Asia/Singapore", "Etc/UTC", "America/New_York"][dice.below(4) as usize]);
+            entry["timeZone"] =
+                json!(["Asia/Singapore", "Asia/Singapore", "Etc/UTC", "America/New_York"][dice.below(4) as usize]);
         }
         if dice.below(12) == 0 {
             entry["caller"] = json!("+6560000009");
@@ -153,7 +154,8 @@ fn terms(dice: &mut Dice, id: &str, now: Timestamp) -> Value {
     match dice.below(8) {
         0 => {
             let (closed, open) = (dice.below(4), 4 + dice.below(5));
-            request["callingWindow"] = json!({"timeZone": "Etc/UTC", "from": format!("09:0{open}"), "to": format!("09:0{closed}")});
+            request["callingWindow"] =
+                json!({"timeZone": "Etc/UTC", "from": format!("09:0{open}"), "to": format!("09:0{closed}")});
         }
         1 | 2 => {
             // It is five in the afternoon in Singapore. Whoever is not reached there in time never is.
@@ -176,7 +178,8 @@ fn terms(dice: &mut Dice, id: &str, now: Timestamp) -> Value {
 }
 
 fn flow(dice: &mut Dice, secretive: bool) -> Value {
-    let targets = ["Ext:1000", "Queue:sales", "+99910777777", "+99920777777", "+99930777777", "+99960777777", "+99980777777"];
+    let targets =
+        ["Ext:1000", "Queue:sales", "+99910777777", "+99920777777", "+99930777777", "+99960777777", "+99980777777"];
     let target = targets[dice.below(targets.len() as u64) as usize];
     let mut transfer = json!({
         "name": "transfer", "destination": target,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use robocall::model::{CallId, LegRole, Phone};
+use robocall::model::{OrganisationId, RequestId};
 use robocall::ports::store::CampaignStore;
 use robocall::ports::{Command, CommandKind};
-use robocall::model::{OrganisationId, RequestId};
 
 use super::World;
 
@@ -15,10 +15,12 @@ const CREW: usize = 4;
 impl World {
     pub(super) async fn trouble(&mut self) {
         self.workers.retain(|worker| !worker.task.is_finished());
+        let kind = self.dice.below(24);
+        self.checker.tell(|| format!("trouble {kind}"));
         if self.workers.is_empty() && self.dice.below(2) == 0 {
             self.start_worker();
         }
-        match self.dice.below(24) {
+        match kind {
             0 => self.crash(),
             1 | 2 => self.light_fuse(),
             3 | 4 => self.freeze_one(),

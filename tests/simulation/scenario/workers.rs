@@ -23,6 +23,7 @@ struct Gone(Arc<Checker>, Arc<Fate>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
+        self.0.tell(|| format!("{} is gone", self.1.name));
         self.0.crew.leave(&self.1);
     }
 }
@@ -35,11 +36,8 @@ impl World {
 
     /// A worker that may ail, as long as there is trouble.
     pub fn start_worker_named(&mut self, id: WorkerId) {
-        let (loss, garble) = if self.well || self.dice.below(2) == 0 {
-            (0, 0)
-        } else {
-            (self.dice.below(60), self.dice.below(3) * 15)
-        };
+        let (loss, garble) =
+            if self.well || self.dice.below(2) == 0 { (0, 0) } else { (self.dice.below(60), self.dice.below(3) * 15) };
         let capacity = 1 + self.dice.below(8) as usize;
         self.start(id, capacity, loss, garble);
     }
@@ -51,8 +49,11 @@ impl World {
 
     fn start(&mut self, id: WorkerId, capacity: usize, loss: u64, garble: u64) {
         self.started += 1;
-        let fate = Fate::new(Arc::clone(&self.clock) as _, self.seed ^ (self.started << 32), loss, garble);
+        let name = format!("{id} ({})", self.started);
+        let seed = self.seed ^ (self.started << 32);
+        let fate = Fate::new(name, Arc::clone(&self.clock) as _, seed, loss, garble);
         let checker = || Arc::clone(&self.checker);
+        self.checker.tell(|| format!("{} starts, losing {loss} and garbling {garble}", fate.name));
         let ports = Ports {
             clock: Arc::clone(&self.clock) as _,
             queue: Arc::new(ChaosQueue {
