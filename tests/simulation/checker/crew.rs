@@ -30,7 +30,12 @@ impl Crew {
     }
 
     pub fn join(&self, member: Member) {
-        self.members.lock().unwrap().push(member);
+        let mut members = self.members.lock().unwrap();
+        if members.iter().all(|member| member.drain.is_cancelled()) {
+            // Nobody worked until now.
+            self.upset(self.clock.now());
+        }
+        members.push(member);
     }
 
     /// A worker has ended, however it did.

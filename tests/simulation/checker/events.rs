@@ -41,16 +41,15 @@ impl Checker {
     /// The bus took an event.
     pub fn published(&self, event: &Event) {
         let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
-        let rendered = serde_json::to_value(event);
-        let Ok(mut rendered) = rendered else {
+        let Ok(mut text) = serde_json::to_string(event) else {
             return self.broken(format!("an event cannot be rendered: {}", event.id()));
         };
-        self.check_secrets(&key, event, &rendered);
-        // Who publishes is not part of what happened.
-        if let Some(data) = rendered.get_mut("data").and_then(Value::as_object_mut) {
-            data.remove("worker");
+        self.check_secrets(&key, event, &text);
+        if let Event::Call { worker, .. } = event {
+            // Who publishes is not part of what happened.
+            text = text.replacen(&format!(r#""worker":"{worker}","#), "", 1);
         }
-        let this = Published { kind: event.kind(), text: rendered.to_string() };
+        let this = Published { kind: event.kind(), text };
         let mut seen = self.seen.lock().unwrap();
         seen.trace(&format!("{} {}", event.at(), event.id()));
         let seq = event.seq();
@@ -80,11 +79,12 @@ impl Checker {
     }
 
     /// No key of a gather that asks for a secret is in any field anywhere.
-    fn check_secrets(&self, key: &RequestKey, event: &Event, rendered: &Value) {
+    fn check_secrets(&self, key: &RequestKey, event: &Event, text: &str) {
         let Event::Call { facts, .. } = event else { return };
         if !self.seen.lock().unwrap().events.secretive.contains(key) {
             return;
         }
+        let rendered: Value = serde_json::from_str(text).unwrap();
         let steps = rendered["data"]["callFlowSteps"].as_array().cloned().unwrap_or_default();
         let gathers = steps.iter().filter(|step| step["stepName"] == "gather");
         for gather in gathers {

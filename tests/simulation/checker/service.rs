@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use robocall::adapters::memory::SlotsAudit;
 use robocall::model::{CallStatus, Happening, LegRole, OrganisationId, RequestStatus, Timestamp, WorkerId};
-use robocall::ports::store::{RequestKey, Stage};
+use robocall::ports::store::RequestKey;
 
 use super::{Checker, terms};
 
@@ -102,7 +102,7 @@ impl Checker {
         if !open {
             return false;
         }
-        let resting = books.calls.iter().filter(|call| call.stage != Some(Stage::Claimed) && call.stage.is_none());
+        let resting = books.calls.iter().filter(|call| call.stage.is_none());
         let waiting = resting.filter(|call| matches!(call.status, CallStatus::Queued | CallStatus::RetryScheduled));
         waiting.into_iter().any(|call| {
             let Some(shown) = self.call(key, books.first_call.sibling(call.index)) else { return false };
