@@ -290,14 +290,15 @@ pub enum Unconfirmed {
     Request(RequestEvent),
 }
 
-/// That the bus has confirmed all events of a call or request up to one.
+/// That the bus has confirmed all events of a call up to one, or one of a request's own: several workers publish those,
+/// and none of them knows what the others were told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     /// The request.
     pub key: RequestKey,
     /// The call; none for the request's own events.
     pub call: Option<CallId>,
-    /// The last confirmed event's `seq`.
+    /// The confirmed event's `seq`.
     pub seq: u32,
 }
 

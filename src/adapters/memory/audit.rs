@@ -1,11 +1,13 @@
 //! The books, open: for tests that check that they add up.
 
+use super::org::{Lease, Org};
 use super::record::Body;
+use super::request::Request;
 use super::slab::ReqIx;
 use super::state::State;
 use crate::model::status::{Counts, RequestSummary};
-use crate::model::{CallStatus, LegId, OrganisationId, RequestId, Timestamp, WorkerId};
-use crate::ports::store::{Stage, Token};
+use crate::model::{CallId, CallStatus, LegId, OrganisationId, RequestId, RequestStatus, Timestamp, WorkerId};
+use crate::ports::store::{RequestKey, Stage, Token};
 
 /// All that the store counts and holds, in a fixed order.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,25 +92,95 @@ pub struct CallAudit {
     pub confirmed: u32,
 }
 
+/// One organisation's slots: what changes most often, and is looked at after every step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlotsAudit {
+    /// The organisation.
+    pub id: OrganisationId,
+    /// Concurrent calls allowed.
+    pub limit: u32,
+    /// Held by other applications; all of them if what they wrote is no number.
+    pub external: u32,
+    /// Every lease, expired ones included, by leg.
+    pub leases: Vec<LeaseAudit>,
+}
+
+/// One request's books without what only Status shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BooksAudit {
+    /// The call of its first destination; the others are its siblings.
+    pub first_call: CallId,
+    /// How far it is.
+    pub status: RequestStatus,
+    /// Destinations of its sealed parts.
+    pub total: u32,
+    /// Its calls as they are counted.
+    pub counts: Counts,
+    /// Its calls counted one by one.
+    pub recounted: Counts,
+    /// Its calls, by index; none before all its parts are there.
+    pub calls: Vec<CallAudit>,
+    /// Parts that are sealed; part 0 if it came in one.
+    pub sealed_parts: Vec<u32>,
+    /// The place of its latest event among its own.
+    pub last_event: u32,
+}
+
 impl State {
+    /// Every organisation's slots, by name.
+    pub fn audit_slots(&self) -> Vec<SlotsAudit> {
+        let slots = self.org_names.values().map(|ix| {
+            let org = self.org(*ix);
+            let (limit, external) = (org.settings.limit, org.external.in_use());
+            SlotsAudit { id: org.id.clone(), limit, external, leases: self.audit_leases(org) }
+        });
+        slots.collect()
+    }
+
+    /// One request's books.
+    pub fn audit_books(&self, key: &RequestKey) -> Option<BooksAudit> {
+        let request = &self.requests[self.find(key)?];
+        let (calls, recounted) = audit_calls(request);
+        let sealed = request.parts.iter().filter(|(_, part)| part.sealed).map(|(index, _)| *index);
+        Some(BooksAudit {
+            first_call: request.first_call,
+            status: request.status(self.now),
+            total: request.total,
+            counts: request.counts,
+            recounted,
+            calls,
+            sealed_parts: sealed.collect(),
+            last_event: request.events.last_seq,
+        })
+    }
+
+    /// The proof of whoever holds a call; none if nobody does.
+    pub fn audit_token(&self, call: CallId) -> Option<Token> {
+        self.call(self.place(call)?).live().map(|live| live.token)
+    }
+
+    fn audit_leases(&self, org: &Org) -> Vec<LeaseAudit> {
+        let lease = |(leg, lease): (&LegId, &Lease)| LeaseAudit {
+            leg: *leg,
+            request: self.requests[lease.place.0].header.id.clone(),
+            index: lease.place.1,
+            worker: lease.worker.clone(),
+            token: lease.token,
+            expires: lease.expires,
+        };
+        org.leases.iter().map(lease).collect()
+    }
+
     pub fn audit(&self) -> Audit {
         let organisations = self.org_names.values().map(|ix| {
             let org = self.org(*ix);
-            let lease = |(leg, lease): (&LegId, &super::org::Lease)| LeaseAudit {
-                leg: *leg,
-                request: self.requests[lease.place.0].header.id.clone(),
-                index: lease.place.1,
-                worker: lease.worker.clone(),
-                token: lease.token,
-                expires: lease.expires,
-            };
             let mut requests: Vec<RequestAudit> = org.requests.iter().map(|ix| self.audit_request(*ix)).collect();
             requests.sort_by(|one, other| one.id.cmp(&other.id));
             OrganisationAudit {
                 id: org.id.clone(),
                 limit: org.settings.limit,
                 external: org.external.in_use(),
-                leases: org.leases.iter().map(lease).collect(),
+                leases: self.audit_leases(org),
                 waiting: org.line.iter().map(|waiter| waiter.leg).collect(),
                 requests,
             }
@@ -118,28 +190,7 @@ impl State {
 
     fn audit_request(&self, ix: ReqIx) -> RequestAudit {
         let request = &self.requests[ix];
-        let mut recounted = Counts::default();
-        let calls = (0..).zip(&request.calls).map(|(index, call)| {
-            let status = request.call_status(call);
-            *recounted.of_mut(status) += 1;
-            let (facts, events) = match &call.body {
-                Body::Live(live) => (u32::try_from(live.facts.len()).unwrap_or(u32::MAX), live.events),
-                Body::Rest(packed) => (packed.head().facts, packed.head().events),
-            };
-            let live = call.live();
-            CallAudit {
-                index,
-                status,
-                stage: live.map(|live| live.stage),
-                token: live.map(|live| live.token),
-                claim: call.claim,
-                dials: call.dials,
-                facts,
-                events,
-                confirmed: call.confirmed,
-            }
-        });
-        let calls = calls.collect();
+        let (calls, recounted) = audit_calls(request);
         RequestAudit {
             id: request.header.id.clone(),
             summary: request.summary(self.now),
@@ -149,4 +200,30 @@ impl State {
             ended: request.ended_at.is_some(),
         }
     }
+}
+
+/// A request's calls, and how many of them are how far.
+fn audit_calls(request: &Request) -> (Vec<CallAudit>, Counts) {
+    let mut recounted = Counts::default();
+    let calls = (0..).zip(&request.calls).map(|(index, call)| {
+        let status = request.call_status(call);
+        *recounted.of_mut(status) += 1;
+        let (facts, events) = match &call.body {
+            Body::Live(live) => (u32::try_from(live.facts.len()).unwrap_or(u32::MAX), live.events),
+            Body::Rest(packed) => (packed.head().facts, packed.head().events),
+        };
+        let live = call.live();
+        CallAudit {
+            index,
+            status,
+            stage: live.map(|live| live.stage),
+            token: live.map(|live| live.token),
+            claim: call.claim,
+            dials: call.dials,
+            facts,
+            events,
+            confirmed: call.confirmed,
+        }
+    });
+    (calls.collect(), recounted)
 }

@@ -23,7 +23,7 @@ mod store;
 mod sweep;
 mod transitions;
 
-pub use audit::{Audit, CallAudit, LeaseAudit, OrganisationAudit, RequestAudit};
+pub use audit::{Audit, BooksAudit, CallAudit, LeaseAudit, OrganisationAudit, RequestAudit, SlotsAudit};
 pub use command_bus::MemoryCommandBus;
 pub use event_bus::{EventSink, MemoryEventBus};
 pub use queue::{DeadLetter, MAX_MESSAGE, MemoryQueue};

@@ -47,9 +47,8 @@ impl State {
     fn confirm_request(&mut self, ix: ReqIx, seq: u32) {
         let unconfirmed = &mut self.requests[ix].events.unconfirmed;
         let Some(oldest) = unconfirmed.front().map(|event| event.at) else { return };
-        while unconfirmed.front().is_some_and(|event| event.seq <= seq) {
-            unconfirmed.pop_front();
-        }
+        // Whoever confirms a later event may never have heard of an earlier one.
+        unconfirmed.retain(|event| event.seq != seq);
         self.request_outbox.remove(&(oldest, ix));
         self.note_unconfirmed(ix);
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 #[cfg(feature = "sabotage")]
 use super::Sabotage;
-use super::audit::Audit;
+use super::audit::{Audit, BooksAudit, SlotsAudit};
 use super::state::State;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
@@ -41,6 +41,24 @@ impl MemoryStore {
     #[doc(hidden)]
     pub fn audit(&self) -> Audit {
         self.with(|state| state.audit())
+    }
+
+    /// Every organisation's slots.
+    #[doc(hidden)]
+    pub fn audit_slots(&self) -> Vec<SlotsAudit> {
+        self.with(|state| state.audit_slots())
+    }
+
+    /// One request's books; none if it is not known.
+    #[doc(hidden)]
+    pub fn audit_books(&self, key: &RequestKey) -> Option<BooksAudit> {
+        self.with(|state| state.audit_books(key))
+    }
+
+    /// The proof of whoever holds a call; none if nobody does.
+    #[doc(hidden)]
+    pub fn audit_token(&self, call: CallId) -> Option<Token> {
+        self.with(|state| state.audit_token(call))
     }
 
     /// Carries out one operation at one instant.

@@ -165,7 +165,9 @@ pub async fn an_ended_request_is_kept_for_its_retention(world: &dyn StoreWorld) 
     store.sweep().await.unwrap();
     assert!(store.request(&key("r")).await.is_ok(), "what nobody has heard of is not forgotten");
     let confirm = |call, seq| Confirmation { key: key("r"), call, seq };
-    store.confirm(&[confirm(Some(call("r", 0)), 2), confirm(None, 3)]).await.unwrap();
+    let of_request = (1..=3).map(|seq| confirm(None, seq));
+    let all: Vec<_> = of_request.chain([confirm(Some(call("r", 0)), 2)]).collect();
+    store.confirm(&all).await.unwrap();
     let next = store.sweep().await.unwrap().1.unwrap();
     world.advance(next.since(world.now())).await;
     store.sweep().await.unwrap();

@@ -1,0 +1,102 @@
+//! The event bus that does not confirm, and the command bus that delivers twice.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use robocall::model::{Event, WorkerId};
+use robocall::ports::{BusError, Command, CommandBus, CommandReply, EventBus, Incoming, Order};
+
+use super::{Fate, Loss};
+use crate::checker::Checker;
+
+pub struct ChaosBus {
+    inner: Arc<dyn EventBus>,
+    fate: Arc<Fate>,
+    broken: Arc<AtomicBool>,
+}
+
+impl ChaosBus {
+    pub fn new(inner: Arc<dyn EventBus>, fate: Arc<Fate>) -> Self {
+        Self { inner, fate, broken: Arc::default() }
+    }
+}
+
+impl EventBus for ChaosBus {
+    fn publish(&self, event: Event) -> BoxFuture<'static, Result<(), BusError>> {
+        let lost = || Err(BusError("lost by the test".to_owned()));
+        let loss = self.fate.loss();
+        let broken = self.broken.load(Ordering::Relaxed) || self.fate.is_dead();
+        if loss != Loss::None {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        if broken || loss == Loss::Request {
+            return async move { lost() }.boxed();
+        }
+        let confirmation = self.inner.publish(event);
+        let fate = Arc::clone(&self.fate);
+        async move {
+            fate.gate().await;
+            let answer = confirmation.await;
+            if loss == Loss::Reply { lost() } else { answer }
+        }
+        .boxed()
+    }
+
+    fn recover(&self) {
+        self.broken.store(false, Ordering::Relaxed);
+    }
+}
+
+pub struct ChaosCommands {
+    inner: Arc<dyn CommandBus>,
+    fate: Arc<Fate>,
+    checker: Arc<Checker>,
+    /// Commands that come once more.
+    again: Mutex<VecDeque<Incoming>>,
+}
+
+impl ChaosCommands {
+    pub fn new(inner: Arc<dyn CommandBus>, fate: Arc<Fate>, checker: Arc<Checker>) -> Self {
+        Self { inner, fate, checker, again: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl CommandBus for ChaosCommands {
+    async fn next(&self, worker: &WorkerId) -> Option<Incoming> {
+        self.fate.gate().await;
+        let again = self.again.lock().unwrap().pop_front();
+        let incoming = match again {
+            Some(incoming) => {
+                self.checker.count("commands delivered twice");
+                incoming
+            }
+            None => {
+                let incoming = self.inner.next(worker).await?;
+                if self.fate.one_in(6) {
+                    self.again.lock().unwrap().push_back(incoming.clone());
+                }
+                incoming
+            }
+        };
+        // An order was wanted when it was given; its owner looks whether it still means the same attempt.
+        if let Incoming::Command(command) = &incoming {
+            self.checker.delivered(command);
+        }
+        Some(incoming)
+    }
+    async fn forward(&self, owner: &WorkerId, order: Order) {
+        self.fate.gate().await;
+        self.checker.forwarded(&order);
+        self.inner.forward(owner, order).await;
+    }
+    async fn answer(&self, command: &Command, reply: CommandReply) {
+        self.fate.gate().await;
+        self.checker.answered(command, reply);
+        self.inner.answer(command, reply).await;
+    }
+}

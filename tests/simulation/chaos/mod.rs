@@ -1,0 +1,150 @@
+//! Ports that fail: replies get lost before or after their effect, workers die or stand still between any two steps.
+//! One file for each port; this one owns a worker's fate, which all its ports share.
+
+mod buses;
+mod intake;
+mod store;
+mod telephony;
+
+pub use buses::{ChaosBus, ChaosCommands};
+pub use intake::{ChaosQueue, ChaosSpeech};
+pub use store::ChaosStore;
+pub use telephony::ChaosTelephony;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use robocall::model::Timestamp;
+use robocall::ports::Clock;
+
+use crate::dice::Dice;
+
+/// What befalls one worker's ports.
+pub struct Fate {
+    /// Whose it is, for reports.
+    pub name: String,
+    clock: Arc<dyn Clock>,
+    dice: Mutex<Dice>,
+    /// Share of calls of a port whose reply is lost, in thousandths.
+    loss: AtomicU64,
+    /// Share of the backend's reports that are lost, and as many again that come twice, in thousandths.
+    garble: AtomicU64,
+    /// Calls of ports after which the worker dies; none: it does not.
+    fuse: AtomicI64,
+    frozen_until: AtomicI64,
+    dead: AtomicBool,
+    died: tokio::sync::Notify,
+}
+
+/// Where in a call of a port something goes wrong.
+#[derive(PartialEq)]
+enum Loss {
+    None,
+    Request,
+    Reply,
+}
+
+/// What becomes of a report of the backend's.
+#[derive(PartialEq)]
+enum Delivered {
+    Once,
+    Twice,
+    Never,
+}
+
+impl Fate {
+    pub fn new(name: String, clock: Arc<dyn Clock>, seed: u64, loss: u64, garble: u64) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            clock,
+            dice: Mutex::new(Dice::new(seed)),
+            loss: AtomicU64::new(loss),
+            garble: AtomicU64::new(garble),
+            fuse: AtomicI64::new(i64::MAX),
+            frozen_until: AtomicI64::new(i64::MIN),
+            dead: AtomicBool::new(false),
+            died: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// The worker dies at the `count`th await from now.
+    pub fn light_fuse(&self, count: i64) {
+        self.fuse.store(count, Ordering::Relaxed);
+    }
+
+    /// The worker stands still; answers until when.
+    pub fn freeze(&self, length: Duration) -> Timestamp {
+        let until = self.clock.now() + length;
+        self.frozen_until.store(until.as_millis(), Ordering::Relaxed);
+        until
+    }
+
+    pub fn heal(&self) {
+        self.loss.store(0, Ordering::Relaxed);
+        self.garble.store(0, Ordering::Relaxed);
+        self.fuse.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// Whether anything goes wrong for the worker now, or may at any await.
+    pub fn ails(&self) -> bool {
+        self.loss.load(Ordering::Relaxed) > 0
+            || self.garble.load(Ordering::Relaxed) > 0
+            || self.fuse.load(Ordering::Relaxed) < i64::MAX >> 1
+            || self.dead.load(Ordering::Relaxed)
+            || self.clock.now().as_millis() < self.frozen_until.load(Ordering::Relaxed)
+    }
+
+    pub async fn death(&self) {
+        while !self.dead.load(Ordering::Relaxed) {
+            self.died.notified().await;
+        }
+    }
+
+    /// One await: the worker may die or stand still here.
+    async fn gate(&self) {
+        if self.fuse.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            self.dead.store(true, Ordering::Relaxed);
+            self.died.notify_one();
+        }
+        loop {
+            if self.dead.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            let until = Timestamp::from_millis(self.frozen_until.load(Ordering::Relaxed));
+            if self.clock.now() >= until {
+                return;
+            }
+            self.clock.sleep_until(until).await;
+        }
+    }
+
+    fn loss(&self) -> Loss {
+        let share = self.loss.load(Ordering::Relaxed);
+        let mut dice = self.dice.lock().unwrap();
+        if dice.below(1000) >= share {
+            Loss::None
+        } else if dice.below(2) == 0 {
+            Loss::Request
+        } else {
+            Loss::Reply
+        }
+    }
+
+    fn delivered(&self) -> Delivered {
+        let share = self.garble.load(Ordering::Relaxed);
+        match self.dice.lock().unwrap().below(1000) {
+            thrown if thrown < share => Delivered::Never,
+            thrown if thrown < 2 * share => Delivered::Twice,
+            _ => Delivered::Once,
+        }
+    }
+
+    fn one_in(&self, many: u64) -> bool {
+        self.dice.lock().unwrap().below(many) == 0
+    }
+
+    fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,234 @@
+//! The store that does not answer; every step through it is checked.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use robocall::callflow::call::CallState;
+use robocall::model::event::RequestEvent;
+use robocall::model::status::RequestSummary;
+use robocall::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use robocall::ports::store::*;
+use robocall::ports::{CampaignStore, Listener};
+
+use super::{Fate, Loss};
+use crate::checker::{Checker, Touched};
+
+pub struct ChaosStore {
+    pub inner: Arc<dyn CampaignStore>,
+    pub fate: Arc<Fate>,
+    pub checker: Arc<Checker>,
+}
+
+impl ChaosStore {
+    /// A write that must be refused if the call is another's when it arrives.
+    async fn fenced<T>(
+        &self,
+        held: &Held,
+        what: &str,
+        write: BoxFuture<'_, StoreResult<Written<T>>>,
+    ) -> StoreResult<Written<T>> {
+        let stale = self.checker.is_stale(held);
+        let written = write.await;
+        if stale && matches!(written, Ok(Written::Done(_))) {
+            self.checker.let_through(held, what);
+        }
+        written
+    }
+
+    /// A call that may get lost. `touched` says what its answer may have changed.
+    async fn through<T>(
+        &self,
+        call: BoxFuture<'_, StoreResult<T>>,
+        touched: impl FnOnce(&StoreResult<T>) -> Touched,
+    ) -> StoreResult<T> {
+        self.fate.gate().await;
+        let loss = self.fate.loss();
+        let lost = || Err(StoreError::Unavailable("lost by the test".to_owned()));
+        if loss == Loss::Request {
+            self.fate.gate().await;
+            return lost();
+        }
+        self.checker.before_step();
+        let answer = call.await;
+        self.checker.after_step(touched(&answer));
+        self.fate.gate().await;
+        if loss == Loss::Reply { lost() } else { answer }
+    }
+
+    /// A call that changes nothing a promise speaks of.
+    async fn in_passing<T>(&self, call: BoxFuture<'_, StoreResult<T>>) -> StoreResult<T> {
+        self.through(call, |_| Touched::Nothing).await
+    }
+}
+
+fn touches<T>(held: &Held) -> impl FnOnce(&StoreResult<T>) -> Touched {
+    let request = Touched::Request(held.organisation.clone(), held.request.clone());
+    |_| request
+}
+
+fn touches_request<T>(key: &RequestKey) -> impl FnOnce(&StoreResult<T>) -> Touched {
+    let request = Touched::Request(key.organisation.clone(), key.request.clone());
+    |_| request
+}
+
+#[async_trait]
+impl CampaignStore for ChaosStore {
+    async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened> {
+        self.through(self.inner.open_request(header, totals), |_| Touched::Everything).await
+    }
+    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
+        self.through(self.inner.load_chunk(key, part, number, chunk), touches_request(key)).await
+    }
+    async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
+        self.through(self.inner.seal(key, part), touches_request(key)).await
+    }
+    async fn reject(&self, rejection: &Rejection) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
+        self.through(self.inner.reject(rejection), touches_request(&rejection.key)).await
+    }
+    async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
+        let touched = |claims: &StoreResult<Claims>| match claims {
+            Ok(claims) if claims.claims.is_empty() => Touched::Nothing,
+            _ => Touched::Everything,
+        };
+        self.through(self.inner.claim(worker, want), touched).await
+    }
+    async fn begin_dial(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        caller: Option<Phone>,
+        state: &CallState,
+    ) -> StoreResult<DialDecision> {
+        let checked = async {
+            let decision = self.inner.begin_dial(held, worker, caller, state).await;
+            if let Ok(DialDecision::Dial { committed_at, .. }) = &decision {
+                self.checker.committed(held, *committed_at);
+            }
+            decision
+        };
+        self.through(checked.boxed(), touches(held)).await
+    }
+    async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {
+        self.through(self.inner.give_back(held), touches(held)).await
+    }
+    async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {
+        self.through(self.inner.checkpoint(held, after, facts, state), touches(held)).await
+    }
+    async fn finish(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        after: u32,
+        facts: &[Fact],
+        end: AttemptEnd,
+        refill: u32,
+    ) -> StoreResult<Written<Finished>> {
+        let write = self.inner.finish(held, worker, after, facts, end, refill);
+        let touched = |written: &StoreResult<Written<Finished>>| match written {
+            Ok(Written::Done(finished)) if !finished.refill.is_empty() => Touched::Everything,
+            other => touches(held)(other),
+        };
+        self.through(self.fenced(held, "an end", write).boxed(), touched).await
+    }
+    async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>> {
+        let checked = async {
+            let answer = self.inner.request_slot(held, leg, until).await;
+            if let Ok(Written::Done(SlotAnswer::Granted)) = &answer {
+                self.checker.slot_granted(held, leg);
+            }
+            answer
+        };
+        self.through(checked.boxed(), touches(held)).await
+    }
+    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
+        let checked = async {
+            let blocked = self.inner.block_number(organisation, phone).await;
+            if blocked.is_ok() {
+                self.checker.blocked(organisation, phone);
+            }
+            blocked
+        };
+        self.in_passing(checked.boxed()).await
+    }
+    async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
+        let renewed = async {
+            let stale: Vec<Held> = held.iter().filter(|held| self.checker.is_stale(held)).cloned().collect();
+            let renewed = self.inner.renew(worker, held).await;
+            if let Ok(renewed) = &renewed {
+                for held in stale.iter().filter(|held| !renewed.lost.contains(held)) {
+                    self.checker.let_through(held, "a renewal");
+                }
+            }
+            renewed
+        };
+        self.through(renewed.boxed(), |_| Touched::Leases).await
+    }
+    async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
+        let checked = async {
+            self.checker.crowded(self.inner.suspects(u32::MAX).await.map_or(0, |all| all.len()));
+            self.inner.suspects(limit).await
+        };
+        self.in_passing(checked.boxed()).await
+    }
+    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool> {
+        self.in_passing(self.inner.lock_app(app, listener)).await
+    }
+    async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
+        let checked = async {
+            let adopted = self.inner.adopt(suspect, adopter).await;
+            self.checker.tell(|| match &adopted {
+                Ok(Written::Done(adopted)) => {
+                    format!("{} adopts {}, {:?}", self.fate.name, suspect.attempt, adopted.stage)
+                }
+                other => format!("{} cannot adopt {}: {other:?}", self.fate.name, suspect.attempt),
+            });
+            adopted
+        };
+        self.through(checked.boxed(), touches(suspect)).await
+    }
+    async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
+        self.in_passing(self.inner.confirm(confirmations)).await
+    }
+    async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
+        self.in_passing(self.inner.unconfirmed(before, limit)).await
+    }
+    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
+        let checked = async {
+            let controlled = self.inner.control(key, control).await;
+            if controlled.is_ok() {
+                self.checker.controlled(key, control);
+            }
+            controlled
+        };
+        self.through(checked.boxed(), touches_request(key)).await
+    }
+    async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
+        self.in_passing(self.inner.owner(organisation, call)).await
+    }
+    async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
+        self.through(self.inner.sweep(), |_| Touched::Everything).await
+    }
+    async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
+        self.inner.request(key).await
+    }
+    async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
+        self.inner.calls(key, from, limit).await
+    }
+    async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
+        self.in_passing(self.inner.organisation(organisation)).await
+    }
+    async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
+        self.inner.set_organisation(organisation, settings).await
+    }
+    async fn set_external(&self, organisation: &OrganisationId, value: Option<String>) -> StoreResult<()> {
+        self.inner.set_external(organisation, value).await
+    }
+    async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse> {
+        self.inner.slot_use(organisation).await
+    }
+    fn wakeups(&self) -> Listener {
+        self.inner.wakeups()
+    }
+}

@@ -1,0 +1,148 @@
+//! The telephony port that does not answer, does not let listen, and reports never or twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use robocall::callflow::program::Target;
+use robocall::model::{LegId, Timestamp, WorkerId};
+use robocall::ports::telephony::{LegReport, LegState, NewLeg};
+use robocall::ports::{Audio, Telephony, TelephonyError};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{Delivered, Fate, Loss};
+use crate::checker::Checker;
+
+type Outcome<T> = Result<T, TelephonyError>;
+
+fn lost<T>() -> Outcome<T> {
+    Err(TelephonyError::Unavailable("lost by the test".to_owned()))
+}
+
+pub struct ChaosTelephony {
+    pub inner: Arc<dyn Telephony>,
+    pub fate: Arc<Fate>,
+    pub checker: Arc<Checker>,
+}
+
+impl ChaosTelephony {
+    async fn through<T>(&self, call: BoxFuture<'_, Outcome<T>>) -> Outcome<T> {
+        self.fate.gate().await;
+        let loss = self.fate.loss();
+        if loss == Loss::Request {
+            self.fate.gate().await;
+            return lost();
+        }
+        let answer = call.await;
+        self.fate.gate().await;
+        if loss == Loss::Reply { lost() } else { answer }
+    }
+
+    fn count<T>(&self, what: &'static str, done: &Outcome<T>) {
+        if done.is_ok() {
+            self.checker.count(what);
+        }
+    }
+}
+
+/// Hands reports on, some of them never and some twice, until the stream ends or nobody listens any more.
+async fn garble(
+    mut reports: UnboundedReceiver<LegReport>,
+    fate: Arc<Fate>,
+    checker: Arc<Checker>,
+    listener: tokio::sync::mpsc::UnboundedSender<LegReport>,
+) {
+    loop {
+        let report = tokio::select! {
+            biased;
+            () = listener.closed() => return,
+            report = reports.recv() => report,
+        };
+        let Some(report) = report else { return };
+        checker.tell(|| format!("{} hears {:?} of {}", fate.name, report.what, report.leg));
+        let times = match fate.delivered() {
+            Delivered::Once => 1,
+            Delivered::Twice => {
+                checker.count("reports doubled");
+                2
+            }
+            Delivered::Never => {
+                checker.unreported(&report);
+                0
+            }
+        };
+        for _ in 0..times {
+            let _ = listener.send(report.clone());
+        }
+    }
+}
+
+#[async_trait]
+impl Telephony for ChaosTelephony {
+    async fn listen(&self, app: &WorkerId) -> Outcome<UnboundedReceiver<LegReport>> {
+        self.fate.gate().await;
+        let loss = self.fate.loss();
+        if loss != Loss::None {
+            self.checker.count("listens failed");
+        }
+        if loss == Loss::Request {
+            return lost();
+        }
+        let reports = self.inner.listen(app).await?;
+        self.checker.tell(|| format!("{} listens in the name of {app}", self.fate.name));
+        self.fate.gate().await;
+        if loss == Loss::Reply {
+            return lost();
+        }
+        let (listener, heard) = unbounded_channel();
+        tokio::spawn(garble(reports, Arc::clone(&self.fate), Arc::clone(&self.checker), listener));
+        Ok(heard)
+    }
+    async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome<()> {
+        self.through(self.inner.create(app, new, not_after)).await
+    }
+    async fn dial(&self, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Outcome<()> {
+        self.through(self.inner.dial(leg, ring_timeout, not_after)).await
+    }
+    async fn hang_up(&self, leg: LegId, not_after: Timestamp) -> Outcome<()> {
+        self.through(self.inner.hang_up(leg, not_after)).await
+    }
+    async fn play(
+        &self,
+        leg: LegId,
+        playback: u32,
+        audio: &Audio,
+        expects_key: bool,
+        not_after: Timestamp,
+    ) -> Outcome<()> {
+        self.through(self.inner.play(leg, playback, audio, expects_key, not_after)).await
+    }
+    async fn stop_playback(&self, leg: LegId, playback: u32, not_after: Timestamp) -> Outcome<()> {
+        self.through(self.inner.stop_playback(leg, playback, not_after)).await
+    }
+    async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp) -> Outcome<()> {
+        self.through(self.inner.detect_machine(leg, wait_for_beep, not_after)).await
+    }
+    async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Outcome<()> {
+        let done = self.through(self.inner.bridge(leg, other, not_after)).await;
+        self.count("attended transfers joined", &done);
+        done
+    }
+    async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome<()> {
+        let done = self.through(self.inner.blind_transfer(leg, other, target, not_after)).await;
+        self.count("blind transfers", &done);
+        done
+    }
+    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome<()> {
+        let done = self.through(self.inner.record(leg, name, on, not_after)).await;
+        self.count(if on { "recordings begun" } else { "recordings paused for a secret" }, &done);
+        done
+    }
+    async fn inspect(&self, leg: LegId) -> Outcome<Option<LegState>> {
+        self.through(self.inner.inspect(leg)).await
+    }
+    async fn legs_of(&self, app: &WorkerId) -> Outcome<Vec<(LegId, LegState)>> {
+        self.through(self.inner.legs_of(app)).await
+    }
+}

@@ -1,0 +1,170 @@
+//! Everything that goes wrong, one thing at a time, and what people do meanwhile.
+
+use std::time::Duration;
+
+use robocall::model::{CallId, LegRole, Phone};
+use robocall::model::{OrganisationId, RequestId};
+use robocall::ports::store::CampaignStore;
+use robocall::ports::{Command, CommandKind};
+
+use super::World;
+
+/// Most workers that run at once.
+const CREW: usize = 4;
+
+impl World {
+    pub(super) async fn trouble(&mut self) {
+        self.workers.retain(|worker| !worker.task.is_finished());
+        let kind = self.dice.below(24);
+        self.checker.tell(|| format!("trouble {kind}"));
+        if self.workers.is_empty() && self.dice.below(2) == 0 {
+            self.start_worker();
+        }
+        match kind {
+            0 => self.crash(),
+            1 | 2 => self.light_fuse(),
+            3 | 4 => self.freeze_one(),
+            5 => self.freeze_all(),
+            6 | 7 if self.workers.len() < CREW => self.start_worker(),
+            8 => self.start_namesake(),
+            9 => self.drain(),
+            10 => self.command(CommandKind::Pause),
+            11 | 12 => self.command(CommandKind::Resume),
+            13 if self.dice.below(3) == 0 => {
+                let hang_up = self.dice.below(2) == 0;
+                self.command(|request| CommandKind::Cancel { request, hang_up });
+            }
+            14 | 15 => self.hang_up(),
+            16 => self.change_settings().await,
+            17 => self.change_external().await,
+            18 => self.block_somebody().await,
+            19 => drop(self.queue.redeliver_unsettled()),
+            _ => {}
+        }
+    }
+
+    fn victim(&mut self) -> Option<usize> {
+        let count = self.workers.len() as u64;
+        (count > 0).then(|| self.dice.below(count) as usize)
+    }
+
+    fn crash(&mut self) {
+        if let Some(victim) = self.victim() {
+            self.workers.swap_remove(victim).task.abort();
+            self.checker.count("crashes");
+        }
+    }
+
+    fn light_fuse(&mut self) {
+        if let Some(victim) = self.victim() {
+            self.workers[victim].fate.light_fuse(self.dice.below(200) as i64);
+            self.checker.count("crashes at an await");
+        }
+    }
+
+    fn freeze_one(&mut self) {
+        if let Some(victim) = self.victim() {
+            let until = self.workers[victim].fate.freeze(Duration::from_millis(self.dice.below(90_000)));
+            self.checker.crew.upset(until);
+            self.checker.count("freezes");
+        }
+    }
+
+    fn freeze_all(&mut self) {
+        let length = Duration::from_millis(self.dice.below(90_000));
+        for worker in &self.workers {
+            self.checker.crew.upset(worker.fate.freeze(length));
+        }
+        if !self.workers.is_empty() {
+            self.checker.count("freezes of all workers at once");
+        }
+    }
+
+    /// A worker starts again under a name that was used before; its namesake may still run.
+    fn start_namesake(&mut self) {
+        match self.victim() {
+            Some(victim) if self.workers.len() < CREW => {
+                let id = self.workers[victim].id.clone();
+                if self.dice.below(2) == 0 {
+                    self.workers.swap_remove(victim).task.abort();
+                    self.checker.count("crashes");
+                }
+                self.checker.count("restarts under the same name");
+                self.start_worker_named(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn drain(&mut self) {
+        if let Some(victim) = self.victim() {
+            self.workers[victim].shutdown.drain.cancel();
+            self.checker.crew.upset(self.checker_now());
+            self.checker.count("drains");
+        }
+    }
+
+    fn checker_now(&self) -> robocall::model::Timestamp {
+        use robocall::ports::Clock as _;
+        self.clock.now()
+    }
+
+    fn command(&mut self, kind: impl FnOnce(RequestId) -> CommandKind) {
+        let which = self.dice.below(self.submissions.len() as u64) as usize;
+        let key = self.submissions[which].key.clone();
+        self.send(key.organisation, kind(key.request));
+    }
+
+    fn send(&mut self, organisation: OrganisationId, kind: CommandKind) {
+        let id = format!("command{}", self.dice.below(u64::MAX)).into();
+        // Nobody waits for the reply: what counts is what the store acknowledged.
+        drop(self.commands.send(Command { id, organisation, kind }));
+    }
+
+    /// Somebody wants a call hung up that is live, as a rule.
+    fn hang_up(&mut self) {
+        let slots = self.store.audit_slots();
+        let leased = slots.iter().flat_map(|slots| slots.leases.iter().map(|lease| (&slots.id, lease.leg)));
+        let live: Vec<(&OrganisationId, CallId)> = leased
+            .filter(|(_, leg)| leg.role == LegRole::Callee)
+            .map(|(organisation, leg)| (organisation, leg.attempt.call))
+            .collect();
+        if live.is_empty() {
+            return;
+        }
+        let (organisation, call) = live[self.dice.below(live.len() as u64) as usize];
+        let organisation = organisation.clone();
+        self.send(organisation, CommandKind::HangUp(call));
+    }
+
+    async fn change_settings(&mut self) {
+        let organisation = self.any_organisation();
+        let mut settings = self.store.organisation(&organisation).await.unwrap();
+        settings.limit = self.dice.below(6) as u32;
+        if self.dice.below(3) == 0 {
+            settings.calls_per_second = (self.dice.below(2) == 0).then(|| 1 + self.dice.below(3) as u32);
+        }
+        self.store.set_organisation(&organisation, settings).await.unwrap();
+    }
+
+    async fn change_external(&mut self) {
+        let organisation = self.any_organisation();
+        let value = match self.dice.below(6) {
+            0 => Some("many".to_owned()),
+            1 => Some("-2".to_owned()),
+            2 => None,
+            _ => Some(self.dice.below(4).to_string()),
+        };
+        self.store.set_external(&organisation, value).await.unwrap();
+    }
+
+    /// Somebody is put on the do-not-call list by other means than a call.
+    async fn block_somebody(&mut self) {
+        let which = self.dice.below(self.submissions.len() as u64) as usize;
+        let (organisation, phones): (_, Vec<Phone>) =
+            (self.submissions[which].key.organisation.clone(), self.submissions[which].phones.clone());
+        let phone = phones[self.dice.below(phones.len() as u64) as usize];
+        self.store.block_number(&organisation, phone).await.unwrap();
+        self.checker.blocked(&organisation, phone);
+    }
+}
