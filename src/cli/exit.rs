@@ -22,7 +22,7 @@ pub enum Exit {
     BadInput = 2,
     /// The request ended otherwise: cancelled, expired.
     EndedOtherwise = 3,
-    /// Interrupted for the second time: stopped at once.
+    /// Interrupted for the second time, or before the request was accepted: ended at once.
     Interrupted = 130,
 }
 
