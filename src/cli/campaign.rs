@@ -92,7 +92,7 @@ pub fn run(
             args.external, args.limit
         )));
     }
-    let log = args.events.as_deref().map(|path| EventLog::create(path, json)).transpose()?;
+    let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
     let interrupts = Interrupts::listen();
     let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
@@ -177,10 +177,12 @@ struct Pen {
     out: BufWriter<Box<dyn Write + Send>>,
     line: Vec<u8>,
     broken: Option<io::Error>,
+    /// Somebody may read along: nothing is kept back.
+    live: bool,
 }
 
 impl EventLog {
-    fn create(path: &Path, json: bool) -> Result<Self, Failure> {
+    fn create(path: &Path, json: bool, live: bool) -> Result<Self, Failure> {
         let shown = path.display().to_string();
         let to_stdout = path.as_os_str() == "-";
         let shown = if to_stdout { "stdout".to_owned() } else { shown };
@@ -192,7 +194,7 @@ impl EventLog {
         } else {
             Box::new(File::create(path).map_err(|error| Failure::unwritable(&shown, &error))?)
         };
-        let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None };
+        let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None, live };
         Ok(Self { shown, out: Arc::new(Mutex::new(pen)) })
     }
 
@@ -200,14 +202,15 @@ impl EventLog {
         let out = Arc::clone(&self.out);
         Arc::new(move |event| {
             let mut pen = out.lock().unwrap_or_else(PoisonError::into_inner);
-            let Pen { out, line, broken } = &mut *pen;
+            let Pen { out, line, broken, live } = &mut *pen;
             if broken.is_some() {
                 return;
             }
             line.clear();
             let written = serde_json::to_writer(&mut *line, event).map_err(io::Error::from);
             line.push(b'\n');
-            *broken = written.and_then(|()| out.write_all(line)).err();
+            let written = written.and_then(|()| out.write_all(line));
+            *broken = written.and_then(|()| if *live { out.flush() } else { Ok(()) }).err();
         })
     }
 
