@@ -3,7 +3,8 @@
 //! Blocks fenced as `console` are sessions: lines that begin with `$ ` are run in the project's folder with the built
 //! program on the path, and what follows must be what they print; a line `...` stands for any lines, and `...` at the
 //! end of a line for its rest. A block below a line that ends in "Save this as `NAME`:" is there under that name.
-//! Blocks fenced as `json` that hold a request are checked, flows are compiled. Other
+//! Blocks fenced as `json` that hold a request are checked, flows are compiled; what `docs/request.md` shows of a request
+//! is put into a whole one and run. Other
 //! fences are not looked at: `sh` is for what a test cannot run, `text` for what is no input.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
@@ -14,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use support::{robocall_given, root};
 
 struct Block {
@@ -147,10 +149,27 @@ fn every_session_in_the_documents_goes_as_shown() {
     fs::remove_dir_all(scratch).unwrap();
 }
 
+/// A request around a part of one: a step, a destination, or some of its fields.
+fn whole(part: &Value) -> Value {
+    let mut request = json!({
+        "requestId": "example",
+        "destinations": [{"phone": "+9991000001", "properties": {"name": "Alex"}}],
+        "callFlow": {"steps": [{"name": "hangup"}]},
+    });
+    if part.get("name").is_some() {
+        request["callFlow"]["steps"][0] = part.clone();
+    } else if part.get("phone").is_some() {
+        request["destinations"][0] = part.clone();
+    } else {
+        request.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+    }
+    request
+}
+
 #[test]
 fn every_request_and_flow_in_the_documents_is_valid() {
     let mut looked_at = 0;
-    for Block { file, line, language, text, .. } in blocks() {
+    for Block { file, line, language, mut text, .. } in blocks() {
         if language != "json" {
             continue;
         }
@@ -165,16 +184,23 @@ fn every_request_and_flow_in_the_documents_is_valid() {
                 &["flow", "check", "-"]
             }
             _ => {
-                serde_json::from_str::<serde_json::Value>(&text)
-                    .unwrap_or_else(|error| panic!("{file}:{line}: {error}"));
-                continue;
+                let part: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}:{line}: {error}"));
+                if file != "docs/request.md" {
+                    continue;
+                }
+                text = whole(&part).to_string();
+                &["request", "check", "-"]
             }
         };
+        if command[0] == "request" && file == "docs/request.md" {
+            let ran = robocall_given(&text, &["run", "-", "--instant", "--answer", "1"]);
+            assert_eq!(ran.code, 0, "{file}:{line}: {}{}", ran.out, ran.err);
+        }
         let said = robocall_given(&text, command);
         assert_eq!(said.code, 0, "{file}:{line}: {}{}", said.out, said.err);
         looked_at += 1;
     }
-    assert!(looked_at >= 1, "the examples were not found");
+    assert!(looked_at >= 11, "the examples were not found");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub struct CampaignArgs {
     #[arg(long, default_value = "default", value_parser = values::organisation)]
     pub org: OrganisationId,
     /// Slots of the organisation: its concurrent calls, those of other applications included.
-    #[arg(long, default_value_t = 6, value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
     pub limit: u32,
     /// Slots that other applications hold all the time.
     #[arg(long, default_value_t = 0, value_name = "SLOTS", value_parser = values::whole(0..=1_000_000_u32))]
@@ -36,7 +36,7 @@ pub struct CampaignArgs {
     #[arg(long, value_name = "CALLS", value_parser = values::whole(1..=1_000_000_u32))]
     pub rate: Option<u32>,
     /// Workers that share the work.
-    #[arg(long, default_value_t = 1, value_parser = values::whole(1..=64_u32))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = values::whole(1..=64_u32))]
     pub workers: u32,
     /// Let no time pass: virtual time jumps to whatever comes next, and begins on 2026-01-05 at 09:00 UTC.
     #[arg(long, conflicts_with = "speed")]
@@ -92,7 +92,7 @@ pub fn run(
             args.external, args.limit
         )));
     }
-    let log = args.events.as_deref().map(|path| EventLog::create(path, json)).transpose()?;
+    let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
     let interrupts = Interrupts::listen();
     let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
@@ -177,10 +177,12 @@ struct Pen {
     out: BufWriter<Box<dyn Write + Send>>,
     line: Vec<u8>,
     broken: Option<io::Error>,
+    /// Somebody may read along: nothing is kept back.
+    live: bool,
 }
 
 impl EventLog {
-    fn create(path: &Path, json: bool) -> Result<Self, Failure> {
+    fn create(path: &Path, json: bool, live: bool) -> Result<Self, Failure> {
         let shown = path.display().to_string();
         let to_stdout = path.as_os_str() == "-";
         let shown = if to_stdout { "stdout".to_owned() } else { shown };
@@ -192,7 +194,7 @@ impl EventLog {
         } else {
             Box::new(File::create(path).map_err(|error| Failure::unwritable(&shown, &error))?)
         };
-        let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None };
+        let pen = Pen { out: BufWriter::with_capacity(1 << 20, out), line: Vec::new(), broken: None, live };
         Ok(Self { shown, out: Arc::new(Mutex::new(pen)) })
     }
 
@@ -200,14 +202,15 @@ impl EventLog {
         let out = Arc::clone(&self.out);
         Arc::new(move |event| {
             let mut pen = out.lock().unwrap_or_else(PoisonError::into_inner);
-            let Pen { out, line, broken } = &mut *pen;
+            let Pen { out, line, broken, live } = &mut *pen;
             if broken.is_some() {
                 return;
             }
             line.clear();
             let written = serde_json::to_writer(&mut *line, event).map_err(io::Error::from);
             line.push(b'\n');
-            *broken = written.and_then(|()| out.write_all(line)).err();
+            let written = written.and_then(|()| out.write_all(line));
+            *broken = written.and_then(|()| if *live { out.flush() } else { Ok(()) }).err();
         })
     }
 

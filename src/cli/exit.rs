@@ -22,7 +22,7 @@ pub enum Exit {
     BadInput = 2,
     /// The request ended otherwise: cancelled, expired.
     EndedOtherwise = 3,
-    /// Interrupted for the second time: stopped at once.
+    /// Interrupted for the second time, or before the request was accepted: ended at once.
     Interrupted = 130,
 }
 
@@ -178,5 +178,11 @@ pub(super) fn write_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
 /// An answer on stdout: one line, as everything that is written there as JSON.
 fn print_json(value: &impl Serialize) {
     let mut out = io::stdout().lock();
-    let _unread = serde_json::to_writer(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+    let written = serde_json::to_writer(&mut out, value).map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The answer cannot be given where it was asked for: people at least should know.
+        say(&format!("failed: stdout: cannot be written: {}\n", plain(&error)));
+    }
 }

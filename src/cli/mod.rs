@@ -50,10 +50,11 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; a request that was run has completed
-  1    something broke: a file cannot be written, a worker failed
-  2    what was given cannot be used; nothing was dialled
+  1    something broke: an output failed while it was written, a worker failed
+  2    what was given cannot be used: a request, an option, a file that cannot be read or opened for
+       writing; nothing was dialled
   3    the request ended otherwise: cancelled, expired
-  130  interrupted a second time: stopped at once";
+  130  interrupted a second time, or before the request was accepted: ended at once";
 
 #[derive(Debug, Subcommand)]
 enum Command {

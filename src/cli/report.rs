@@ -14,12 +14,13 @@ use crate::model::{DispositionResult, RequestStatus};
 pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> String {
     let status = word(&summary.status);
     let status = if summary.status == RequestStatus::Completed { paint.green(&status) } else { paint.red(&status) };
-    let mut text = format!("{} {status}: {} calls", paint.bold(summary.request_id.as_str()), summary.total);
+    let calls = counted(u64::from(summary.total), "call");
+    let mut text = format!("{} {status}: {calls}", paint.bold(summary.request_id.as_str()));
     if summary.duplicates > 0 {
-        text.push_str(&format!(", {} duplicates left out", summary.duplicates));
+        text.push_str(&format!(", {} left out", counted(u64::from(summary.duplicates), "duplicate")));
     }
     if outcome.dials > 0 {
-        text.push_str(&format!(", {} dials", outcome.dials));
+        text.push_str(&format!(", {}", counted(outcome.dials, "dial")));
     }
     if let Some((first, last)) = outcome.span {
         text.push_str(&format!(" in {}", lasting(last.since(first))));
@@ -144,6 +145,11 @@ fn share(some: u64, of: u64) -> String {
     // Tenths of a percent, in whole numbers, so that it is the same everywhere.
     let tenths = (u128::from(some) * 2000 / u128::from(of)).div_ceil(2);
     format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// So many of something.
+pub fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// A length of time, for people: the two largest units.

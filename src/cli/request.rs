@@ -11,7 +11,7 @@ use super::documents::{Input, taken_for_a_request};
 use super::exit::Refusal;
 use super::flow::checked;
 use super::missing::{self, Missing};
-use super::report::lasting;
+use super::report::{counted, lasting};
 use super::{Exit, Failure, values};
 use crate::callflow::Program;
 use crate::callflow::program::Action;
@@ -40,7 +40,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "default", value_parser = values::organisation)]
     org: OrganisationId,
     /// Slots to estimate the duration with.
-    #[arg(long, default_value_t = 6, value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
     limit: u32,
     /// Take warnings for errors.
     #[arg(long)]
@@ -244,7 +244,7 @@ impl Summary {
         let Summary { file, request_id, total, duplicates, invalid, flow_hash, steps, slots, .. } = self;
         let mut text = format!("{}: valid\n  request       {request_id}\n  destinations  {total}", shown(file));
         if *duplicates > 0 {
-            text.push_str(&format!(", {duplicates} duplicates left out"));
+            text.push_str(&format!(", {} left out", counted(u64::from(*duplicates), "duplicate")));
         }
         if *invalid > 0 {
             text.push_str(&format!(", {invalid} of them invalid"));
@@ -252,7 +252,8 @@ impl Summary {
         let hash = flow_hash.get(..12).unwrap_or(flow_hash);
         let (call, all) = (Duration::from_secs(self.estimated_call_secs), Duration::from_secs(self.estimated_secs));
         text.push_str(&format!(
-            "\n  flow          {hash}…, {steps} steps\n  takes         about {} with {slots} slots, {} a call if everybody answers\n",
+            "\n  flow          {hash}…, {}\n  takes         about {} with {slots} slots, {} a call if everybody answers\n",
+            counted(*steps as u64, "step"),
             lasting(all),
             lasting(call)
         ));

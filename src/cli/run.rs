@@ -27,10 +27,10 @@ static HELP: std::sync::LazyLock<String> =
 const EXITS: &str = "\
 Exit codes:
   0    the request completed
-  1    something broke
-  2    the request, or an option, cannot be used; nothing was dialled
+  1    something broke: an output failed while it was written, a worker failed
+  2    the request, an option or a file cannot be used; nothing was dialled
   3    the request ended otherwise: cancelled, expired
-  130  interrupted a second time: stopped at once
+  130  interrupted a second time, or before the request was accepted: ended at once
 The first interrupt (Ctrl-C, SIGTERM) cancels the request: live calls go on to their end.";
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::callflow::schema::CallFlowDocument;
 use crate::model::request::MachineDetection;
 use crate::model::{EventType, Phone, RequestId, Timestamp};
 
@@ -28,6 +29,7 @@ pub struct CallRequestDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_call_recording: Option<Flag>,
     /// What the callee hears and may do: `steps`, or the name of a prepared `flow`.
+    #[schemars(with = "CallFlowDocument")]
     pub call_flow: Map<String, Value>,
     /// Nothing is dialled before. RFC 3339 with an offset.
     #[serde(skip_serializing_if = "Option::is_none")]

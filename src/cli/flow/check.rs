@@ -12,6 +12,7 @@ use super::{checked, compiler, nobody, word};
 use crate::callflow::FlowReference;
 use crate::callflow::lint::{self, Diagnostic, Severity};
 use crate::cli::documents::{FoundFlow, Input, find_flow};
+use crate::cli::report::counted;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::daemon;
 use crate::model::StepStatus;
@@ -39,9 +40,6 @@ const SHOWN: usize = 10;
 
 /// Longer lines are not shown: their column says where to look.
 const LONGEST_LINE: usize = 500;
-
-/// Destinations looked at together.
-const CHUNK: usize = 1_000;
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,7 +73,8 @@ struct Destinations {
 
 #[derive(Debug, Serialize)]
 struct FailingDestination {
-    index: u32,
+    /// Its place in the document.
+    index: usize,
     phone: String,
     path: String,
     status: StepStatus,
@@ -140,28 +139,23 @@ fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
         }
     };
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
-    loop {
-        let chunk = stream.next_chunk(CHUNK).map_err(|error| input.changed(&error))?;
-        if chunk.is_empty() {
-            return Ok(told);
-        }
-        for destination in &chunk {
-            told.checked += 1;
-            let Err(unspeakable) = program.prepare(destination) else { continue };
-            told.failing += 1;
-            *told.by_status.entry(word(&unspeakable.status)).or_default() += 1;
-            if told.first.len() < SHOWN {
-                let path = program.messages.get(usize::from(unspeakable.message)).map_or("", |message| &message.path);
-                told.first.push(FailingDestination {
-                    index: destination.index,
-                    phone: destination.number.to_string(),
-                    path: path.to_owned(),
-                    status: unspeakable.status,
-                    message: unspeakable.detail.into(),
-                });
-            }
+    while let Some((place, destination)) = stream.next_placed().map_err(|error| input.changed(&error))? {
+        told.checked += 1;
+        let Err(unspeakable) = program.prepare(&destination) else { continue };
+        told.failing += 1;
+        *told.by_status.entry(word(&unspeakable.status)).or_default() += 1;
+        if told.first.len() < SHOWN {
+            let path = program.messages.get(usize::from(unspeakable.message)).map_or("", |message| &message.path);
+            told.first.push(FailingDestination {
+                index: place,
+                phone: destination.number.to_string(),
+                path: path.to_owned(),
+                status: unspeakable.status,
+                message: unspeakable.detail.into(),
+            });
         }
     }
+    Ok(told)
 }
 
 /// Where a diagnostic points in the text, as bytes.
@@ -253,7 +247,7 @@ fn explain(
         text.push_str(&in_words(destinations));
     }
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let (errors, warnings) = (count(Severity::Error) as u64, count(Severity::Warning) as u64);
     let verdict = match (errors, warnings) {
         (0, 0) => paint.green("no errors, no warnings"),
         (0, warnings) => format!("no errors, {}", counted(warnings, "warning")),
@@ -263,7 +257,7 @@ fn explain(
     if found.is_request {
         let file = if input.is_stdin() { "-" } else { &input.name };
         text.push_str(&format!(
-            "this is a whole request, of which only the flow was looked at: see `robocall request check {}`\n",
+            "this is a whole request: `robocall request check {}` looks at its other fields, too\n",
             shown(file)
         ));
     }
@@ -297,8 +291,4 @@ fn in_words(destinations: &Destinations) -> String {
         )),
     }
     text
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -44,6 +44,18 @@ fn jsonish() -> impl Strategy<Value = String> {
         "\"destinations\"",
         "{\"phone\":\"+6588893322\"}",
         "\"callFlow\":{\"steps\":[1]}",
+        "\u{0}",
+        "\u{1b}[31m",
+        "\"\u{7f}\u{9b}\u{202e}\"",
+        "\"\\u0000\\u001b\"",
+        "\"\\ud800\"",
+        "\"\\udc00\\ud800\"",
+        "1e999",
+        "-1e-999",
+        "123456789012345678901234567890",
+        "Infinity",
+        "[[[[[[[[",
+        "{\"a\":{\"a\":",
     ];
     prop::collection::vec(prop::sample::select(tokens), 0..14).prop_map(|tokens| tokens.concat())
 }
@@ -129,6 +141,45 @@ fn millions_of_unknown_names_are_counted_without_being_pondered() {
     assert_eq!((problems.first().len(), problems.count()), (100, 1_009_003));
 }
 
+#[test]
+fn what_is_no_json_is_refused_wherever_it_stands() {
+    let deep = "[".repeat(100_000);
+    for broken in
+        ["NaN", "Infinity", "-Infinity", "\"\\ud800\"", "\"\\udc00 \\ud800\"", "\"\u{1}\"", "0x1F", "01", "1.", &deep]
+    {
+        let documents = [
+            around(broken, ""),
+            around(&format!(r#"{{"phone":{broken}}}"#), ""),
+            around(&format!(r#"{{"phone":"+6588893322","properties":{{"a":{broken}}}}}"#), ""),
+            around(r#"{"phone":"+6588893322"}"#, &format!(r#","priority":{broken}"#)),
+            around(r#"{"phone":"+6588893322"}"#, &format!(r#","retry":{{"on":[{broken}]}}"#)),
+        ];
+        for document in documents {
+            assert!(complaints(&document)[0].contains("is not JSON"), "{broken:.20}: {:?}", complaints(&document));
+        }
+    }
+    let document = around(r#"{"phone":"+6588893322"}"#, "");
+    assert!(complaints(format!("\u{feff}{document}"))[0].contains("byte order mark"));
+    for bytes in [&b"\xff"[..], b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x80"] {
+        let raw = [br#"{"phone":"+6588893322","externalId":""#, bytes, br#""}"#].concat();
+        let document = [br#"{"requestId":"r1","callFlow":{"steps":[1]},"destinations":["#, &raw[..], b"]}"].concat();
+        assert!(complaints(&document)[0].contains("invalid UTF-8"), "{bytes:?}: {:?}", complaints(&document));
+    }
+}
+
+#[test]
+fn numbers_of_any_size_are_spoken_as_written_and_bounded_elsewhere() {
+    let huge = "9".repeat(999);
+    for number in ["1e999", "-1e-999", "123456789012345678901234567890", &huge] {
+        let element = format!(r#"{{"phone":"+6588893322","properties":{{"n":{number}}}}}"#);
+        assert_eq!(destinations_of(around(&element, ""), 1)[0].property("n"), Some(number));
+    }
+    for number in ["1e999", "18446744073709551616", "-1", "4.5"] {
+        let found = complaints(around(r#"{"phone":"+6588893322"}"#, &format!(r#","priority":{number}"#)));
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -141,6 +192,21 @@ proptest! {
     #[test]
     fn the_scanner_takes_for_json_what_nearly_is_only_if_it_is(document in nearly_json(), chunk in 1..40usize) {
         agree(&document, chunk)?;
+    }
+
+    #[test]
+    fn no_text_of_a_request_acts_on_a_terminal(text in any::<String>(), place in 0..5usize) {
+        let text = Value::from(format!("\u{1b}{text}"));
+        let document = match place {
+            0 => request_with(json!({"requestId": text})),
+            1 => request_with(json!({text.as_str().unwrap(): 1})),
+            2 => request_with(json!({"destinations": [{"phone": text, "timeZone": text}]})),
+            3 => request_with(json!({"destinations": [{"phone": "+6588893322", "properties": {"a": text}}]})),
+            _ => request_with(json!({"callingWindow": {"timeZone": text, "from": text, "to": text, "days": [text]}})),
+        };
+        for complaint in complaints(document.to_string()) {
+            prop_assert!(!complaint.contains(crate::reading::is_hidden), "{:?}", complaint);
+        }
     }
 
     #[test]

@@ -142,3 +142,82 @@ fn a_document_built_from_the_types_is_accepted() {
     let judged = accepted(serde_json::to_vec(&document).unwrap());
     assert_eq!((judged.header.id.as_str(), judged.header.priority, judged.header.recording), ("built", 9, true));
 }
+
+/// Whether a value is what a schema describes, by the keywords that ours use; patterns are the reader's business.
+fn describes(root: &Value, schema: &Value, value: &Value) -> bool {
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = name.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        if !describes(root, target.unwrap_or_else(|| panic!("{name} leads nowhere")), value) {
+            return false;
+        }
+    }
+    let kind = |name: &str| match name {
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        name => kind_of(value).ends_with(name),
+    };
+    let one_of = |names: &Value| match names {
+        Value::String(name) => kind(name),
+        Value::Array(names) => names.iter().any(|name| kind(name.as_str().unwrap())),
+        _ => true,
+    };
+    let fits = |least: &str, most: &str, size: Option<u64>| {
+        size.is_none_or(|size| {
+            schema[least].as_u64().is_none_or(|least| least <= size)
+                && schema[most].as_u64().is_none_or(|most| size <= most)
+        })
+    };
+    let matching =
+        |list: &Value| list.as_array().unwrap().iter().filter(|schema| describes(root, schema, value)).count();
+    one_of(&schema["type"])
+        && schema.get("const").is_none_or(|only| only == value)
+        && schema.get("enum").is_none_or(|all| all.as_array().unwrap().contains(value))
+        && schema.get("oneOf").is_none_or(|list| matching(list) == 1)
+        && schema.get("anyOf").is_none_or(|list| matching(list) > 0)
+        && fits("minimum", "maximum", value.as_u64())
+        && fits("minLength", "maxLength", value.as_str().map(|text| text.chars().count() as u64))
+        && fits("minItems", "maxItems", value.as_array().map(|list| list.len() as u64))
+        && value.as_array().is_none_or(|list| list.iter().all(|item| describes(root, &schema["items"], item)))
+        && schema["required"].as_array().into_iter().flatten().all(|name| value.get(name.as_str().unwrap()).is_some())
+        && value.as_object().is_none_or(|fields| {
+            fields.iter().all(|(name, value)| match &schema["properties"][name] {
+                Value::Null => schema["additionalProperties"] != json!(false),
+                field => describes(root, field, value),
+            })
+        })
+}
+
+#[test]
+fn the_schema_describes_the_sample_requests_and_their_flows() {
+    let schema = schemars::schema_for!(CallRequestDocument).to_value();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("flows");
+    let read = |path: std::path::PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(folder.join("samples")).unwrap() {
+        let request = read(entry.unwrap().path());
+        assert!(describes(&schema, &schema, &request), "{request:#}");
+        looked_at += 1;
+    }
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let request = request_with(json!({"callFlow": read(path)}));
+            assert!(describes(&schema, &schema, &request), "{request:#}");
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at >= 12, "{looked_at}");
+    assert!(describes(&schema, &schema, &everything()));
+    assert!(describes(&schema, &schema, &request_with(json!({"callFlow": {"flow": "survey"}}))));
+    for wrong in [
+        json!({"callFlow": {"steps": []}}),
+        json!({"callFlow": {"steps": [{"name": "sing"}]}}),
+        json!({"callFlow": {"steps": [{"name": "play"}]}}),
+        json!({"callFlow": {"steps": [{"name": "play", "message": {"msg": 7}}]}}),
+        json!({"callFlow": {"steps": [{"name": "hangup", "why": 1}]}}),
+        json!({"callFlow": {"flows": "survey"}}),
+        json!({"priority": 10}),
+    ] {
+        assert!(!describes(&schema, &schema, &request_with(wrong.clone())), "{wrong}");
+    }
+}
