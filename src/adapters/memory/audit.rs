@@ -7,7 +7,7 @@ use super::slab::ReqIx;
 use super::state::State;
 use crate::model::status::{Counts, RequestSummary};
 use crate::model::{CallId, CallStatus, LegId, OrganisationId, RequestId, RequestStatus, Timestamp, WorkerId};
-use crate::ports::store::{RequestKey, Stage, Token};
+use crate::ports::store::{Stage, Token};
 
 /// All that the store counts and holds, in a fixed order.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,9 +137,9 @@ impl State {
         slots.collect()
     }
 
-    /// One request's books.
-    pub fn audit_books(&self, key: &RequestKey) -> Option<BooksAudit> {
-        let request = &self.requests[self.find(key)?];
+    /// The books of the request that a call is one of.
+    pub fn audit_books(&self, call: CallId) -> Option<BooksAudit> {
+        let request = &self.requests[*self.by_hash.get(&call.request_hash())?];
         let (calls, recounted) = audit_calls(request);
         let sealed = request.parts.iter().filter(|(_, part)| part.sealed).map(|(index, _)| *index);
         Some(BooksAudit {

@@ -49,10 +49,10 @@ impl MemoryStore {
         self.with(|state| state.audit_slots())
     }
 
-    /// One request's books; none if it is not known.
+    /// The books of the request that a call is one of; none if it is not known.
     #[doc(hidden)]
-    pub fn audit_books(&self, key: &RequestKey) -> Option<BooksAudit> {
-        self.with(|state| state.audit_books(key))
+    pub fn audit_books(&self, call: CallId) -> Option<BooksAudit> {
+        self.with(|state| state.audit_books(call))
     }
 
     /// The proof of whoever holds a call; none if nobody does.

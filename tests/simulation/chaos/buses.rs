@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use robocall::model::{Event, WorkerId};
-use robocall::ports::{BusError, Command, CommandBus, CommandReply, EventBus, Incoming, Order};
+use robocall::model::{Event, Timestamp, WorkerId};
+use robocall::ports::{BusError, Clock, Command, CommandBus, CommandReply, EventBus, Incoming, Order};
 
 use super::{Fate, Loss};
 use crate::checker::Checker;
@@ -55,13 +56,14 @@ pub struct ChaosCommands {
     inner: Arc<dyn CommandBus>,
     fate: Arc<Fate>,
     checker: Arc<Checker>,
-    /// Commands that come once more.
-    again: Mutex<VecDeque<Incoming>>,
+    clock: Arc<dyn Clock>,
+    /// Commands that come once more, and when; in the order of their first coming.
+    again: Mutex<VecDeque<(Timestamp, Incoming)>>,
 }
 
 impl ChaosCommands {
-    pub fn new(inner: Arc<dyn CommandBus>, fate: Arc<Fate>, checker: Arc<Checker>) -> Self {
-        Self { inner, fate, checker, again: Mutex::default() }
+    pub fn new(inner: Arc<dyn CommandBus>, fate: Arc<Fate>, checker: Arc<Checker>, clock: Arc<dyn Clock>) -> Self {
+        Self { inner, fate, checker, clock, again: Mutex::default() }
     }
 }
 
@@ -69,16 +71,24 @@ impl ChaosCommands {
 impl CommandBus for ChaosCommands {
     async fn next(&self, worker: &WorkerId) -> Option<Incoming> {
         self.fate.gate().await;
-        let again = self.again.lock().unwrap().pop_front();
-        let incoming = match again {
-            Some(incoming) => {
-                self.checker.count("commands delivered twice");
-                incoming
+        let due = self.again.lock().unwrap().front().map(|(at, _)| *at);
+        let again = async {
+            match due {
+                Some(at) => self.clock.sleep_until(at).await,
+                None => std::future::pending().await,
             }
-            None => {
-                let incoming = self.inner.next(worker).await?;
-                if self.fate.one_in(6) {
-                    self.again.lock().unwrap().push_back(incoming.clone());
+        };
+        let incoming = tokio::select! {
+            biased;
+            () = again => {
+                self.checker.count("commands delivered twice");
+                self.again.lock().unwrap().pop_front()?.1
+            }
+            incoming = self.inner.next(worker) => {
+                let incoming = incoming?;
+                if self.fate.one_in(4) {
+                    let later = Duration::from_secs(self.fate.below(40));
+                    self.again.lock().unwrap().push_back((self.clock.now() + later, incoming.clone()));
                 }
                 incoming
             }

@@ -144,6 +144,10 @@ impl Fate {
         self.dice.lock().unwrap().below(many) == 0
     }
 
+    fn below(&self, bound: u64) -> u64 {
+        self.dice.lock().unwrap().below(bound)
+    }
+
     fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
     }

@@ -66,7 +66,7 @@ impl Checker {
         });
         self.expect(due.is_none_or(|due| due <= at), || format!("I7: {attempt} was dialled before {due:?}"));
         self.check_limit(&held.organisation, "I3: at the dial of", attempt);
-        let status = self.store.audit_books(&key_of(held)).map(|books| books.status);
+        let status = self.books(&key_of(held)).map(|books| books.status);
         self.expect(status == Some(RequestStatus::OnProgress), || {
             format!("I7: {attempt} dialled although its request is paused, cancelled or over")
         });

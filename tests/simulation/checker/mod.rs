@@ -17,11 +17,11 @@ pub use books::Touched;
 pub use crew::{Crew, Member};
 pub use rest::Expected;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
-use robocall::adapters::memory::MemoryStore;
+use robocall::adapters::memory::{BooksAudit, MemoryStore};
 use robocall::adapters::simulator::SimulatedNetwork;
 use robocall::model::{CallId, Fact, Timestamp};
 use robocall::ports::Clock;
@@ -40,8 +40,8 @@ pub struct Checker {
 #[derive(Default)]
 struct Seen {
     violations: Vec<String>,
-    /// Every request that was ever sent.
-    keys: BTreeSet<RequestKey>,
+    /// Every request that was ever sent, and its first call: names are hashes, which are costly to make.
+    keys: BTreeMap<RequestKey, CallId>,
     tally: BTreeMap<&'static str, u64>,
     dials: dials::Dials,
     events: events::Events,
@@ -69,7 +69,8 @@ impl Checker {
 
     /// A request will be sent under this name.
     pub fn expect_request(&self, key: &RequestKey) {
-        self.seen.lock().unwrap().keys.insert(key.clone());
+        let first = CallId::new(&key.organisation, &key.request, 0);
+        self.seen.lock().unwrap().keys.insert(key.clone(), first);
     }
 
     /// The first promise that was broken.
@@ -110,6 +111,11 @@ impl Checker {
         // The store in memory answers at once.
         let page = self.store.calls(key, call.index(), 1).now_or_never();
         page.and_then(Result::ok).and_then(|mut calls| calls.pop())
+    }
+
+    fn books(&self, key: &RequestKey) -> Option<BooksAudit> {
+        let first = self.seen.lock().unwrap().keys.get(key).copied()?;
+        self.store.audit_books(first)
     }
 
     fn history(&self, held: &Held) -> Vec<Fact> {

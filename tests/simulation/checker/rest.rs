@@ -93,7 +93,7 @@ impl Checker {
         let events = seen.events.requests.get(key).cloned().unwrap_or_default();
         let (accepted, rejected) = (seen.events.accepted.contains(key), seen.events.rejected.contains(key));
         drop(seen);
-        let last = self.store.audit_books(key).map_or(0, |books| books.last_event);
+        let last = self.books(key).map_or(0, |books| books.last_event);
         let missing: Vec<u32> = (1..=last).filter(|seq| !events.contains_key(seq)).collect();
         self.expect(missing.is_empty() && events.len() == last as usize, || {
             format!("I8: of {last} events of {key:?} these were never published: {missing:?}")

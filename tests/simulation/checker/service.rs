@@ -96,7 +96,7 @@ impl Checker {
     }
 
     fn has_due_work(&self, key: &RequestKey, now: Timestamp) -> bool {
-        let (Some(books), Some(header)) = (self.store.audit_books(key), self.header(key)) else { return false };
+        let (Some(books), Some(header)) = (self.books(key), self.header(key)) else { return false };
         let open =
             matches!(books.status, RequestStatus::Submitted | RequestStatus::Scheduled | RequestStatus::OnProgress);
         if !open {

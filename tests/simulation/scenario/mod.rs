@@ -229,6 +229,9 @@ impl World {
         }
         self.well = true;
         self.start_worker();
+        if let Some(id) = self.any_name().filter(|_| self.seed.is_multiple_of(4)) {
+            self.start_worker_named(id);
+        }
         self.checker.crew.upset(self.clock.now());
         for organisation in self.organisations.clone() {
             let mut settings = self.store.organisation(&organisation).await.unwrap();

@@ -187,10 +187,17 @@ fn flow(dice: &mut Dice, secretive: bool) -> Value {
         "onFailure": if dice.below(2) == 0 { "continue" } else { "hangup" },
     });
     // It only counts where a second leg is dialled by us; a network lets the target of a blind transfer ring as long as it likes.
-    transfer["ringTimeoutSecs"] = json!(20);
+    transfer["ringTimeoutSecs"] = json!(20 + dice.below(100));
     if dice.below(3) == 0 {
         transfer["message"] = json!({"msg": "one moment"});
     }
+    // Whoever lingers is live long after its second leg has gone.
+    let last = if dice.below(3) == 0 {
+        json!({"name": "gather", "message": {"msg": "anything else?"}, "timeoutSecs": 50, "maxRetries": 2, "sensitive": secretive,
+            "branches": [{"default": "true", "callFlow": {"steps": [{"name": "hangup"}]}}]})
+    } else {
+        json!({"name": "play", "message": {"msg": "thank you"}})
+    };
     json!({"steps": [
         {"name": "play", "message": {"msg": "hello {{name}}"}},
         {"name": "gather", "message": {"msg": "press one"}, "maxRetries": 2, "sensitive": secretive, "branches": [
@@ -198,6 +205,6 @@ fn flow(dice: &mut Dice, secretive: bool) -> Value {
             {"digit": "2", "callFlow": {"steps": [{"name": "optOut", "message": {"msg": "goodbye"}}]}},
             {"default": "true", "callFlow": {"steps": [{"name": "play", "message": {"msg": "bye then"}}]}},
         ]},
-        {"name": "play", "message": {"msg": "thank you"}},
+        last,
     ]})
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use robocall::model::{CallId, LegRole, Phone};
-use robocall::model::{OrganisationId, RequestId};
+use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId};
 use robocall::ports::store::CampaignStore;
-use robocall::ports::{Command, CommandKind};
+use robocall::ports::{Clock, Command, CommandKind};
 
 use super::World;
 
@@ -26,7 +25,7 @@ impl World {
             3 | 4 => self.freeze_one(),
             5 => self.freeze_all(),
             6 | 7 if self.workers.len() < CREW => self.start_worker(),
-            8 => self.start_namesake(),
+            8 | 20 => self.start_namesake(),
             9 => self.drain(),
             10 => self.command(CommandKind::Pause),
             11 | 12 => self.command(CommandKind::Resume),
@@ -80,33 +79,29 @@ impl World {
         }
     }
 
-    /// A worker starts again under a name that was used before; its namesake may still run.
+    /// A worker starts again under a name that was used before; its namesake may still run, or be long dead and what it
+    /// left be in other hands.
     fn start_namesake(&mut self) {
-        match self.victim() {
-            Some(victim) if self.workers.len() < CREW => {
-                let id = self.workers[victim].id.clone();
-                if self.dice.below(2) == 0 {
-                    self.workers.swap_remove(victim).task.abort();
-                    self.checker.count("crashes");
-                }
-                self.checker.count("restarts under the same name");
-                self.start_worker_named(id);
-            }
-            _ => {}
+        if self.workers.len() >= CREW {
+            return;
         }
+        if let Some(victim) = self.victim().filter(|_| self.started.is_multiple_of(2)) {
+            let id = self.workers[victim].id.clone();
+            self.workers.swap_remove(victim).task.abort();
+            self.checker.count("crashes");
+            self.start_worker_named(id);
+        } else if let Some(id) = self.any_name() {
+            self.start_worker_named(id);
+        }
+        self.checker.count("restarts under the same name");
     }
 
     fn drain(&mut self) {
         if let Some(victim) = self.victim() {
             self.workers[victim].shutdown.drain.cancel();
-            self.checker.crew.upset(self.checker_now());
+            self.checker.crew.upset(self.clock.now());
             self.checker.count("drains");
         }
-    }
-
-    fn checker_now(&self) -> robocall::model::Timestamp {
-        use robocall::ports::Clock as _;
-        self.clock.now()
     }
 
     fn command(&mut self, kind: impl FnOnce(RequestId) -> CommandKind) {

@@ -34,6 +34,13 @@ impl World {
         self.start_worker_named(id);
     }
 
+    /// A name that somebody bears or has borne, if anybody ever did.
+    pub fn any_name(&mut self) -> Option<WorkerId> {
+        let count = self.started;
+        let number = (count > 0).then(|| 1 + self.dice.below(count))?;
+        Some(format!("worker{number}").parse().unwrap())
+    }
+
     /// A worker that may ail, as long as there is trouble.
     pub fn start_worker_named(&mut self, id: WorkerId) {
         let (loss, garble) =
@@ -67,7 +74,12 @@ impl World {
                 checker: checker(),
             }),
             events: Arc::new(ChaosBus::new(Arc::clone(&self.bus) as _, Arc::clone(&fate))),
-            commands: Arc::new(ChaosCommands::new(Arc::clone(&self.commands) as _, Arc::clone(&fate), checker())),
+            commands: Arc::new(ChaosCommands::new(
+                Arc::clone(&self.commands) as _,
+                Arc::clone(&fate),
+                checker(),
+                Arc::clone(&self.clock) as _,
+            )),
             telephony: Arc::new(ChaosTelephony {
                 inner: Arc::clone(&self.telephony),
                 fate: Arc::clone(&fate),
