@@ -62,18 +62,18 @@ impl Checker {
     pub fn delivered(&self, command: &Command) {
         let name = (command.organisation.clone(), command.id.clone());
         match &command.kind {
-            CommandKind::HangUp(call) => {
-                // Whoever it was passed on to must look whether it still means the attempt it was given for.
-                if !self.seen.lock().unwrap().orders.forwarded.contains(&name) {
-                    self.want(*call);
-                }
-            }
+            // Whoever it was passed on to must look whether it still means the attempt it was given for.
+            CommandKind::HangUp(call) if !self.is_forwarded(&name) => self.want(*call),
             CommandKind::Cancel { request, hang_up: true } => {
                 let key = RequestKey { organisation: command.organisation.clone(), request: request.clone() };
                 self.seen.lock().unwrap().orders.hung_up.insert(key);
             }
             _ => {}
         }
+    }
+
+    fn is_forwarded(&self, name: &(OrganisationId, Box<str>)) -> bool {
+        self.seen.lock().unwrap().orders.forwarded.contains(name)
     }
 
     /// A command was passed on to the owner of its call.

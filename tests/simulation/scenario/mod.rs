@@ -229,7 +229,7 @@ impl World {
         }
         self.well = true;
         self.start_worker();
-        if let Some(id) = self.any_name().filter(|_| self.seed % 4 == 0) {
+        if let Some(id) = self.any_name().filter(|_| self.seed.is_multiple_of(4)) {
             self.start_worker_named(id);
         }
         self.checker.crew.upset(self.clock.now());

@@ -102,7 +102,7 @@ impl World {
         if self.workers.len() >= CREW {
             return;
         }
-        if let Some(victim) = self.victim().filter(|_| self.started % 2 == 0) {
+        if let Some(victim) = self.victim().filter(|_| self.started.is_multiple_of(2)) {
             let id = self.workers[victim].id.clone();
             self.workers.swap_remove(victim).task.abort();
             self.checker.count("crashes");
