@@ -29,7 +29,7 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 32] = [
+const EXERCISED: [(&str, u64); 33] = [
     ("invites", 30_000),
     ("destinations", 30_000),
     ("unknown ends", 300),
@@ -37,14 +37,15 @@ const EXERCISED: [(&str, u64); 32] = [
     ("crashes at an await", 1_000),
     ("freezes", 1_000),
     ("freezes of all workers at once", 500),
+    ("freezes between a leg and its commitment", 500),
     ("restarts under the same name", 500),
     ("workers drained to their end", 300),
     ("workers replaced or deaf", 300),
     ("adoptions of live calls", 1_000),
     ("crowds of suspects", 5),
     ("listens failed", 50),
-    ("reports lost", 500),
-    ("reports doubled", 500),
+    ("reports lost", 300),
+    ("reports doubled", 300),
     ("commands delivered twice", 500),
     ("commands passed on", 100),
     ("hang-up commands carried out", 300),

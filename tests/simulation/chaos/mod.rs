@@ -33,6 +33,8 @@ pub struct Fate {
     /// Calls of ports after which the worker dies; none: it does not.
     fuse: AtomicI64,
     frozen_until: AtomicI64,
+    /// For how long the worker stands still between its next leg and the commitment to dial it, in milliseconds.
+    ambush: AtomicU64,
     dead: AtomicBool,
     died: tokio::sync::Notify,
 }
@@ -63,6 +65,7 @@ impl Fate {
             garble: AtomicU64::new(garble),
             fuse: AtomicI64::new(i64::MAX),
             frozen_until: AtomicI64::new(i64::MIN),
+            ambush: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             died: tokio::sync::Notify::new(),
         })
@@ -80,7 +83,19 @@ impl Fate {
         until
     }
 
+    /// The worker will stand still between making its next leg and committing to dial it.
+    pub fn ambush(&self, length: Duration) {
+        self.ambush.store(u64::try_from(length.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Springs the ambush, if one was laid; until when it lasts.
+    fn spring(&self) -> Option<Timestamp> {
+        let length = self.ambush.swap(0, Ordering::Relaxed);
+        (length > 0).then(|| self.freeze(Duration::from_millis(length)))
+    }
+
     pub fn heal(&self) {
+        self.ambush.store(0, Ordering::Relaxed);
         self.loss.store(0, Ordering::Relaxed);
         self.garble.store(0, Ordering::Relaxed);
         self.fuse.store(i64::MAX, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use robocall::callflow::program::Target;
-use robocall::model::{LegId, Timestamp, WorkerId};
+use robocall::model::{LegId, LegRole, Timestamp, WorkerId};
 use robocall::ports::telephony::{LegReport, LegState, NewLeg};
 use robocall::ports::{Audio, Telephony, TelephonyError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -100,7 +100,12 @@ impl Telephony for ChaosTelephony {
         Ok(heard)
     }
     async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome<()> {
-        self.through(self.inner.create(app, new, not_after)).await
+        let made = self.through(self.inner.create(app, new, not_after)).await;
+        if let (true, Some(until)) = (made.is_ok() && new.leg.role == LegRole::Callee, self.fate.spring()) {
+            self.checker.crew.upset(until);
+            self.checker.count("freezes between a leg and its commitment");
+        }
+        made
     }
     async fn dial(&self, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Outcome<()> {
         self.through(self.inner.dial(leg, ring_timeout, not_after)).await

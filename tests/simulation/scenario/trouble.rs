@@ -37,6 +37,7 @@ impl World {
             16 => self.change_settings().await,
             17 => self.change_external().await,
             18 => self.block_somebody().await,
+            21 | 22 => self.ambush().await,
             19 => drop(self.queue.redeliver_unsettled()),
             _ => {}
         }
@@ -66,6 +67,22 @@ impl World {
             let until = self.workers[victim].fate.freeze(Duration::from_millis(self.dice.below(90_000)));
             self.checker.crew.upset(until);
             self.checker.count("freezes");
+        }
+    }
+
+    /// Workers stand still before they commit to a dial, and meanwhile somebody forbids it.
+    async fn ambush(&mut self) {
+        let length = Duration::from_millis(10_000 + self.dice.below(18_000));
+        for worker in &self.workers {
+            worker.fate.ambush(length);
+        }
+        self.pause(20_000).await;
+        match self.dice.below(5) {
+            0 => self.command(CommandKind::Pause),
+            1 => self.command(|request| CommandKind::Cancel { request, hang_up: false }),
+            2 => self.block_somebody().await,
+            3 => self.change_external().await,
+            _ => self.change_settings().await,
         }
     }
 
