@@ -155,7 +155,9 @@ fn what_is_no_json_is_refused_wherever_it_stands() {
             around(r#"{"phone":"+6588893322"}"#, &format!(r#","retry":{{"on":[{broken}]}}"#)),
         ];
         for document in documents {
-            assert!(complaints(&document)[0].contains("is not JSON"), "{broken:.20}: {:?}", complaints(&document));
+            // A string in the place of a destination is wrong as such; what is in it is not looked at.
+            let first = &complaints(&document)[0];
+            assert!(first.contains("is not JSON") || first.ends_with("must be an object, not a string"), "{first}");
         }
     }
     let document = around(r#"{"phone":"+6588893322"}"#, "");
