@@ -13,7 +13,7 @@ use super::shared::Shared;
 use crate::callflow::call::{CallInput, CallMachine, CallTerms};
 use crate::model::event::CallContext;
 use crate::model::happening::dialled_by;
-use crate::model::{Disposition, DispositionResult, Fact, Happening, LegId, LegRole, WorkerId};
+use crate::model::{Disposition, DispositionResult, Fact, Happening, LegId};
 use crate::ports::store::{Adopted, AttemptEnd, Claim, Stage};
 use crate::ports::telephony::LegState;
 
@@ -84,7 +84,10 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     let answered_unseen = fate == Some(LegState::Up) && !was_answered(ledger.history());
     let terms = CallTerms::from(&*ledger.context.header);
     let machine = CallMachine::resume(program, terms, state, now);
-    let answered_legs = answered_legs(shared, &app, leg).await;
+    let second_leg = match machine.state().second_leg() {
+        Some(second) => unheard_of(shared, second).await,
+        None => None,
+    };
     let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
     call.tell(CallInput::Adopted);
     if hang_up {
@@ -93,8 +96,8 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     if answered_unseen {
         call.tell(CallInput::Answered);
     }
-    for leg in answered_legs {
-        call.tell(CallInput::LegAnswered { leg });
+    if let Some(input) = second_leg {
+        call.tell(input);
     }
     if fate.is_none() {
         call.tell(CallInput::Ended(lost_leg()));
@@ -136,10 +139,12 @@ fn was_answered(history: &[Fact]) -> bool {
     attempt.into_iter().any(|fact| fact.what == Happening::Answered)
 }
 
-/// The second legs of an attempt that are up, in case nobody heard them being answered; none if the backend does not
-/// say, and then the machine's own deadlines bound the wait.
-async fn answered_legs(shared: &Shared, app: &WorkerId, callee: LegId) -> Vec<LegId> {
-    let legs = shared.ports.telephony.legs_of(app).await.unwrap_or_default();
-    let of_this = |leg: &LegId| leg.attempt == callee.attempt && leg.role != LegRole::Callee;
-    legs.into_iter().filter(|(leg, state)| of_this(leg) && *state == LegState::Up).map(|(leg, _)| leg).collect()
+/// What nobody heard of a call's second leg meanwhile; nothing if the backend does not say, and then the machine's own
+/// deadlines bound the wait.
+async fn unheard_of(shared: &Shared, leg: LegId) -> Option<CallInput> {
+    match shared.ports.telephony.inspect(leg).await {
+        Ok(Some(LegState::Up)) => Some(CallInput::LegAnswered { leg }),
+        Ok(None) => Some(CallInput::LegEnded { leg, end: lost_leg() }),
+        Ok(Some(LegState::Created | LegState::Dialled)) | Err(_) => None,
+    }
 }

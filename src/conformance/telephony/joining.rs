@@ -42,6 +42,7 @@ pub async fn a_blind_transfer_tells_of_its_target(world: &dyn TelephonyWorld) {
     line.telephony.blind_transfer(leg, other, &Target::External(number), line.soon()).await.expect("hands over");
     line.until(other, |event| *event == LegEvent::Answered).await;
     assert_eq!(world.invites(number).await, 1);
+    assert_eq!(line.telephony.inspect(other).await, Ok(Some(LegState::Up)), "whoever adopts the call asks for it");
     line.hang_up(leg).await;
     let mut over = Vec::new();
     while over.len() < 2 {
@@ -61,6 +62,7 @@ pub async fn a_blind_transfer_to_a_busy_line_leaves_the_callee(world: &dyn Telep
     line.telephony.blind_transfer(leg, other, &Target::External(number), line.soon()).await.expect("hands over");
     let (events, end) = line.hear_out(other).await;
     assert_eq!((events, codes(end)), (vec![], (Some(17), Some(486))));
+    assert_eq!(line.telephony.inspect(other).await, Ok(None));
     assert_eq!(line.telephony.inspect(leg).await, Ok(Some(LegState::Up)));
     line.hang_up(leg).await;
     line.hear_out(leg).await;

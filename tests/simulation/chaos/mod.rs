@@ -101,12 +101,18 @@ impl Fate {
         self.fuse.store(i64::MAX, Ordering::Relaxed);
     }
 
+    /// Until when it stands still, or stood still last.
+    pub fn frozen_until(&self) -> Timestamp {
+        Timestamp::from_millis(self.frozen_until.load(Ordering::Relaxed).max(0))
+    }
+
     /// Whether anything goes wrong for the worker now, or may at any await.
     pub fn ails(&self) -> bool {
         self.loss.load(Ordering::Relaxed) > 0
             || self.garble.load(Ordering::Relaxed) > 0
             || self.fuse.load(Ordering::Relaxed) < i64::MAX >> 1
             || self.dead.load(Ordering::Relaxed)
+            || self.ambush.load(Ordering::Relaxed) > 0
             || self.clock.now().as_millis() < self.frozen_until.load(Ordering::Relaxed)
     }
 

@@ -52,13 +52,16 @@ impl Crew {
 
     /// Since when nothing has gone wrong: everybody who runs is well, at least one takes work, and nobody has died.
     pub fn calm_since(&self) -> Option<Timestamp> {
-        let (mut ails, mut works) = (false, false);
+        let (mut ails, mut works, mut frozen) = (false, false, Timestamp::default());
         for member in self.members.lock().unwrap().iter() {
             ails |= member.fate.ails();
             works |= !member.drain.is_cancelled();
+            frozen = frozen.max(member.fate.frozen_until());
         }
         let now = self.clock.now();
         let mut upset = self.upset.lock().unwrap();
+        // Nobody may have looked while it was frozen.
+        *upset = upset.max(frozen);
         if ails || !works {
             *upset = now.max(*upset);
         }

@@ -59,7 +59,7 @@ impl Checker {
     /// A worker was handed a command.
     pub fn delivered(&self, command: &Command) {
         match &command.kind {
-CommandKind::HangUp(call) => self.want(*call),
+            CommandKind::HangUp(call) => self.want(*call),
             CommandKind::Cancel { request, hang_up: true } => {
                 let key = RequestKey { organisation: command.organisation.clone(), request: request.clone() };
                 self.seen.lock().unwrap().orders.hung_up.insert(key);
