@@ -83,8 +83,8 @@ enum EventData {
 struct CallData {
     /// Place among the call's events, from 1, without gaps.
     seq: u32,
-    /// Who publishes.
-    worker: WorkerId,
+    /// The worker that carried the call then; null if it was never dialled.
+    worker: Option<WorkerId>,
     #[serde(flatten)]
     entry: CallEntry<'static>,
 }

@@ -140,7 +140,6 @@ impl<'s> Ledger<'s> {
                 context: Arc::clone(&self.context),
                 facts: Beginning::of(&self.history, index + 1),
                 seq,
-                worker: self.shared.settings.id.clone(),
             });
         }
     }

@@ -137,8 +137,7 @@ fn publish_again(shared: &Shared, unconfirmed: Unconfirmed) {
                 let seq = events_in(&history[..=index]);
                 if seq > confirmed && fact.what.event_type().is_some() {
                     let facts = Beginning::of(&history, index + 1);
-                    let worker = shared.settings.id.clone();
-                    shared.publisher.publish(Event::Call { context: Arc::clone(&context), facts, seq, worker });
+                    shared.publisher.publish(Event::Call { context: Arc::clone(&context), facts, seq });
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::happening::carried_by;
 use super::status::{self, CallEntry, RequestSummary, StepLabel};
 use super::{
     AttemptId, CallId, Destination, Fact, Happening, OrganisationId, RequestHeader, RequestId, Timestamp, WorkerId,
@@ -128,8 +129,6 @@ pub enum Event {
         facts: Beginning,
         /// Place among the call's events, from 1.
         seq: u32,
-        /// Who publishes.
-        worker: WorkerId,
     },
     /// Something happened to a request.
     Request(Arc<RequestEvent>),
@@ -239,7 +238,7 @@ fn last_claim(facts: &[Fact]) -> u32 {
 #[derive(Serialize)]
 struct CallData<'a> {
     seq: u32,
-    worker: &'a WorkerId,
+    worker: Option<&'a WorkerId>,
     #[serde(flatten)]
     entry: &'a CallEntry<'a>,
 }
@@ -267,8 +266,9 @@ impl Serialize for Event {
         map.serialize_entry("time", &self.at())?;
         map.serialize_entry("datacontenttype", "application/json")?;
         match self {
-            Event::Call { context, facts, seq, worker } => {
+            Event::Call { context, facts, seq } => {
                 let entry = status::CallEntry::fold(context, CallStatusHint::FromFacts, facts);
+                let worker = carried_by(facts);
                 map.serialize_entry("data", &CallData { seq: *seq, worker, entry: &entry })?;
             }
             Event::Request(event) => {

@@ -157,6 +157,15 @@ pub fn events_in(facts: &[Fact]) -> u32 {
     u32::try_from(facts.iter().filter(|fact| fact.what.event_type().is_some()).count()).unwrap_or(u32::MAX)
 }
 
+/// Who carried the latest attempt of a history last; none if nothing was dialled yet. It does not depend on who
+/// publishes.
+pub fn carried_by(facts: &[Fact]) -> Option<&WorkerId> {
+    facts.iter().rev().find_map(|fact| match &fact.what {
+        Happening::Dialing { worker, .. } | Happening::Adopted { worker } => Some(worker),
+        _ => None,
+    })
+}
+
 /// Who dialled the latest attempt of a history: the worker in whose name the backend reports on its legs.
 pub fn dialled_by(facts: &[Fact]) -> Option<&WorkerId> {
     facts.iter().rev().find_map(|fact| match &fact.what {

@@ -41,14 +41,10 @@ impl Checker {
     /// The bus took an event.
     pub fn published(&self, event: &Event) {
         let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
-        let Ok(mut text) = serde_json::to_string(event) else {
+        let Ok(text) = serde_json::to_string(event) else {
             return self.broken(format!("an event cannot be rendered: {}", event.id()));
         };
         self.check_secrets(&key, event, &text);
-        if let Event::Call { worker, .. } = event {
-            // Who publishes is not part of what happened.
-            text = text.replacen(&format!(r#""worker":"{worker}","#), "", 1);
-        }
         let this = Published { kind: event.kind(), text };
         let mut seen = self.seen.lock().unwrap();
         seen.trace(&format!("{} {}", event.at(), event.id()));
