@@ -11,13 +11,14 @@ use tokio::task::JoinSet;
 use super::insist::insist;
 use super::ledger::publish_requests;
 use super::shared::Shared;
+use crate::model::event::RequestEvent;
 use crate::model::request::WindowZone;
 use crate::model::status::{RejectReason, RequestSummary};
 use crate::model::{Destination, RequestHeader, RequestId};
 use crate::policy::prefix_zones;
 use crate::ports::queue::Verdict;
 use crate::ports::store::{Chunk, Loaded, Opened, Rejection, RequestKey, Totals};
-use crate::ports::{Delivery, StoreError};
+use crate::ports::{Delivery, QueueError, StoreError};
 use crate::reading::Problems;
 use crate::request::{AcceptedRequest, CheckError, Checker, DestinationStream, Limits, Step};
 
@@ -78,9 +79,16 @@ async fn take(shared: &Shared, delivery: Delivery) {
             }
         }
     };
-    while let Err(error) = shared.ports.queue.settle(&delivery, verdict.clone()).await {
-        tracing::warn!(%error, "a request is judged but not yet acknowledged");
-        shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
+    loop {
+        match shared.ports.queue.settle(&delivery, verdict.clone()).await {
+            Ok(()) => return,
+            // Whoever gets it now will find it known.
+            Err(QueueError::Stale) => return,
+            Err(error) => {
+                tracing::warn!(%error, "a request is judged but not yet acknowledged");
+                shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
+            }
+        }
     }
 }
 
@@ -112,15 +120,8 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
             reject(shared, delivery, key.request, RejectReason::Conflict, problems).await
         }
         Opened::Load { next_chunk } => {
-            let loaded = match load(shared, delivery, &header, &key, next_chunk).await {
-                Ok(loaded) if loaded == total => Ok(()),
-                Ok(loaded) => {
-                    Err(IntakeError::Changed(format!("{total} destinations were checked, {loaded} are there now")))
-                }
-                Err(error) => Err(error),
-            };
-            match loaded {
-                Ok(()) => {}
+            let (summary, events) = match load_and_seal(shared, delivery, &header, &key, totals, next_chunk).await {
+                Ok(sealed) => sealed,
                 Err(error @ IntakeError::Store(StoreError::Unavailable(_) | StoreError::NotFound)) => {
                     return Err(error);
                 }
@@ -128,9 +129,7 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
                 Err(error) => {
                     return reject(shared, delivery, key.request, RejectReason::Invalid, problem(&error)).await;
                 }
-            }
-            let part = header.part.map_or(0, |part| part.index);
-            let (summary, events) = insist(clock, || shared.ports.store.seal(&key, part)).await?;
+            };
             publish_requests(shared, events);
             tracing::info!(request = %key.request, organisation = %key.organisation, total, duplicates, "accepted");
             Ok(Verdict::Accepted(summary))
@@ -149,6 +148,23 @@ async fn check(shared: &Shared, delivery: &Delivery) -> Result<AcceptedRequest, 
         }
         tokio::task::yield_now().await;
     }
+}
+
+async fn load_and_seal(
+    shared: &Shared,
+    delivery: &Delivery,
+    header: &RequestHeader,
+    key: &RequestKey,
+    totals: Totals,
+    next_chunk: u32,
+) -> Result<(RequestSummary, Vec<RequestEvent>), IntakeError> {
+    let loaded = load(shared, delivery, header, key, next_chunk).await?;
+    if loaded != totals.total {
+        let total = totals.total;
+        return Err(IntakeError::Changed(format!("{total} destinations were checked, {loaded} are there now")));
+    }
+    let part = header.part.map_or(0, |part| part.index);
+    Ok(insist(&*shared.ports.clock, || shared.ports.store.seal(key, part)).await?)
 }
 
 /// Loads what the store does not have yet; answers with how many destinations there are.

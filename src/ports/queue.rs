@@ -15,6 +15,9 @@ pub enum QueueError {
     /// No answer came; the delivery will come again.
     #[error("the request queue does not answer: {0}")]
     Unavailable(String),
+    /// The delivery is this consumer's no more: it comes again, to whoever is there.
+    #[error("the delivery is no longer this consumer's: it comes again")]
+    Stale,
     /// The message is larger than the queue takes.
     #[error("a message may have {limit} bytes, this one has {size}")]
     TooLarge {
@@ -82,6 +85,6 @@ pub trait RequestQueue: Send + Sync + 'static {
     /// with the dead letters. Before this, nothing of it is lost: it would be delivered again.
     ///
     /// # Errors
-    /// When the queue does not answer; the delivery comes again.
+    /// [`QueueError::Stale`] if it has been given to another meanwhile; otherwise when the queue does not answer.
     async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Result<(), QueueError>;
 }

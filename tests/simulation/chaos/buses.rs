@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use robocall::model::{Event, Timestamp, WorkerId};
 use robocall::ports::{BusError, Clock, Command, CommandBus, CommandReply, EventBus, Incoming, Order};
 
-use super::{Fate, Loss};
+use super::{Accident, Fate, Loss};
 use crate::checker::Checker;
 
 pub struct ChaosBus {
@@ -39,7 +39,11 @@ impl EventBus for ChaosBus {
         }
         let confirmation = self.inner.publish(event);
         let fate = Arc::clone(&self.fate);
+        let hangs = fate.accident("publish") == Some(Accident::Hang);
         async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
             fate.gate().await;
             let answer = confirmation.await;
             if loss == Loss::Reply { lost() } else { answer }
@@ -102,7 +106,9 @@ impl CommandBus for ChaosCommands {
     async fn forward(&self, owner: &WorkerId, order: Order) {
         self.fate.gate().await;
         self.checker.forwarded(&order);
-        self.inner.forward(owner, order).await;
+        if self.fate.accident("forward").is_none() {
+            self.inner.forward(owner, order).await;
+        }
     }
     async fn answer(&self, command: &Command, reply: CommandReply) {
         self.fate.gate().await;

@@ -35,8 +35,25 @@ pub struct Fate {
     frozen_until: AtomicI64,
     /// For how long the worker stands still between its next leg and the commitment to dial it, in milliseconds.
     ambush: AtomicU64,
+    /// Accidents to come, each at the next call of a port by that name.
+    accidents: Mutex<Vec<(&'static str, Accident)>>,
     dead: AtomicBool,
     died: tokio::sync::Notify,
+}
+
+/// What happens to one call of a port.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Accident {
+    /// It has no effect and no answer.
+    LoseRequest,
+    /// It has its effect and no answer.
+    LoseReply,
+    /// It never comes back.
+    Hang,
+    /// The worker stands still before it.
+    Stand(Duration),
+    /// It panics.
+    Panic,
 }
 
 /// Where in a call of a port something goes wrong.
@@ -66,6 +83,7 @@ impl Fate {
             fuse: AtomicI64::new(i64::MAX),
             frozen_until: AtomicI64::new(i64::MIN),
             ambush: AtomicU64::new(0),
+            accidents: Mutex::default(),
             dead: AtomicBool::new(false),
             died: tokio::sync::Notify::new(),
         })
@@ -137,6 +155,38 @@ impl Fate {
                 return;
             }
             self.clock.sleep_until(until).await;
+        }
+    }
+
+    /// Has the next call of this name go wrong; told several times, those after it, too.
+    pub fn prepare(&self, what: &'static str, accident: Accident) {
+        self.accidents.lock().unwrap().push((what, accident));
+    }
+
+    /// Whether every accident that was prepared has happened.
+    pub fn all_happened(&self) -> bool {
+        self.accidents.lock().unwrap().is_empty()
+    }
+
+    fn accident(&self, what: &str) -> Option<Accident> {
+        let mut accidents = self.accidents.lock().unwrap();
+        let place = accidents.iter().position(|(name, _)| *name == what)?;
+        Some(accidents.remove(place).1)
+    }
+
+    /// What goes wrong with a call of a port.
+    async fn strike(&self, what: &str) -> Loss {
+        match self.accident(what) {
+            None => self.loss(),
+            Some(Accident::LoseRequest) => Loss::Request,
+            Some(Accident::LoseReply) => Loss::Reply,
+            Some(Accident::Hang) => std::future::pending().await,
+            Some(Accident::Stand(length)) => {
+                self.freeze(length);
+                self.gate().await;
+                Loss::None
+            }
+            Some(Accident::Panic) => panic!("an accident: {what}"),
         }
     }
 

@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use robocall::callflow::call::CallState;
 use robocall::model::event::RequestEvent;
 use robocall::model::status::RequestSummary;
-use robocall::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use robocall::model::{
+    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+};
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Listener};
 
@@ -40,11 +42,12 @@ impl ChaosStore {
     /// A call that may get lost. `touched` says what its answer may have changed.
     async fn through<T>(
         &self,
+        what: &'static str,
         call: BoxFuture<'_, StoreResult<T>>,
         touched: impl FnOnce(&StoreResult<T>) -> Touched,
     ) -> StoreResult<T> {
         self.fate.gate().await;
-        let loss = self.fate.loss();
+        let loss = self.fate.strike(what).await;
         let lost = || Err(StoreError::Unavailable("lost by the test".to_owned()));
         if loss == Loss::Request {
             self.fate.gate().await;
@@ -58,8 +61,8 @@ impl ChaosStore {
     }
 
     /// A call that changes nothing a promise speaks of.
-    async fn in_passing<T>(&self, call: BoxFuture<'_, StoreResult<T>>) -> StoreResult<T> {
-        self.through(call, |_| Touched::Nothing).await
+    async fn in_passing<T>(&self, what: &'static str, call: BoxFuture<'_, StoreResult<T>>) -> StoreResult<T> {
+        self.through(what, call, |_| Touched::Nothing).await
     }
 }
 
@@ -76,23 +79,23 @@ fn touches_request<T>(key: &RequestKey) -> impl FnOnce(&StoreResult<T>) -> Touch
 #[async_trait]
 impl CampaignStore for ChaosStore {
     async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened> {
-        self.through(self.inner.open_request(header, totals), |_| Touched::Everything).await
+        self.through("open_request", self.inner.open_request(header, totals), |_| Touched::Everything).await
     }
     async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
-        self.through(self.inner.load_chunk(key, part, number, chunk), touches_request(key)).await
+        self.through("load_chunk", self.inner.load_chunk(key, part, number, chunk), touches_request(key)).await
     }
     async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
-        self.through(self.inner.seal(key, part), touches_request(key)).await
+        self.through("seal", self.inner.seal(key, part), touches_request(key)).await
     }
     async fn reject(&self, rejection: &Rejection) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
-        self.through(self.inner.reject(rejection), touches_request(&rejection.key)).await
+        self.through("reject", self.inner.reject(rejection), touches_request(&rejection.key)).await
     }
     async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
         let touched = |claims: &StoreResult<Claims>| match claims {
             Ok(claims) if claims.claims.is_empty() => Touched::Nothing,
             _ => Touched::Everything,
         };
-        self.through(self.inner.claim(worker, want), touched).await
+        self.through("claim", self.inner.claim(worker, want), touched).await
     }
     async fn begin_dial(
         &self,
@@ -108,13 +111,15 @@ impl CampaignStore for ChaosStore {
             }
             decision
         };
-        self.through(checked.boxed(), touches(held)).await
+        self.through("begin_dial", checked.boxed(), touches(held)).await
     }
     async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {
-        self.through(self.inner.give_back(held), touches(held)).await
+        self.through("give_back", self.inner.give_back(held), touches(held)).await
     }
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {
-        self.through(self.inner.checkpoint(held, after, facts, state), touches(held)).await
+        let second_leg = facts.iter().any(|fact| matches!(fact.what, Happening::LegAdded { .. }));
+        let what = if second_leg { "checkpoint of a second leg" } else { "checkpoint" };
+        self.through(what, self.inner.checkpoint(held, after, facts, state), touches(held)).await
     }
     async fn finish(
         &self,
@@ -130,7 +135,7 @@ impl CampaignStore for ChaosStore {
             Ok(Written::Done(finished)) if !finished.refill.is_empty() => Touched::Everything,
             other => touches(held)(other),
         };
-        self.through(self.fenced(held, "an end", write).boxed(), touched).await
+        self.through("finish", self.fenced(held, "an end", write).boxed(), touched).await
     }
     async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>> {
         let checked = async {
@@ -140,7 +145,7 @@ impl CampaignStore for ChaosStore {
             }
             answer
         };
-        self.through(checked.boxed(), touches(held)).await
+        self.through("request_slot", checked.boxed(), touches(held)).await
     }
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
         let checked = async {
@@ -150,7 +155,7 @@ impl CampaignStore for ChaosStore {
             }
             blocked
         };
-        self.in_passing(checked.boxed()).await
+        self.in_passing("block_number", checked.boxed()).await
     }
     async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         let renewed = async {
@@ -163,17 +168,17 @@ impl CampaignStore for ChaosStore {
             }
             renewed
         };
-        self.through(renewed.boxed(), |_| Touched::Leases).await
+        self.through("renew", renewed.boxed(), |_| Touched::Leases).await
     }
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
         let checked = async {
             self.checker.crowded(self.inner.suspects(u32::MAX).await.map_or(0, |all| all.len()));
             self.inner.suspects(limit).await
         };
-        self.in_passing(checked.boxed()).await
+        self.in_passing("suspects", checked.boxed()).await
     }
     async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool> {
-        self.in_passing(self.inner.lock_app(app, listener)).await
+        self.in_passing("lock_app", self.inner.lock_app(app, listener)).await
     }
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
         let checked = async {
@@ -186,13 +191,13 @@ impl CampaignStore for ChaosStore {
             });
             adopted
         };
-        self.through(checked.boxed(), touches(suspect)).await
+        self.through("adopt", checked.boxed(), touches(suspect)).await
     }
     async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
-        self.in_passing(self.inner.confirm(confirmations)).await
+        self.in_passing("confirm", self.inner.confirm(confirmations)).await
     }
     async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
-        self.in_passing(self.inner.unconfirmed(before, limit)).await
+        self.in_passing("unconfirmed", self.inner.unconfirmed(before, limit)).await
     }
     async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
         let checked = async {
@@ -202,10 +207,10 @@ impl CampaignStore for ChaosStore {
             }
             controlled
         };
-        self.through(checked.boxed(), touches_request(key)).await
+        self.through("control", checked.boxed(), touches_request(key)).await
     }
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
-        self.in_passing(self.inner.owner(organisation, call)).await
+        self.in_passing("owner", self.inner.owner(organisation, call)).await
     }
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
         // What a sweep changes without a word is noticed by one of the next.
@@ -213,7 +218,7 @@ impl CampaignStore for ChaosStore {
             Ok((events, _)) if events.is_empty() && !self.fate.one_in(5) => Touched::Nothing,
             _ => Touched::Everything,
         };
-        self.through(self.inner.sweep(), touched).await
+        self.through("sweep", self.inner.sweep(), touched).await
     }
     async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
         self.inner.request(key).await
@@ -222,7 +227,7 @@ impl CampaignStore for ChaosStore {
         self.inner.calls(key, from, limit).await
     }
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
-        self.in_passing(self.inner.organisation(organisation)).await
+        self.in_passing("organisation", self.inner.organisation(organisation)).await
     }
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.inner.set_organisation(organisation, settings).await

@@ -27,9 +27,9 @@ pub struct ChaosTelephony {
 }
 
 impl ChaosTelephony {
-    async fn through<T>(&self, call: BoxFuture<'_, Outcome<T>>) -> Outcome<T> {
+    async fn through<T>(&self, what: &'static str, call: BoxFuture<'_, Outcome<T>>) -> Outcome<T> {
         self.fate.gate().await;
-        let loss = self.fate.loss();
+        let loss = self.fate.strike(what).await;
         if loss == Loss::Request {
             self.fate.gate().await;
             return lost();
@@ -100,7 +100,7 @@ impl Telephony for ChaosTelephony {
         Ok(heard)
     }
     async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome<()> {
-        let made = self.through(self.inner.create(app, new, not_after)).await;
+        let made = self.through("create", self.inner.create(app, new, not_after)).await;
         if let (true, Some(until)) = (made.is_ok() && new.leg.role == LegRole::Callee, self.fate.spring()) {
             self.checker.crew.upset(until);
             self.checker.count("freezes between a leg and its commitment");
@@ -108,10 +108,14 @@ impl Telephony for ChaosTelephony {
         made
     }
     async fn dial(&self, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Outcome<()> {
-        self.through(self.inner.dial(leg, ring_timeout, not_after)).await
+        self.through(
+            if leg.role == LegRole::Callee { "dial" } else { "dial second leg" },
+            self.inner.dial(leg, ring_timeout, not_after),
+        )
+        .await
     }
     async fn hang_up(&self, leg: LegId, not_after: Timestamp) -> Outcome<()> {
-        self.through(self.inner.hang_up(leg, not_after)).await
+        self.through("hang_up", self.inner.hang_up(leg, not_after)).await
     }
     async fn play(
         &self,
@@ -121,33 +125,33 @@ impl Telephony for ChaosTelephony {
         expects_key: bool,
         not_after: Timestamp,
     ) -> Outcome<()> {
-        self.through(self.inner.play(leg, playback, audio, expects_key, not_after)).await
+        self.through("play", self.inner.play(leg, playback, audio, expects_key, not_after)).await
     }
     async fn stop_playback(&self, leg: LegId, playback: u32, not_after: Timestamp) -> Outcome<()> {
-        self.through(self.inner.stop_playback(leg, playback, not_after)).await
+        self.through("stop_playback", self.inner.stop_playback(leg, playback, not_after)).await
     }
     async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp) -> Outcome<()> {
-        self.through(self.inner.detect_machine(leg, wait_for_beep, not_after)).await
+        self.through("detect_machine", self.inner.detect_machine(leg, wait_for_beep, not_after)).await
     }
     async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Outcome<()> {
-        let done = self.through(self.inner.bridge(leg, other, not_after)).await;
+        let done = self.through("bridge", self.inner.bridge(leg, other, not_after)).await;
         self.count("attended transfers joined", &done);
         done
     }
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome<()> {
-        let done = self.through(self.inner.blind_transfer(leg, other, target, not_after)).await;
+        let done = self.through("blind_transfer", self.inner.blind_transfer(leg, other, target, not_after)).await;
         self.count("blind transfers", &done);
         done
     }
     async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome<()> {
-        let done = self.through(self.inner.record(leg, name, on, not_after)).await;
+        let done = self.through("record", self.inner.record(leg, name, on, not_after)).await;
         self.count(if on { "recordings begun" } else { "recordings paused for a secret" }, &done);
         done
     }
     async fn inspect(&self, leg: LegId) -> Outcome<Option<LegState>> {
-        self.through(self.inner.inspect(leg)).await
+        self.through("inspect", self.inner.inspect(leg)).await
     }
     async fn legs_of(&self, app: &WorkerId) -> Outcome<Vec<(LegId, LegState)>> {
-        self.through(self.inner.legs_of(app)).await
+        self.through("legs_of", self.inner.legs_of(app)).await
     }
 }

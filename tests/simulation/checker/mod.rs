@@ -102,6 +102,16 @@ impl Checker {
         self.broken(what);
     }
 
+    /// What was broken until now was expected.
+    pub fn forgive(&self) {
+        self.seen.lock().unwrap().violations.clear();
+    }
+
+    /// The phone network, with its own log.
+    pub fn network(&self) -> &SimulatedNetwork {
+        &self.network
+    }
+
     /// Something was exercised.
     pub fn count(&self, what: &'static str) {
         *self.seen.lock().unwrap().tally.entry(what).or_default() += 1;

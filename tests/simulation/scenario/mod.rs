@@ -1,6 +1,7 @@
 //! What one seed does: organisations, requests, workers, everything that goes wrong, and how it ends.
 
 mod requests;
+mod scenes;
 mod trouble;
 mod workers;
 
