@@ -276,3 +276,48 @@ fn no_line_of_help_is_wider_than_a_page() {
         }
     }
 }
+
+#[test]
+fn nothing_is_written_over_what_was_read() {
+    let request = Scratch::with("kept-request.json", &with(json!({})));
+    let network = Scratch::with("kept-network.json", r#"{"seed": 7}"#);
+    let link = std::env::temp_dir().join(format!("robocall-test-{}-kept-link.json", std::process::id()));
+    let _gone_already = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(request.name(), &link).unwrap();
+    let (before, link) = (request.text(), link.to_str().unwrap());
+    for (args, what) in [
+        (&["run", request.name(), "--instant", "--events", request.name()][..], "the request itself"),
+        (&["run", request.name(), "--instant", "--events", link], "the request itself"),
+        (&["flow", "render", request.name(), "-o", request.name()], "the flow's file itself"),
+        (
+            &["run", request.name(), "--instant", "--network", network.name(), "--events", network.name()],
+            "the network's settings itself",
+        ),
+    ] {
+        let said = robocall(args);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{args:?}");
+        assert!(said.err.contains(what), "{args:?}: {}", said.err);
+    }
+    assert_eq!((request.text(), network.text()), (before, r#"{"seed": 7}"#.to_owned()));
+    std::fs::remove_file(link).unwrap();
+}
+
+#[test]
+fn a_file_that_is_no_document_passes_no_check() {
+    let sound = with(json!({}));
+    for (document, complaint) in [
+        (format!("{},\n}}", sound.strip_suffix('}').unwrap()), "expected another field after the comma"),
+        (format!("\u{feff}{sound}"), "begins with a byte order mark"),
+        (format!("{sound}{sound}"), "expected nothing after the last `}`"),
+    ] {
+        for (code, said) in all_said(&document) {
+            assert!(said.contains(complaint) || said.contains("\n└─ play"), "{code} {document}: {said}");
+        }
+        let said = robocall_given(&document, &["flow", "check", "-"]);
+        assert_eq!(said.code, 2, "{document}: {}", said.out);
+        assert!(said.out.contains("(document)") && said.out.contains("1 error, 0 warnings"), "{}", said.out);
+    }
+    let elsewhere = robocall_given(&with(json!({"priority": 10})), &["flow", "check", "-"]);
+    assert_eq!(elsewhere.code, 0, "the flow is sound: {}", elsewhere.out);
+    assert!(elsewhere.out.contains("the request has 1 error elsewhere"), "{}", elsewhere.out);
+}

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
+use super::documents::not_over;
 use super::exit::say;
 use super::flow::FlowLibrary;
 use super::numbers::NetworkArgs;
@@ -91,6 +92,12 @@ pub fn run(
             "other applications hold {} of {} slots: no call would ever be made (see --limit and --external)",
             args.external, args.limit
         )));
+    }
+    if let Some(events) = args.events.as_deref() {
+        not_over(events, request, "the request")?;
+        if let Some(network) = args.network.file_read() {
+            not_over(events, network, "the network's settings")?;
+        }
     }
     let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;

@@ -12,7 +12,7 @@ use super::spool::Spool;
 use super::{Exit, Failure, Terminal, values};
 use crate::daemon::Pace;
 
-/// Watch a campaign: a payment reminder for 100 people on a simulated phone network.
+/// Watch a campaign: a payment reminder for 100 people on a simulated phone network, thirty times as fast as the clock.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// How many people.

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -96,6 +96,20 @@ pub fn open_regular(path: &Path) -> Result<File, Failure> {
         return Err(Failure::usage(format!("{name}: is {what}, not a regular file{stdin}")));
     }
     File::open(path).map_err(unreadable)
+}
+
+/// Refuses an output that would be written over what is read.
+///
+/// # Errors
+/// When both are the same file, whatever their names.
+pub fn not_over(output: &Path, read: &Path, what: &str) -> Result<(), Failure> {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+    match identity(output) {
+        Some(same) if identity(read) == Some(same) => {
+            Err(Failure::usage(format!("{}: is {what} itself, which would be written over", output.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The text of a small file: settings, or a flow.

@@ -1,6 +1,6 @@
 //! Who picks up: the simulated network's magic numbers, and the settings of everybody else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -82,6 +82,11 @@ fn span(text: &str) -> Result<Span, String> {
 }
 
 impl NetworkArgs {
+    /// The file that settings are read from, if any.
+    pub fn file_read(&self) -> Option<&Path> {
+        self.network.as_deref()
+    }
+
     /// The settings of the network.
     pub fn settings(&self) -> Result<NetworkSettings, Failure> {
         let mut settings = self.file()?;

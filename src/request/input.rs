@@ -48,6 +48,9 @@ pub enum Stop {
         /// How much it may hold.
         max: u64,
     },
+    /// There is no document that could be read at all.
+    #[error("{0}")]
+    NoDocument(&'static str),
     /// The document's outer structure is broken, so what follows has no meaning.
     #[error("is not JSON: expected {expected}, found {found} at {at}")]
     Syntax {

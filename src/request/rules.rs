@@ -111,7 +111,10 @@ pub(super) fn calling_window(fields: &mut Fields<'_, '_>) -> Option<CallingWindo
             None => {
                 let message = match nearest(name, ["recipient"]) {
                     Some(near) => format!("is not a known IANA time zone; did you mean `{near}`?"),
-                    None => format!("{}, or \"recipient\" for each recipient's own", zones::unknown(name)),
+                    None => match zones::unknown(name) {
+                        meant if meant.ends_with('?') => meant,
+                        other => format!("{other}, or \"recipient\" for each recipient's own"),
+                    },
                 };
                 fields.refuse("timeZone", message);
                 None

@@ -160,7 +160,12 @@ impl<R: BufRead> Scanner<R> {
     }
 
     fn begin(&mut self) -> Result<Option<Kind>, Stop> {
-        if self.input.position()? == Position::START && self.input.peek()? == Some(BOM[0]) {
+        let first = if self.input.position()? == Position::START { self.input.peek()? } else { None };
+        if matches!(first, Some(0xFE | 0xFF)) {
+            // In no UTF-8 there are these bytes; with them the byte order mark of UTF-16 begins.
+            return Err(Stop::NoDocument("is UTF-16, or no text at all: save it as UTF-8 without a byte order mark"));
+        }
+        if first == Some(BOM[0]) {
             for byte in BOM {
                 match self.input.peek()? {
                     Some(next) if next == byte => self.input.skip()?,
@@ -172,6 +177,9 @@ impl<R: BufRead> Scanner<R> {
         }
         match self.input.peek_past_space()? {
             Some(b'{') => self.input.skip()?,
+            None => return Err(Stop::NoDocument("is empty: a JSON object was expected")),
+            Some(b'[') => return Err(Stop::NoDocument("must be an object, `{…}`, not an array")),
+            Some(b'"') => return Err(Stop::NoDocument("must be an object, `{…}`, not a string")),
             found => return Err(self.input.expected("`{`", found)),
         }
         self.place = Place::FirstMember;
@@ -193,6 +201,7 @@ impl<R: BufRead> Scanner<R> {
         }
         match self.input.peek_past_space()? {
             Some(b'"') => {}
+            found @ Some(b'}') => return Err(self.input.expected("another field after the comma", found)),
             found => return Err(self.input.expected("a field's name in quotes", found)),
         }
         self.place = Place::NextMember;
@@ -232,7 +241,9 @@ impl<R: BufRead> Scanner<R> {
             }
             (Some(b','), false) => {
                 self.input.skip()?;
-                self.input.peek_past_space()?;
+                if let found @ Some(b']') = self.input.peek_past_space()? {
+                    return Err(self.input.expected("another destination after the comma", found));
+                }
             }
             (_, true) => {}
             (found, false) => return Err(self.input.expected("`,` or `]`", found)),

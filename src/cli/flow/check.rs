@@ -16,6 +16,7 @@ use crate::cli::report::counted;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::daemon;
 use crate::model::StepStatus;
+use crate::model::status::RequestError;
 use crate::reading::{Problems, is_hidden, locate_nearest, shown};
 use crate::request::{AcceptedRequest, CheckError, DestinationStream, FlowCompiler as _};
 
@@ -85,10 +86,11 @@ struct FailingDestination {
 pub fn run(args: CheckArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     let input = Input::open(&args.file)?;
     let found = find_flow(&input)?;
-    let diagnostics = diagnose(&found, args.properties.as_deref())?;
+    let mut diagnostics = diagnose(&found, args.properties.as_deref())?;
+    let sound = diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error);
+    let destinations = if found.is_request && sound { speak_to_all(&input, &mut diagnostics)? } else { None };
     let has = |severity| diagnostics.iter().any(|diagnostic| diagnostic.severity == severity);
     let mut bad = has(Severity::Error);
-    let destinations = if found.is_request && !bad { Some(speak_to_all(&input)?) } else { None };
     let failing = destinations.as_ref().is_some_and(|destinations| destinations.failing > 0);
     bad |= args.deny_warnings && (failing || has(Severity::Warning));
     if json {
@@ -113,29 +115,28 @@ fn diagnose(found: &FoundFlow, properties: Option<&[String]>) -> Result<Vec<Diag
         let mut problems = Problems::default();
         compiler()?.compile(&found.flow, found.path, &mut problems);
         let (errors, _) = problems.into_parts();
-        let error = |error: crate::model::status::RequestError| Diagnostic {
-            severity: Severity::Error,
-            path: error.path,
-            message: error.message,
-            help: None,
-        };
-        return Ok(errors.into_iter().map(error).collect());
+        return Ok(errors.iter().map(as_diagnostic).collect());
     }
     let speech = daemon::silent_speech();
     Ok(lint::check(&found.flow, found.path, &|language| speech.speaks(language), names.as_deref()))
 }
 
-fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
+/// What every destination would hear; none if the file is no document at all, which is told among the diagnostics.
+fn speak_to_all(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Result<Option<Destinations>, Failure> {
     let mut told = Destinations::default();
     let AcceptedRequest { header, program, .. } = match checked(input, &nobody()?)? {
         Ok(accepted) => accepted,
         Err(CheckError::Unreadable(error)) => return Err(Failure::unreadable(&input.name, &error)),
         Err(CheckError::Refused(refused)) => {
-            told.refused = Some(format!(
-                "the request has {} errors elsewhere: see `robocall request check`",
-                refused.problems.count()
-            ));
-            return Ok(told);
+            let broken = refused.problems.first().iter().filter(|error| error.path.is_empty()).map(as_diagnostic);
+            let sound_before = diagnostics.len();
+            diagnostics.extend(broken);
+            if diagnostics.len() > sound_before {
+                return Ok(None);
+            }
+            let errors = counted(refused.problems.count().into(), "error");
+            told.refused = Some(format!("the request has {errors} elsewhere: see `robocall request check`"));
+            return Ok(Some(told));
         }
     };
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
@@ -155,12 +156,19 @@ fn speak_to_all(input: &Input) -> Result<Destinations, Failure> {
             });
         }
     }
-    Ok(told)
+    Ok(Some(told))
+}
+
+/// An error of the request as a diagnostic.
+fn as_diagnostic(error: &RequestError) -> Diagnostic {
+    let RequestError { path, message, .. } = error;
+    Diagnostic { severity: Severity::Error, path: path.clone(), message: message.clone(), help: None }
 }
 
 /// Where a diagnostic points in the text, as bytes.
 fn span(found: &FoundFlow, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
-    let within = diagnostic.path.strip_prefix(found.path).unwrap_or(&diagnostic.path);
+    // What is wrong with a whole request has no place in the flow.
+    let within = diagnostic.path.strip_prefix(found.path)?;
     let within = within.strip_prefix('.').unwrap_or(within);
     let span = locate_nearest(&found.text, within)?;
     // Of what goes over several lines, the first says where it is.
@@ -219,7 +227,8 @@ fn explain(
     for diagnostic in diagnostics {
         let span = span(found, diagnostic);
         let showable = span.as_ref().is_some_and(|span| is_showable(&found.text, span));
-        let mut message = format!("{}: {}", shown(&diagnostic.path), shown(&diagnostic.message));
+        let path = if diagnostic.path.is_empty() { "(document)" } else { &diagnostic.path };
+        let mut message = format!("{}: {}", shown(path), shown(&diagnostic.message));
         if let (Some(span), false) = (&span, showable) {
             let (line, column) = position(&found.text, span.start);
             message.push_str(&format!(" ({}, line {line}, column {column})", shown(&input.name)));

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::compiled;
 use crate::callflow::render::{Form, render};
-use crate::cli::documents::Input;
+use crate::cli::documents::{Input, not_over};
 use crate::cli::exit::write_file;
 use crate::cli::{Exit, Failure};
 use crate::reading::shown;
@@ -58,7 +58,10 @@ pub fn run(args: RenderArgs, json: bool) -> Result<Exit, Failure> {
         picture.push('\n');
     }
     match args.output {
-        Some(path) => write_file(&path, picture.as_bytes())?,
+        Some(path) => {
+            not_over(&path, input.path(), "the flow's file")?;
+            write_file(&path, picture.as_bytes())?;
+        }
         None => io::stdout().lock().write_all(picture.as_bytes())?,
     }
     Ok(Exit::Completed)

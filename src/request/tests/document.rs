@@ -49,9 +49,12 @@ fn a_document_is_cut_the_same_whatever_the_chunks() {
 #[test]
 fn broken_structure_says_what_was_expected_and_where() {
     for (document, complaint) in [
-        ("", "is not JSON: expected `{`, found the end of the document at line 1, column 1"),
-        ("  \n ", "is not JSON: expected `{`, found the end of the document at line 2, column 2"),
-        ("[]", "is not JSON: expected `{`, found `[` at line 1, column 1"),
+        ("", "is empty: a JSON object was expected"),
+        ("  \n ", "is empty: a JSON object was expected"),
+        ("[]", "must be an object, `{…}`, not an array"),
+        ("\"{}\"", "must be an object, `{…}`, not a string"),
+        ("null", "is not JSON: expected `{`, found `n` at line 1, column 1"),
+        ("{\"a\":1,\n}", "is not JSON: expected another field after the comma, found `}` at line 2, column 1"),
         ("\u{0}", "is not JSON: expected `{`, found byte 0x00 at line 1, column 1"),
         (
             "{",
@@ -70,7 +73,10 @@ fn broken_structure_says_what_was_expected_and_where() {
         (r#"{"a":{"b":[]]"#, "is not JSON: expected `}`, found `]` at line 1, column 13"),
         ("{\"a\":1\n\"b\":2}", "is not JSON: expected `,` or `}`, found `\"` at line 2, column 1"),
         (r#"{"destinations":[{} {}]}"#, "is not JSON: expected `,` or `]`, found `{` at line 1, column 21"),
-        (r#"{"destinations":[{},]}"#, "is not JSON: expected a value, found `]` at line 1, column 21"),
+        (
+            r#"{"destinations":[{},]}"#,
+            "is not JSON: expected another destination after the comma, found `]` at line 1, column 21",
+        ),
         (r#"{"destinations":[,]}"#, "is not JSON: expected a value, found `,` at line 1, column 18"),
         (r#"{"destinations":[{}}"#, "is not JSON: expected `,` or `]`, found `}` at line 1, column 20"),
     ] {
@@ -83,7 +89,7 @@ fn a_comma_too_many_and_words_behind_the_end_are_refused() {
     let (trailing, place) = marked(&request_with(json!({})).to_string().replace("\"r1\"}", "\"r1\",¦}"));
     assert_eq!(
         complaints(&trailing),
-        [format!("is not JSON: expected a field's name in quotes, found `}}` at {place}")]
+        [format!("is not JSON: expected another field after the comma, found `}}` at {place}")]
     );
     let (twice, place) = marked(&(request_with(json!({})).to_string() + " ¦{}"));
     assert_eq!(
@@ -102,6 +108,9 @@ fn a_byte_order_mark_is_named_and_does_not_hide_the_rest() {
             "priority: must be a whole number from 0 to 9",
         ]
     );
+    for utf16 in [b"\xFF\xFE{\0", b"\xFE\xFF\0{"] {
+        assert!(complaints(utf16)[0].starts_with("is UTF-16, or no text at all: save it as UTF-8"));
+    }
     assert_eq!(complaints(b"\xEF\xBB{}")[0], "is not JSON: expected `{`, found `{` at line 1, column 2");
 }
 

@@ -135,6 +135,10 @@ fn every_rule_has_its_path_and_its_words() {
             "callingWindow.days[1]: must be one of: mon, tue, wed, thu, fri, sat, sun; did you mean `tue`?",
         ),
         (
+            window(json!({"timeZone": "Asia/Singapor"})),
+            "callingWindow.timeZone: is not a known IANA time zone; did you mean `Asia/Singapore`?",
+        ),
+        (
             window(json!({"timeZone": "recipients"})),
             "callingWindow.timeZone: is not a known IANA time zone; did you mean `recipient`?",
         ),
