@@ -114,7 +114,14 @@ impl CampaignStore for ChaosStore {
         self.through(self.inner.give_back(held), touches(held)).await
     }
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {
-        self.through(self.inner.checkpoint(held, after, facts, state), touches(held)).await
+        let checked = async {
+            let written = self.inner.checkpoint(held, after, facts, state).await;
+            if let Ok(Written::Done(())) = &written {
+                self.checker.checkpointed(held, after, facts, state);
+            }
+            written
+        };
+        self.through(checked.boxed(), touches(held)).await
     }
     async fn finish(
         &self,
