@@ -17,7 +17,7 @@ use crate::model::{Destination, RequestHeader, RequestId};
 use crate::policy::prefix_zones;
 use crate::ports::queue::Verdict;
 use crate::ports::store::{Chunk, Loaded, Opened, Rejection, RequestKey, Totals};
-use crate::ports::{Delivery, StoreError};
+use crate::ports::{Delivery, QueueError, StoreError};
 use crate::reading::Problems;
 use crate::request::{AcceptedRequest, CheckError, Checker, DestinationStream, Limits, Step};
 
@@ -80,6 +80,9 @@ async fn take(shared: &Shared, delivery: Delivery) {
     };
     while let Err(error) = shared.ports.queue.settle(&delivery, verdict.clone()).await {
         tracing::warn!(%error, "a request is judged but not yet acknowledged");
+        if error == QueueError::Superseded {
+            return;
+        }
         shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
     }
 }
@@ -254,7 +257,8 @@ fn zones_of(destination: &Destination) -> Vec<Box<str>> {
     match (&destination.time_zone, destination.number.phone()) {
         (Some(zone), _) => vec![zone.clone()],
         (None, Some(phone)) => prefix_zones::zones_of(phone).iter().map(|zone| Box::from(*zone)).collect(),
-        (None, None) => Vec::new(),
+        // It fails when its turn comes, which must come.
+        (None, None) => vec!["Etc/UTC".into()],
     }
 }
 

@@ -15,6 +15,9 @@ pub enum QueueError {
     /// No answer came; the delivery will come again.
     #[error("the request queue does not answer: {0}")]
     Unavailable(String),
+    /// The connection over which the delivery came is gone: it cannot be settled any more, and comes again.
+    #[error("the delivery is an earlier one: it comes again")]
+    Superseded,
     /// The message is larger than the queue takes.
     #[error("a message may have {limit} bytes, this one has {size}")]
     TooLarge {

@@ -175,7 +175,7 @@ impl RequestQueue for MemoryQueue {
     async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Result<(), QueueError> {
         let mut state = self.lock();
         let Some(message) = state.unsettled.remove(&delivery.tag) else {
-            return Err(QueueError::Unavailable("the delivery is an earlier one: it comes again".to_owned()));
+            return Err(QueueError::Superseded);
         };
         let Message { organisation, body, asker, .. } = message;
         let summary = match verdict {
