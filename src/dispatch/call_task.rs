@@ -225,11 +225,13 @@ async fn commit(
     state: &CallState,
 ) -> Result<Option<Timestamp>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
+    // On our own clock, and no later than the store's commitment: its clock may be another.
+    let asked_at = ports.clock.now();
     match insist(&*ports.clock, || ports.store.begin_dial(&ledger.held, app, caller, state)).await {
-        Ok(DialDecision::Dial { committed_at, history, events }) => {
+        Ok(DialDecision::Dial { history, events, .. }) => {
             ledger.replace(history);
             publish_requests(shared, events);
-            return Ok(Some(committed_at));
+            return Ok(Some(asked_at));
         }
         Ok(DialDecision::GivenBack { why, events }) => {
             tracing::debug!(%leg, ?why, "not dialled now");
