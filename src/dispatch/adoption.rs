@@ -85,6 +85,10 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     let terms = CallTerms::from(&*ledger.context.header);
     let machine = CallMachine::resume(program, terms, state, now);
     let answered_legs = answered_legs(shared, &app, leg).await;
+    let lost = match machine.state().second_leg() {
+        Some(second) => (ports.telephony.inspect(second).await == Ok(None)).then_some(second),
+        None => None,
+    };
     let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
     call.tell(CallInput::Adopted);
     if hang_up {
@@ -95,6 +99,10 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     }
     for leg in answered_legs {
         call.tell(CallInput::LegAnswered { leg });
+    }
+    if let Some(leg) = lost {
+        // It ended while nobody listened, or never was: its slot waits for nothing, and neither does the callee.
+        call.tell(CallInput::LegEnded { leg, end: lost_leg() });
     }
     if fate.is_none() {
         call.tell(CallInput::Ended(lost_leg()));

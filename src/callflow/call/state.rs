@@ -32,6 +32,12 @@ impl CallState {
         self.ledger.leg.filter(Leg::has_slot).map(|leg| leg.id(self.ledger.attempt)).into_iter().collect()
     }
 
+    /// The second leg, if one was to be dialled and is not known to have ended.
+    pub fn second_leg(&self) -> Option<LegId> {
+        let dialled = self.ledger.leg.filter(|leg| leg.stage != LegStage::AwaitingSlot)?;
+        Some(dialled.id(self.ledger.attempt))
+    }
+
     /// Whether a second leg that was to be dialled still is.
     pub fn is_dialling(&self, leg: LegId) -> bool {
         let current = self.ledger.leg.filter(|current| current.id(self.ledger.attempt) == leg);

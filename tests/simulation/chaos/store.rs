@@ -57,6 +57,14 @@ impl ChaosStore {
         if loss == Loss::Reply { lost() } else { answer }
     }
 
+    /// The worker may stand still before it does what it was just allowed to do.
+    fn comes_late(&self) {
+        if let Some(until) = self.fate.is_late() {
+            self.checker.crew.upset(until);
+            self.checker.count("freezes between a commitment and its dial");
+        }
+    }
+
     /// A call that changes nothing a promise speaks of.
     async fn in_passing<T>(&self, call: BoxFuture<'_, StoreResult<T>>) -> StoreResult<T> {
         self.through(call, |_| Touched::Nothing).await
@@ -105,6 +113,7 @@ impl CampaignStore for ChaosStore {
             let decision = self.inner.begin_dial(held, worker, caller, state).await;
             if let Ok(DialDecision::Dial { committed_at, .. }) = &decision {
                 self.checker.committed(held, *committed_at);
+                self.comes_late();
             }
             decision
         };
@@ -144,6 +153,7 @@ impl CampaignStore for ChaosStore {
             let answer = self.inner.request_slot(held, leg, until).await;
             if let Ok(Written::Done(SlotAnswer::Granted)) = &answer {
                 self.checker.slot_granted(held, leg);
+                self.comes_late();
             }
             answer
         };
