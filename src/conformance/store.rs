@@ -96,6 +96,7 @@ macro_rules! store_conformance {
             ]
             ending: [
                 an_answered_call_completes_and_frees_its_slot
+                ending_with_a_gap_is_fenced
                 ending_twice_is_ending_once
                 ending_twice_does_not_free_the_next_attempts_slot
                 a_retry_comes_first_when_it_is_due
@@ -122,6 +123,7 @@ macro_rules! store_conformance {
                 an_expired_lease_still_counts
                 whoever_does_not_renew_is_suspect
                 an_adopted_call_goes_on_where_it_stood
+                whoever_adopts_after_an_adopter_listens_in_the_name_that_dialled
                 adopting_twice_is_adopting_once
                 a_live_call_is_not_adopted
                 a_claimed_call_is_adopted_undialled_and_given_back

@@ -225,11 +225,21 @@ async fn commit(
     state: &CallState,
 ) -> Result<Option<Timestamp>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
-    match insist(&*ports.clock, || ports.store.begin_dial(&ledger.held, app, caller, state)).await {
-        Ok(DialDecision::Dial { committed_at, history, events }) => {
+    // On our own clock, and no later than the store's commitment: its clock may be another.
+    let first_asked_at = ports.clock.now();
+    let ask = || async {
+        let asked_at = ports.clock.now();
+        ports.store.begin_dial(&ledger.held, app, caller, state).await.map(|decision| (decision, asked_at))
+    };
+    let (decision, asked_at) = match insist(&*ports.clock, ask).await {
+        Ok((decision, asked_at)) => (Ok(decision), asked_at),
+        Err(error) => (Err(error), first_asked_at),
+    };
+    match decision {
+        Ok(DialDecision::Dial { again, history, events, .. }) => {
             ledger.replace(history);
             publish_requests(shared, events);
-            return Ok(Some(committed_at));
+            return Ok(Some(if again { first_asked_at } else { asked_at }));
         }
         Ok(DialDecision::GivenBack { why, events }) => {
             tracing::debug!(%leg, ?why, "not dialled now");

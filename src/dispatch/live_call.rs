@@ -17,6 +17,9 @@ use crate::ports::{Listener, TelephonyError};
 /// How long to wait before asking again what was not answered.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
+/// How often a backend that does not answer is asked to play something or to join two legs.
+const TRIES: u32 = 10;
+
 /// A dialled call.
 pub struct LiveCall<'s> {
     pub(super) shared: &'s Arc<Shared>,
@@ -149,14 +152,14 @@ impl<'s> LiveCall<'s> {
         if self.waiting.as_ref().is_some_and(|waiting| waiting.ask_at <= now) {
             self.ask_for_slot().await?;
         }
-        if self.ledger.is_behind() {
-            self.ledger.store(self.machine.state()).await?;
-        }
         Ok(())
     }
 
     /// Carries out everything the machine asks for; answers with the disposition when the attempt is over.
     async fn carry_out(&mut self) -> Result<Option<Disposition>, Fenced> {
+        // Once a turn: an unanswering store is not asked without a pause. Never before the machine's commands are taken
+        // out, for its state would be stored ahead of what led to it.
+        let mut late = self.ledger.is_behind();
         loop {
             let mut commands = std::mem::take(&mut self.commands);
             let now = self.shared.ports.clock.now();
@@ -176,7 +179,7 @@ impl<'s> LiveCall<'s> {
                 }
                 commands.push(command);
             }
-            if commands.is_empty() && !fresh {
+            if commands.is_empty() && !fresh && !late {
                 self.commands = commands;
                 return Ok(None);
             }
@@ -184,7 +187,7 @@ impl<'s> LiveCall<'s> {
                 self.ledger.note(now, Happening::RecordingStopped { url: None });
             }
             // What ends the attempt is stored with its end, in one write.
-            if fresh && over.is_none() {
+            if (std::mem::take(&mut late) || fresh) && over.is_none() {
                 while !self.ledger.store(self.machine.state()).await? && binding {
                     let clock = &self.shared.ports.clock;
                     clock.sleep_until(clock.now() + AGAIN).await;
@@ -238,14 +241,7 @@ impl<'s> LiveCall<'s> {
             // The state that was stored before this does not name the leg.
             CallCommand::ReleaseSlot { .. } => self.waiting = None,
             CallCommand::DialLeg { leg, target, ring_timeout } => self.dial_leg(leg, target, ring_timeout).await?,
-            CallCommand::Bridge { leg: other } => {
-                let sent = telephony.bridge(leg, other, self.authority().await?).await;
-                if sent == Err(TelephonyError::NoSuchLeg) && telephony.inspect(other).await == Ok(None) {
-                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
-                } else {
-                    self.heard(sent);
-                }
-            }
+            CallCommand::Bridge { leg: other } => self.bridge(other).await?,
             CallCommand::HangUpLeg { leg } => {
                 let sent = telephony.hang_up(leg, self.authority().await?).await;
                 if sent == Err(TelephonyError::NoSuchLeg) {
@@ -292,14 +288,46 @@ impl<'s> LiveCall<'s> {
                 return Ok(Heard::No);
             }
         };
+        let mut unanswered = 0;
         loop {
             let until = self.authority().await?;
-            let sent = self.shared.ports.telephony.play(self.leg, playback, &audio, expects_key, until).await;
-            // Nothing was sent: the worker stood still for a moment, which is no reason to cut somebody off.
-            if sent != Err(TelephonyError::TooLate) {
-                return Ok(self.heard(sent));
+            match self.shared.ports.telephony.play(self.leg, playback, &audio, expects_key, until).await {
+                // Nothing was sent: the worker stood still for a moment, which is no reason to cut somebody off.
+                Err(TelephonyError::TooLate) => {}
+                // It may be playing: its name tells, if asked again.
+                Err(TelephonyError::Unavailable(_)) if unanswered < TRIES => {
+                    unanswered += 1;
+                    self.pause().await;
+                }
+                Err(TelephonyError::Conflict) if unanswered > 0 => return Ok(Heard::Yes),
+                sent => return Ok(self.heard(sent)),
             }
         }
+    }
+
+    /// Joins a second leg with the callee; until they are, neither hears anything.
+    async fn bridge(&mut self, other: LegId) -> Result<(), Fenced> {
+        let shared = self.shared;
+        let telephony = &shared.ports.telephony;
+        for _ in 0..TRIES {
+            match telephony.bridge(self.leg, other, self.authority().await?).await {
+                Err(TelephonyError::NoSuchLeg) if telephony.inspect(other).await == Ok(None) => {
+                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
+                    return Ok(());
+                }
+                Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => self.pause().await,
+                sent => {
+                    self.heard(sent);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn pause(&mut self) {
+        let clock = &self.shared.ports.clock;
+        clock.sleep_until(clock.now() + AGAIN).await;
     }
 
     async fn record(&mut self, on: bool) -> Result<Heard, Fenced> {

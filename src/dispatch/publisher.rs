@@ -39,6 +39,7 @@ pub const HIGH_WATER: usize = 100_000;
 pub struct Publisher {
     outbox: UnboundedSender<Event>,
     waiting: Arc<AtomicUsize>,
+    handed_in: Arc<AtomicUsize>,
 }
 
 /// The other end, to be driven by [`publish_for_ever`].
@@ -52,13 +53,14 @@ pub struct Outbox {
 pub fn publisher() -> (Publisher, Outbox) {
     let (outbox, inbox) = unbounded_channel();
     let waiting = Arc::new(AtomicUsize::new(0));
-    (Publisher { outbox, waiting: Arc::clone(&waiting) }, Outbox { inbox, waiting })
+    (Publisher { outbox, waiting: Arc::clone(&waiting), handed_in: Arc::default() }, Outbox { inbox, waiting })
 }
 
 impl Publisher {
     /// Publishes an event that the store knows.
     pub fn publish(&self, event: Event) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.handed_in.fetch_add(1, Ordering::Relaxed);
         // After the worker's end nobody reads: a sweeper publishes what is lost here.
         let _ = self.outbox.send(event);
     }
@@ -66,6 +68,16 @@ impl Publisher {
     /// How many events are not yet confirmed.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many events there were so far.
+    pub fn handed_in(&self) -> usize {
+        self.handed_in.load(Ordering::Relaxed)
+    }
+
+    /// Whether the first `count` events are confirmed: they are in the order in which they were handed in.
+    pub fn has_confirmed(&self, count: usize) -> bool {
+        self.waiting() <= self.handed_in().saturating_sub(count)
     }
 }
 

@@ -31,16 +31,16 @@ pub async fn look_after_others(shared: Arc<Shared>) {
     let clock = Arc::clone(&shared.ports.clock);
     let mut patience = Patience { answering_since: clock.now(), last_answer: clock.now() };
     let mut apps = Apps::default();
-    let mut reach = BATCH;
+    let (mut reach, mut republished) = (BATCH, 0);
     let mut next = clock.now() + ROUND;
     loop {
         clock.sleep_until(next).await;
         let now = clock.now();
         let may_adopt = patience.is_over(now);
-        match round(&shared, &mut apps, may_adopt, &mut reach).await {
-            Ok(sweep_at) => {
+        match round(&shared, &mut apps, may_adopt, &mut reach, &mut republished).await {
+            Ok(look_at) => {
                 patience.answered(clock.now());
-                next = sweep_at.map_or(now + ROUND, |at| at.clamp(now + Duration::from_millis(1), now + ROUND));
+                next = look_at.map_or(now + ROUND, |at| at.clamp(now + Duration::from_millis(1), now + ROUND));
             }
             Err(error) => {
                 tracing::warn!(%error, "could not look after others");
@@ -75,25 +75,37 @@ impl Patience {
     }
 }
 
-async fn round(shared: &Shared, apps: &mut Apps, may_adopt: bool, reach: &mut u32) -> StoreResult<Option<Timestamp>> {
+/// One look at everything; answers when to look again if not after a whole round.
+async fn round(
+    shared: &Shared,
+    apps: &mut Apps,
+    may_adopt: bool,
+    reach: &mut u32,
+    republished: &mut usize,
+) -> StoreResult<Option<Timestamp>> {
     apps.keep(shared).await?;
-    let (events, sweep_at) = shared.ports.store.sweep().await?;
+    let (events, mut look_at) = shared.ports.store.sweep().await?;
     publish_requests(shared, events);
     if may_adopt {
         let suspects = shared.ports.store.suspects(*reach).await?;
         let (all, found) = (suspects.len(), adopt(shared, apps, suspects).await?);
         // Those that cannot be taken over must not hide the others.
+        if found > 0 && all == *reach as usize {
+            // There are more, and nobody speaks to their callees.
+            look_at = Some(shared.ports.clock.now());
+        }
         *reach = if found == 0 && all == *reach as usize { reach.saturating_mul(2).min(REACH) } else { BATCH };
     }
-    // While the bus does not confirm, what was handed in last time is still waiting.
-    if shared.publisher.waiting() > 0 {
-        return Ok(sweep_at);
+    // What was handed in last time is still waiting, as while the bus does not confirm.
+    if !shared.publisher.has_confirmed(*republished) {
+        return Ok(look_at);
     }
     let before = shared.ports.clock.now() - TIME_TO_LIVE;
     for unconfirmed in shared.ports.store.unconfirmed(before, BATCH).await? {
         publish_again(shared, unconfirmed);
+        *republished = shared.publisher.handed_in();
     }
-    Ok(sweep_at)
+    Ok(look_at)
 }
 
 /// Takes over what may be taken over; answers how many calls those were.

@@ -185,3 +185,106 @@ impl Roster {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::ports::store::Token;
+
+    const NOW: Timestamp = Timestamp::VIRTUAL_START;
+
+    /// A clock that stands still.
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+        fn sleep_until(&self, _: Timestamp) -> BoxFuture<'static, ()> {
+            std::future::pending().boxed()
+        }
+    }
+
+    fn held(token: u64) -> Held {
+        let (organisation, request): (OrganisationId, _) = ("bank".parse().unwrap(), "r".parse().unwrap());
+        let attempt = AttemptId { call: CallId::new(&organisation, &request, 0), claim: 1 };
+        Held { organisation, request, attempt, token: Token(token) }
+    }
+
+    fn worker() -> WorkerId {
+        "w".parse().unwrap()
+    }
+
+    fn later(millis: u64) -> Timestamp {
+        NOW + std::time::Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_call_may_be_acted_upon_from_when_it_was_asked_for_until_a_renewal_names_it() {
+        let (roster, fence) = (Arc::new(Roster::default()), Fence::new(NOW));
+        let (early, _) = roster.list();
+        let seat = roster.enter(&held(1), worker(), NOW);
+        assert_eq!(seat.valid_until(&fence), NOW + AUTHORITY);
+        fence.renewed(early, later(9_000));
+        assert_eq!(seat.valid_until(&fence), NOW + AUTHORITY, "that renewal did not name it");
+        assert_eq!(fence.valid_until(), later(9_000) + AUTHORITY, "others it did");
+        let (listing, named) = roster.list();
+        assert_eq!(named, [held(1)]);
+        fence.renewed(listing, later(10_000));
+        assert_eq!(seat.valid_until(&fence), later(10_000) + AUTHORITY, "from the sending on");
+    }
+
+    #[test]
+    fn without_authority_nothing_is_done_until_a_renewal_is_answered() {
+        let (roster, fence) = (Arc::new(Roster::default()), Fence::new(NOW));
+        let seat = roster.enter(&held(1), worker(), NOW);
+        assert_eq!(seat.authority(&fence, &At(later(19_999))).now_or_never(), Some(NOW + AUTHORITY));
+        let clock = At(later(20_000));
+        let mut waits = std::pin::pin!(seat.authority(&fence, &clock));
+        assert_eq!((&mut waits).now_or_never(), None);
+        assert!(fence.is_asked().now_or_never().is_some(), "a renewal is asked for at once");
+        let (listing, _) = roster.list();
+        fence.renewed(listing, later(20_000));
+        assert_eq!(waits.now_or_never(), Some(later(20_000) + AUTHORITY));
+    }
+
+    #[test]
+    fn a_call_that_is_anothers_is_lost_before_any_other_mail_is_read() {
+        let roster = Arc::new(Roster::default());
+        let mut seat = roster.enter(&held(1), worker(), NOW);
+        assert!(roster.send_to_holder(&held(1), Mail::Input(CallInput::Ringing)));
+        roster.fence(&held(2));
+        assert!(!seat.is_lost(), "another proof is another's");
+        roster.fence(&held(1));
+        assert!(seat.is_lost());
+        assert!(matches!(seat.mail_at_hand(), Some(Mail::Input(CallInput::Ringing))));
+        assert!(matches!(seat.mail_at_hand(), Some(Mail::Fenced)));
+    }
+
+    #[test]
+    fn whoever_takes_a_seat_again_has_it_alone() {
+        let roster = Arc::new(Roster::default());
+        let before = roster.enter(&held(1), worker(), NOW);
+        let mut after = roster.enter(&held(2), worker(), NOW);
+        assert!(before.is_lost() && !after.is_lost());
+        assert!(!roster.send_to_holder(&held(1), Mail::Input(CallInput::Ringing)), "the earlier proof reaches nobody");
+        drop(before);
+        assert!(roster.send_to_holder(&held(2), Mail::Input(CallInput::Answered)));
+        assert!(matches!(after.mail().now_or_never(), Some(Mail::Input(CallInput::Answered))));
+        drop(after);
+        assert!(!roster.holds(held(2).attempt) && !roster.hears(&worker()));
+    }
+
+    #[test]
+    fn a_call_of_another_organisation_hears_nothing() {
+        let roster = Arc::new(Roster::default());
+        let mut seat = roster.enter(&held(1), worker(), NOW);
+        let (call, other) = (held(1).attempt.call, "shop".parse().unwrap());
+        assert!(!roster.send_to_call(&other, call, Mail::Input(CallInput::HangUpRequested)));
+        assert!(seat.mail_at_hand().is_none());
+        assert!(roster.send_to_call(&held(1).organisation, call, Mail::Input(CallInput::HangUpRequested)));
+    }
+}

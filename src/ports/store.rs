@@ -148,8 +148,10 @@ pub struct Claims {
 pub enum DialDecision {
     /// Dial now: the INVITE follows within a second of `committed_at`, or never.
     Dial {
-        /// When the store committed.
+        /// When the store committed, by its own clock.
         committed_at: Timestamp,
+        /// Whether an earlier question did it, whose answer was lost: it counts from then.
+        again: bool,
         /// The call's history now, the new `Dialing` included.
         history: Vec<Fact>,
         /// What it meant for the request.

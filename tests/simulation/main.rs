@@ -29,7 +29,7 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 33] = [
+const EXERCISED: [(&str, u64); 34] = [
     ("invites", 30_000),
     ("destinations", 30_000),
     ("unknown ends", 300),
@@ -38,6 +38,7 @@ const EXERCISED: [(&str, u64); 33] = [
     ("freezes", 1_000),
     ("freezes of all workers at once", 500),
     ("freezes between a leg and its commitment", 500),
+    ("freezes between a commitment and its dial", 500),
     ("restarts under the same name", 500),
     ("workers drained to their end", 300),
     ("workers replaced or deaf", 300),

@@ -175,7 +175,7 @@ impl Run {
                 let Some((worker, held, _)) = self.hand(which) else { return Ok(()) };
                 let (used, limit, _) = self.slots(&held);
                 let decision = store.begin_dial(&held, &Self::name(worker), None, &flow_state()).await.unwrap();
-                if let DialDecision::Dial { history, events: _, committed_at } = decision {
+                if let DialDecision::Dial { history, committed_at, .. } = decision {
                     if committed_at == now && self.dialled.insert(held.attempt) && used > limit {
                         return Err(format!("{held:?} was dialled over the limit"));
                     }

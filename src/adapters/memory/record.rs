@@ -86,17 +86,21 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Appends facts to a history of `after` facts, unless they stand there already: false if neither holds.
+    /// Appends to a history of `after` facts those that do not stand there already, as the first of them may if an answer
+    /// was lost: none if others stand there.
     pub fn append(&mut self, after: u32, facts: &[Fact]) -> Option<Appended> {
         let after = usize::try_from(after).ok()?;
         let stored = self.facts.get(after..)?;
-        if stored.is_empty() {
-            self.facts.extend_from_slice(facts);
-            self.events += events_in(facts);
-            return Some(Appended::Now);
+        let (there, more) = facts.split_at(stored.len().min(facts.len()));
+        if stored[..there.len()] != *there {
+            return None;
         }
-        let there = stored.get(..facts.len())?;
-        (there == facts).then_some(if stored.len() == facts.len() { Appended::Now } else { Appended::Before })
+        if stored.len() > facts.len() {
+            return Some(Appended::Before);
+        }
+        self.facts.extend_from_slice(more);
+        self.events += events_in(more);
+        Some(Appended::Now)
     }
 
     pub fn push(&mut self, at: Timestamp, what: Happening) {
@@ -292,5 +296,9 @@ mod tests {
         assert_eq!(live.append(1, std::slice::from_ref(&step)), None, "others stand there");
         assert_eq!(live.append(4, &[step]), None, "there is a gap");
         assert_eq!((live.facts.len(), live.events), (3, 3));
+        let left = fact(Happening::StepStarted { step: 1 });
+        let both = [fact(Happening::StepStarted { step: 0 }), left.clone()];
+        assert_eq!(live.append(2, &both), Some(Appended::Now), "asked again, and more has happened");
+        assert_eq!((live.facts.last(), live.facts.len(), live.events), (Some(&left), 4, 4));
     }
 }

@@ -31,7 +31,7 @@ impl State {
         if let Some(live) = self.call(place).live().filter(|live| live.stage == Stage::Dialing) {
             // Asked again: the dial was committed to then, not now.
             let (committed_at, history) = (live.committed_at, live.facts.clone());
-            return DialDecision::Dial { committed_at, history, events: Vec::new() };
+            return DialDecision::Dial { committed_at, again: true, history, events: Vec::new() };
         }
         match self.objection(place) {
             Some(Objection::Blocked) => {
@@ -108,7 +108,7 @@ impl State {
             self.refresh_org(ix);
         }
         let events = if first { vec![self.emit(place.0, EventType::RequestStarted)] } else { Vec::new() };
-        DialDecision::Dial { committed_at: now, history, events }
+        DialDecision::Dial { committed_at: now, again: false, history, events }
     }
 
     pub fn checkpoint(&mut self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> Written<()> {

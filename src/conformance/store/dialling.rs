@@ -14,8 +14,8 @@ pub async fn a_dial_is_committed_to_and_told(world: &dyn StoreWorld) {
     let caller = "+6561234567".parse().ok();
     let decision = store.begin_dial(&claim.held, &worker("w"), caller, &flow_state()).await.unwrap();
     let what = Happening::Dialing { claim: 1, attempt: 1, caller, trunk: None, worker: worker("w") };
-    let DialDecision::Dial { committed_at, history, .. } = decision else { panic!("nothing speaks against it") };
-    assert_eq!((committed_at, history), (world.now(), vec![fact(world.now(), what)]));
+    let DialDecision::Dial { committed_at, again, history, .. } = decision else { panic!("nothing speaks against it") };
+    assert_eq!((committed_at, again, history), (world.now(), false, vec![fact(world.now(), what)]));
     let counts = summary(&store, &key("r")).await.counts;
     assert_eq!((counts.on_progress, counts.queued), (1, 1));
     assert_eq!(claim.held.attempt, AttemptId { call: call("r", 0), claim: 1 });
@@ -29,8 +29,8 @@ pub async fn asking_twice_commits_to_one_dial(world: &dyn StoreWorld) {
     let history = dial(&store, &claim.held).await;
     world.advance(secs(5)).await;
     match try_dial(&store, &claim.held).await {
-        DialDecision::Dial { committed_at, history: again, events } => {
-            assert_eq!((committed_at, again), (before, history), "committed then, not now");
+        DialDecision::Dial { committed_at, again, history: same, events } => {
+            assert_eq!((committed_at, again, same), (before, true, history), "committed then, not now");
             assert!(events.is_empty());
         }
         refused => panic!("{refused:?}"),
@@ -196,9 +196,13 @@ pub async fn checkpoints_are_appended_once(world: &dyn StoreWorld) {
     }
     done(store.checkpoint(&claim.held, after, &ringing, &flow_state()).await.unwrap());
     done(store.checkpoint(&claim.held, after + 3, &[], &flow_state()).await.unwrap());
+    // Whoever heard no answer asks again, and more may have happened by then.
+    let more = [answered[1].clone(), fact(world.now(), Happening::RecordingStarted { recording: "r".into() })];
+    done(store.checkpoint(&claim.held, after + 2, &more, &flow_state()).await.unwrap());
     let calls = store.calls(&key("r"), 0, 1).await.unwrap();
     let what: Vec<_> = calls[0].history.iter().skip(1).map(|fact| &fact.what).collect();
-    assert_eq!(what, [&Happening::Ringing, &Happening::Answered, &Happening::StepStarted { step: 0 }]);
+    let expected = [&Happening::Ringing, &Happening::Answered, &more[0].what, &more[1].what];
+    assert_eq!(what, expected);
 }
 
 pub async fn a_checkpoint_with_a_gap_is_fenced(world: &dyn StoreWorld) {

@@ -95,6 +95,21 @@ pub async fn an_adopted_call_goes_on_where_it_stood(world: &dyn StoreWorld) {
     assert_eq!(leased(&store).await, 0);
 }
 
+pub async fn whoever_adopts_after_an_adopter_listens_in_the_name_that_dialled(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 1).await;
+    let (claim, _) = claim_and_dial(&store).await;
+    let mut held = claim.held;
+    for adopter in ["v", "u"] {
+        world.advance(secs(30)).await;
+        let suspects = store.suspects(9).await.unwrap();
+        assert_eq!(suspects.iter().map(|suspect| &suspect.app).collect::<Vec<_>>(), [&worker("w")]);
+        let adopted = done(store.adopt(&held, &worker(adopter)).await.unwrap());
+        assert_eq!(adopted.state, Some(flow_state()), "where it stood when its dial was committed to");
+        held = adopted.claim.held;
+    }
+}
+
 pub async fn adopting_twice_is_adopting_once(world: &dyn StoreWorld) {
     let store = world.store();
     let held = left_behind(&store, world).await;

@@ -130,6 +130,9 @@ pub async fn a_checkpoint_that_comes_late_takes_no_slot_back(world: &dyn StoreWo
     ask(&store, world, held, leg).await;
     done(store.checkpoint(held, 1, &answered, &flow_state()).await.unwrap());
     assert_eq!(leased(&store).await, 2, "where the flow stood then is not where it stands now");
+    world.advance(secs(30)).await;
+    let adopted = done(store.adopt(held, &worker("v")).await.unwrap());
+    assert_eq!(adopted.state, Some(transferring(held.attempt, 1)));
 }
 
 pub async fn the_dead_do_not_keep_a_free_slot_waiting(world: &dyn StoreWorld) {

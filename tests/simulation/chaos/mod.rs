@@ -37,6 +37,8 @@ pub struct Fate {
     ambush: AtomicU64,
     /// Accidents to come, each at the next call of a port by that name.
     accidents: Mutex<Vec<(&'static str, Accident)>>,
+    /// The same between its next commitment, or granted slot, and the dial.
+    late: AtomicU64,
     dead: AtomicBool,
     died: tokio::sync::Notify,
 }
@@ -84,6 +86,7 @@ impl Fate {
             frozen_until: AtomicI64::new(i64::MIN),
             ambush: AtomicU64::new(0),
             accidents: Mutex::default(),
+            late: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             died: tokio::sync::Notify::new(),
         })
@@ -106,6 +109,17 @@ impl Fate {
         self.ambush.store(u64::try_from(length.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
+    /// The worker will stand still between its next commitment, or the grant of a second leg's slot, and the dial.
+    pub fn make_late(&self, length: Duration) {
+        self.late.store(u64::try_from(length.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Lets it stand still, if it is to; until when.
+    fn is_late(&self) -> Option<Timestamp> {
+        let length = self.late.swap(0, Ordering::Relaxed);
+        (length > 0).then(|| self.freeze(Duration::from_millis(length)))
+    }
+
     /// Springs the ambush, if one was laid; until when it lasts.
     fn spring(&self) -> Option<Timestamp> {
         let length = self.ambush.swap(0, Ordering::Relaxed);
@@ -114,6 +128,7 @@ impl Fate {
 
     pub fn heal(&self) {
         self.ambush.store(0, Ordering::Relaxed);
+        self.late.store(0, Ordering::Relaxed);
         self.loss.store(0, Ordering::Relaxed);
         self.garble.store(0, Ordering::Relaxed);
         self.fuse.store(i64::MAX, Ordering::Relaxed);

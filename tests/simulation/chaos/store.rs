@@ -60,6 +60,14 @@ impl ChaosStore {
         if loss == Loss::Reply { lost() } else { answer }
     }
 
+    /// The worker may stand still before it does what it was just allowed to do.
+    fn comes_late(&self) {
+        if let Some(until) = self.fate.is_late() {
+            self.checker.crew.upset(until);
+            self.checker.count("freezes between a commitment and its dial");
+        }
+    }
+
     /// A call that changes nothing a promise speaks of.
     async fn in_passing<T>(&self, what: &'static str, call: BoxFuture<'_, StoreResult<T>>) -> StoreResult<T> {
         self.through(what, call, |_| Touched::Nothing).await
@@ -108,6 +116,7 @@ impl CampaignStore for ChaosStore {
             let decision = self.inner.begin_dial(held, worker, caller, state).await;
             if let Ok(DialDecision::Dial { committed_at, .. }) = &decision {
                 self.checker.committed(held, *committed_at);
+                self.comes_late();
             }
             decision
         };
@@ -119,7 +128,14 @@ impl CampaignStore for ChaosStore {
     async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {
         let second_leg = facts.iter().any(|fact| matches!(fact.what, Happening::LegAdded { .. }));
         let what = if second_leg { "checkpoint of a second leg" } else { "checkpoint" };
-        self.through(what, self.inner.checkpoint(held, after, facts, state), touches(held)).await
+        let checked = async {
+            let written = self.inner.checkpoint(held, after, facts, state).await;
+            if let Ok(Written::Done(())) = &written {
+                self.checker.checkpointed(held, after, facts, state);
+            }
+            written
+        };
+        self.through(what, checked.boxed(), touches(held)).await
     }
     async fn finish(
         &self,
@@ -142,6 +158,7 @@ impl CampaignStore for ChaosStore {
             let answer = self.inner.request_slot(held, leg, until).await;
             if let Ok(Written::Done(SlotAnswer::Granted)) = &answer {
                 self.checker.slot_granted(held, leg);
+                self.comes_late();
             }
             answer
         };

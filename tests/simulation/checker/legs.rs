@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use robocall::model::{LegId, Timestamp};
+use robocall::callflow::Program;
+use robocall::callflow::call::CallState;
+use robocall::model::{Fact, Happening, LegId, Timestamp};
+use robocall::ports::store::Held;
 use robocall::ports::telephony::{LegEvent, LegReport, LegState};
 
 use super::Checker;
@@ -37,6 +40,30 @@ impl Checker {
         if let LegEvent::Ended(_) = report.what {
             self.seen.lock().unwrap().legs.unreported.insert(report.leg);
         }
+    }
+
+    /// Where a flow stands was written down: with what had happened until then, no less.
+    pub fn checkpointed(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) {
+        let history = self.history(held);
+        if history.len() != after as usize + facts.len() {
+            // It came late, and others stand after it.
+            return;
+        }
+        let attempt = history.iter().rev().take_while(|fact| !matches!(fact.what, Happening::Dialing { .. }));
+        let answered = attempt.clone().any(|fact| fact.what == Happening::Answered);
+        let step = attempt.clone().find_map(|fact| match fact.what {
+            Happening::StepStarted { step } => Some(Some(step)),
+            Happening::StepFinished { .. } => Some(None),
+            _ => None,
+        });
+        let header = self.header(&super::key_of(held));
+        let program = header.and_then(|header| Program::from_canonical(&header.flow).ok());
+        let name = step.flatten().and_then(|step| Some(program?.labels[usize::from(step)].name));
+        let stands = state.phase_name();
+        let in_step = ["play", "gather", "transfer", "optOut"].contains(&stands).then_some(stands);
+        self.expect(answered == state.is_answered() && name == in_step, || {
+            format!("I8: {} stands at {stands}, as it is stored, ahead of what happened: {name:?}", held.attempt)
+        });
     }
 
     pub(super) fn look_at_legs(&self, leases_changed: bool) {

@@ -38,6 +38,7 @@ impl World {
             17 => self.change_external().await,
             18 => self.block_somebody().await,
             21 | 22 => self.ambush().await,
+            23 => self.come_late(),
             19 => drop(self.queue.redeliver_unsettled()),
             _ => {}
         }
@@ -83,6 +84,14 @@ impl World {
             2 => self.block_somebody().await,
             3 => self.change_external().await,
             _ => self.change_settings().await,
+        }
+    }
+
+    /// Workers stand still after they were allowed to dial and before they do.
+    fn come_late(&mut self) {
+        let most = if self.dice.below(2) == 0 { 3_000 } else { 60_000 };
+        for worker in &self.workers {
+            worker.fate.make_late(Duration::from_millis(500 + self.dice.below(most)));
         }
     }
 
