@@ -20,6 +20,7 @@ mod schema;
 mod spool;
 mod status_document;
 mod terminal;
+mod untimely;
 mod values;
 mod waiting;
 
