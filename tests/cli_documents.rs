@@ -181,6 +181,44 @@ fn what_was_meant_is_proposed() {
 }
 
 #[test]
+fn a_text_in_the_place_of_an_object_is_shown_as_the_object() {
+    let step = |step: Value| json!({"callFlow": {"steps": [step]}});
+    let branch = json!([{"digit": "1", "callFlow": "bye"}]);
+    for (changes, told) in [
+        (
+            json!({"callFlow": "survey"}),
+            "callFlow: must be an object, not a string: write {\"steps\": […]}, or {\"flow\": \"survey\"}",
+        ),
+        (
+            json!({"callFlow": [{"name": "hangup"}]}),
+            "callFlow: must be an object, not an array: write {\"steps\": […]}",
+        ),
+        (
+            step(json!({"name": "play", "message": "hello"})),
+            "message: must be an object, not a string: write {\"msg\": \"hello\"}",
+        ),
+        (step(json!({"name": "play", "message": "x".repeat(65)})), "not a string: write {\"msg\": \"…\"}"),
+        (
+            step(json!({"name": "gather", "message": {"msg": "1?"}, "branches": branch})),
+            "branches[0].callFlow: must be an object, not a string: write {\"steps\": […]}",
+        ),
+        (
+            json!({"destinations": ["+6581234567"]}),
+            "destinations[0]: must be an object, not a string: write {\"phone\": \"+6581234567\"}",
+        ),
+        (
+            step(json!({"type": "play", "message": {"msg": "hi"}})),
+            "steps[0].name: is missing: `type` is called `name` here",
+        ),
+        (step(json!({"verb": "hangup"})), "steps[0].name: is missing: `verb` is called `name` here"),
+        (step(json!({"action": "hangup"})), "steps[0].name: is missing: `action` is called `name` here"),
+    ] {
+        let said = robocall_given(&with(changes), &["request", "check", "-"]);
+        assert!(said.code == 2 && said.out.contains(told), "{told}: {}", said.out);
+    }
+}
+
+#[test]
 fn outputs_that_cannot_be_written_follow_one_rule() {
     let flow = "flows/survey.json";
     let reference = "tests/data/reference_request.json";
