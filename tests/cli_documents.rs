@@ -341,6 +341,25 @@ fn nothing_is_written_over_what_was_read() {
 }
 
 #[test]
+fn nothing_is_written_over_the_file_that_stdin_comes_from() {
+    let request = Scratch::with("redirected.json", &with(json!({})));
+    let events = Scratch::with("redirected-events.jsonl", "");
+    let redirected = |args: &[&str]| {
+        let mut command = support::program(args);
+        support::said(command.stdin(std::fs::File::open(request.name()).unwrap()).output().unwrap())
+    };
+    for args in
+        [&["run", "-", "--instant", "--events", request.name()][..], &["flow", "render", "-", "-o", request.name()]]
+    {
+        let said = redirected(args);
+        assert!(said.code == 2 && said.err.contains("read from stdin, which would be written over"), "{}", said.err);
+        assert_eq!(request.text(), with(json!({})));
+    }
+    let said = redirected(&["run", "-", "--instant", "--events", events.name()]);
+    assert_eq!((said.code, events.text().is_empty()), (0, false), "{}", said.err);
+}
+
+#[test]
 fn a_file_that_is_no_document_passes_no_check() {
     let sound = with(json!({}));
     for (document, complaint) in [

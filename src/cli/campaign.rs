@@ -93,11 +93,8 @@ pub fn run(
             args.external, args.limit
         )));
     }
-    if let Some(events) = args.events.as_deref() {
-        not_over(events, request, "the request")?;
-        if let Some(network) = args.network.file_read() {
-            not_over(events, network, "the network's settings")?;
-        }
+    if let (Some(events), Some(network)) = (args.events.as_deref(), args.network.file_read()) {
+        not_over(events, network, "the network's settings")?;
     }
     let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
