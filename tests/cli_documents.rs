@@ -316,6 +316,21 @@ fn no_line_of_help_is_wider_than_a_page() {
 }
 
 #[test]
+fn run_and_check_tell_an_error_in_the_same_words() {
+    for (document, told) in [
+        ("{".to_owned(), "\n  (document): "),
+        (with(json!({"priority": 10})), "\n  priority: must be a whole number from 0 to 9\n"),
+    ] {
+        let [ran, checked] = [&["run", "-", "--instant"][..], &["request", "check", "-"]]
+            .map(|args| robocall_given(&document, args))
+            .map(|said| said.out + &said.err);
+        let errors = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+        assert!(ran.contains(told), "{ran}");
+        assert_eq!(errors(&ran), errors(&checked));
+    }
+}
+
+#[test]
 fn nothing_is_written_over_what_was_read() {
     let request = Scratch::with("kept-request.json", &with(json!({})));
     let network = Scratch::with("kept-network.json", r#"{"seed": 7}"#);

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use super::documents::{Input, taken_for_a_request};
-use super::exit::Refusal;
+use super::exit::{Refusal, place};
 use super::flow::checked;
 use super::missing::{self, Missing};
 use super::report::{counted, lasting};
@@ -243,7 +243,7 @@ impl Refused {
     fn in_words(&self) -> String {
         let mut text = format!("{}: {}\n", shown(&self.file), shown(&self.message));
         for error in &self.errors {
-            text.push_str(&format!("  {}\n", shown(&error.to_string())));
+            text.push_str(&format!("  {}: {}\n", shown(place(error)), shown(&error.message)));
         }
         let more = u64::from(self.error_count).saturating_sub(self.errors.len() as u64);
         if more > 0 {
