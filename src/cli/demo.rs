@@ -17,7 +17,7 @@ use crate::reading::shown;
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// How many people.
-    #[arg(long, default_value_t = 100, value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 100, value_parser = values::whole(1..=1_000_000_u32))]
     people: u32,
     /// Write the request to a file instead of running it.
     #[arg(long, value_name = "FILE")]

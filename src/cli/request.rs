@@ -43,7 +43,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "default", value_parser = values::organisation)]
     org: OrganisationId,
     /// Slots to estimate the duration with.
-    #[arg(long, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
     limit: u32,
     /// Take warnings for errors.
     #[arg(long)]
