@@ -31,6 +31,11 @@ pub fn silent_speech() -> Arc<dyn Speech> {
     Arc::new(SilentSpeech::new())
 }
 
+/// What time it is on the wall.
+pub fn wall_clock() -> Timestamp {
+    SystemClock::new().now()
+}
+
 /// How fast time goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -144,6 +149,11 @@ impl Glimpse {
     /// The request's header, once it is accepted.
     pub fn header(&self) -> Option<Arc<RequestHeader>> {
         self.store.request(self.key.get()?).now_or_never()?.ok()?.header
+    }
+
+    /// When it was accepted, on the run's own clock.
+    pub fn accepted_at(&self) -> Option<Timestamp> {
+        self.store.request(self.key.get()?).now_or_never()?.ok()?.queued_at
     }
 
     /// Its calls in request order, a page at a time.

@@ -95,6 +95,17 @@ pub fn kind_of(value: &Value) -> &'static str {
     }
 }
 
+/// The complaint about a value that is no object. Of a text, which is mostly all that was meant, the shape is shown that
+/// it has as an object: the text under the name `key`.
+pub fn not_an_object(value: &Value, key: &str) -> String {
+    let shape = match value {
+        Value::String(text) if text.chars().count() <= 64 => format!(": write {{\"{key}\": {value}}}"),
+        Value::String(_) => format!(": write {{\"{key}\": \"…\"}}"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => String::new(),
+    };
+    format!("must be an object, not {}{shape}", kind_of(value))
+}
+
 /// The nearest of the known names, if one is near enough to have been meant.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 64 {

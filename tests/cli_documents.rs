@@ -181,6 +181,44 @@ fn what_was_meant_is_proposed() {
 }
 
 #[test]
+fn a_text_in_the_place_of_an_object_is_shown_as_the_object() {
+    let step = |step: Value| json!({"callFlow": {"steps": [step]}});
+    let branch = json!([{"digit": "1", "callFlow": "bye"}]);
+    for (changes, told) in [
+        (
+            json!({"callFlow": "survey"}),
+            "callFlow: must be an object, not a string: write {\"steps\": […]}, or {\"flow\": \"survey\"}",
+        ),
+        (
+            json!({"callFlow": [{"name": "hangup"}]}),
+            "callFlow: must be an object, not an array: write {\"steps\": […]}",
+        ),
+        (
+            step(json!({"name": "play", "message": "hello"})),
+            "message: must be an object, not a string: write {\"msg\": \"hello\"}",
+        ),
+        (step(json!({"name": "play", "message": "x".repeat(65)})), "not a string: write {\"msg\": \"…\"}"),
+        (
+            step(json!({"name": "gather", "message": {"msg": "1?"}, "branches": branch})),
+            "branches[0].callFlow: must be an object, not a string: write {\"steps\": […]}",
+        ),
+        (
+            json!({"destinations": ["+6581234567"]}),
+            "destinations[0]: must be an object, not a string: write {\"phone\": \"+6581234567\"}",
+        ),
+        (
+            step(json!({"type": "play", "message": {"msg": "hi"}})),
+            "steps[0].name: is missing: `type` is called `name` here",
+        ),
+        (step(json!({"verb": "hangup"})), "steps[0].name: is missing: `verb` is called `name` here"),
+        (step(json!({"action": "hangup"})), "steps[0].name: is missing: `action` is called `name` here"),
+    ] {
+        let said = robocall_given(&with(changes), &["request", "check", "-"]);
+        assert!(said.code == 2 && said.out.contains(told), "{told}: {}", said.out);
+    }
+}
+
+#[test]
 fn outputs_that_cannot_be_written_follow_one_rule() {
     let flow = "flows/survey.json";
     let reference = "tests/data/reference_request.json";
@@ -220,6 +258,16 @@ fn options_say_what_they_take() {
         ("--ring", "5", "for always 5 write 5,5"),
         ("--ring", "a,b", "must be two numbers of seconds"),
         ("--seed", "abc", "must be a whole number from 0 to 18446744073709551615"),
+        ("--seed", "-1", "must be a whole number from 0 to 18446744073709551615"),
+        ("--limit", "-1", "must be a whole number from 1 to 1000000"),
+        ("--external", "-1", "must be a whole number from 0 to 1000000"),
+        ("--rate", "-1", "must be a whole number from 1 to 1000000"),
+        ("--workers", "-1", "must be a whole number from 1 to 64"),
+        ("--speed", "-0.5", "must be a number from 0.001 to 100000"),
+        ("--busy", "-1", "must be a number from 0 to 1000"),
+        ("--presses", "-1", "must be a number from 0 to 1"),
+        ("--ring", "-5", "must be two numbers of seconds"),
+        ("--ring", "-5,2", "a span is two numbers of seconds"),
         ("--limit", "0", "must be a whole number from 1 to 1000000"),
         ("--speed", "fast", "must be a number from 0.001 to 100000"),
         ("--answer", "NaN", "must be a number from 0 to 1000"),
@@ -278,6 +326,21 @@ fn no_line_of_help_is_wider_than_a_page() {
 }
 
 #[test]
+fn run_and_check_tell_an_error_in_the_same_words() {
+    for (document, told) in [
+        ("{".to_owned(), "\n  (document): "),
+        (with(json!({"priority": 10})), "\n  priority: must be a whole number from 0 to 9\n"),
+    ] {
+        let [ran, checked] = [&["run", "-", "--instant"][..], &["request", "check", "-"]]
+            .map(|args| robocall_given(&document, args))
+            .map(|said| said.out + &said.err);
+        let errors = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+        assert!(ran.contains(told), "{ran}");
+        assert_eq!(errors(&ran), errors(&checked));
+    }
+}
+
+#[test]
 fn nothing_is_written_over_what_was_read() {
     let request = Scratch::with("kept-request.json", &with(json!({})));
     let network = Scratch::with("kept-network.json", r#"{"seed": 7}"#);
@@ -300,6 +363,25 @@ fn nothing_is_written_over_what_was_read() {
     }
     assert_eq!((request.text(), network.text()), (before, r#"{"seed": 7}"#.to_owned()));
     std::fs::remove_file(link).unwrap();
+}
+
+#[test]
+fn nothing_is_written_over_the_file_that_stdin_comes_from() {
+    let request = Scratch::with("redirected.json", &with(json!({})));
+    let events = Scratch::with("redirected-events.jsonl", "");
+    let redirected = |args: &[&str]| {
+        let mut command = support::program(args);
+        support::said(command.stdin(std::fs::File::open(request.name()).unwrap()).output().unwrap())
+    };
+    for args in
+        [&["run", "-", "--instant", "--events", request.name()][..], &["flow", "render", "-", "-o", request.name()]]
+    {
+        let said = redirected(args);
+        assert!(said.code == 2 && said.err.contains("read from stdin, which would be written over"), "{}", said.err);
+        assert_eq!(request.text(), with(json!({})));
+    }
+    let said = redirected(&["run", "-", "--instant", "--events", events.name()]);
+    assert_eq!((said.code, events.text().is_empty()), (0, false), "{}", said.err);
 }
 
 #[test]

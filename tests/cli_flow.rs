@@ -156,7 +156,8 @@ fn destinations_that_cannot_be_spoken_to_are_counted_and_the_first_ten_are_shown
     );
     let said = robocall_given(&request, &["flow", "check", "-"]);
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
-    assert!(said.out.contains("20 of 30 destinations will fail before they are dialled"), "{}", said.out);
+    assert!(said.out.contains("warning: 20 of 30 destinations will fail before they are dialled"), "{}", said.out);
+    assert!(said.out.contains(": no errors, 1 warning\n"), "{}", said.out);
     assert!(said.out.contains("… and 10 more"), "{}", said.out);
     assert!(said.out.contains("destinations[1] +6581234501: error_missing_property"), "{}", said.out);
     let said = robocall_given(&request, &["flow", "check", "-", "--json", "--deny-warnings"]);

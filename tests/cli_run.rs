@@ -299,6 +299,21 @@ fn the_demo_runs_at_once_where_that_is_asked_for() {
 
 #[cfg(unix)]
 #[test]
+fn the_demo_ends_with_commands_that_can_be_typed() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_robocall"));
+    let folder = program.parent().unwrap();
+    for (path, called) in [("/usr/bin:/bin", program.to_str().unwrap()), (folder.to_str().unwrap(), "robocall")] {
+        let mut command = support::program(&["demo", "--instant", "--people", "3"]);
+        let said = support::said(command.env("PATH", path).output().unwrap());
+        let next: Vec<&str> = said.err.lines().skip_while(|line| *line != "What to try next:").skip(1).collect();
+        assert!(next.len() > 3, "{}", said.err);
+        for line in next {
+            assert!(line.starts_with(&format!("  {called} ")), "{line}");
+        }
+    }
+}
+
+#[test]
 fn the_first_interrupt_cancels_and_the_second_stops_at_once() {
     use std::process::{Command, Stdio};
     let interrupted = |times: usize| {

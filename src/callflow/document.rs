@@ -137,7 +137,7 @@ impl<'v> FlowReference<'v> {
     /// Tells `{steps: […]}` from `{flow: "name"}`. Of the steps nothing is checked yet.
     pub fn of(value: &'v Value, path: &str, problems: &mut Problems) -> Option<Self> {
         let Value::Object(map) = value else {
-            problems.add(path, format!("must be an object, not {}", kind_of(value)));
+            problems.add(path, no_flow(value, true));
             return None;
         };
         let named = map.get("flow").is_some_and(|name| !name.is_null());
@@ -159,6 +159,13 @@ impl<'v> FlowReference<'v> {
         fields.finish();
         name.filter(|_| problems.count() == before).map(Self::Named)
     }
+}
+
+/// The complaint about a flow that is no object, with the shape it has; also that of a name, where one may stand.
+fn no_flow(value: &Value, may_be_named: bool) -> String {
+    let by_name = value.as_str().filter(|name| may_be_named && is_flow_name(name));
+    let by_name = by_name.map(|name| format!(", or {{\"flow\": \"{name}\"}} for the flow of that name"));
+    format!("must be an object, not {}: write {{\"steps\": […]}}{}", kind_of(value), by_name.unwrap_or_default())
 }
 
 /// Whether a flow may be kept under this name.

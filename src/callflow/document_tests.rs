@@ -117,7 +117,7 @@ fn a_message_is_a_text_or_a_recording_in_one_language() {
         assert_eq!(play(good), [""; 0]);
     }
     assert_eq!(play(json!({})), ["message.msg: is missing"]);
-    assert_eq!(play(json!("Hi")), ["message: must be an object, not a string"]);
+    assert_eq!(play(json!("Hi")), ["message: must be an object, not a string: write {\"msg\": \"Hi\"}"]);
     assert_eq!(play(json!({"msg": " \n"})), ["message.msg: must have 1 to 1000 characters, and not only blanks"]);
     assert_eq!(play(json!({"msg": ""})), ["message.msg: must have 1 to 1000 characters, and not only blanks"]);
     assert_eq!(play(json!({"msg": "x".repeat(1001)})), ["message.msg: has 1001 characters, at most 1000 are allowed"]);

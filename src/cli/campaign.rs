@@ -28,22 +28,22 @@ pub struct CampaignArgs {
     #[arg(long, default_value = "default", value_parser = values::organisation)]
     pub org: OrganisationId,
     /// Slots of the organisation: its concurrent calls, those of other applications included.
-    #[arg(long, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
     pub limit: u32,
     /// Slots that other applications hold all the time.
-    #[arg(long, default_value_t = 0, value_name = "SLOTS", value_parser = values::whole(0..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0, value_name = "SLOTS", value_parser = values::whole(0..=1_000_000_u32))]
     pub external: u32,
     /// New calls a second, at most.
-    #[arg(long, value_name = "CALLS", value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, value_name = "CALLS", value_parser = values::whole(1..=1_000_000_u32))]
     pub rate: Option<u32>,
     /// Workers that share the work.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = values::whole(1..=64_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_name = "N", value_parser = values::whole(1..=64_u32))]
     pub workers: u32,
     /// Let no time pass: virtual time jumps to whatever comes next, and begins on 2026-01-05 at 09:00 UTC.
     #[arg(long, conflicts_with = "speed")]
     pub instant: bool,
     /// Let time pass so many times as fast, 0.001 to 100000.
-    #[arg(long, value_name = "TIMES", value_parser = values::number(0.001..=100_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "TIMES", value_parser = values::number(0.001..=100_000.0))]
     pub speed: Option<f64>,
     /// Write every event as it is published, a CloudEvent a line; `-` is stdout.
     #[arg(long, value_name = "FILE")]
@@ -93,11 +93,8 @@ pub fn run(
             args.external, args.limit
         )));
     }
-    if let Some(events) = args.events.as_deref() {
-        not_over(events, request, "the request")?;
-        if let Some(network) = args.network.file_read() {
-            not_over(events, network, "the network's settings")?;
-        }
+    if let (Some(events), Some(network)) = (args.events.as_deref(), args.network.file_read()) {
+        not_over(events, network, "the network's settings")?;
     }
     let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
     let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;

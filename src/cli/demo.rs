@@ -11,12 +11,13 @@ use super::flow::PAYMENT_REMINDER;
 use super::spool::Spool;
 use super::{Exit, Failure, Terminal, values};
 use crate::daemon::Pace;
+use crate::reading::shown;
 
 /// Watch a campaign: a payment reminder for 100 people on a simulated phone network, thirty times as fast as the clock.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// How many people.
-    #[arg(long, default_value_t = 100, value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 100, value_parser = values::whole(1..=1_000_000_u32))]
     people: u32,
     /// Write the request to a file instead of running it.
     #[arg(long, value_name = "FILE")]
@@ -34,7 +35,7 @@ const NAMES: [&str; 24] = [
 ];
 
 /// Plays it.
-pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
+pub fn run(args: DemoArgs, json: bool, terminal: &Terminal, called: &str) -> Result<Exit, Failure> {
     let request = request(args.people)?;
     if let Some(path) = &args.write {
         write_file(path, format!("{request:#}\n").as_bytes())?;
@@ -51,15 +52,13 @@ pub fn run(args: DemoArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fail
     let exit =
         campaign::run(file.path(), "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
     if !json && exit == Exit::Completed {
-        say(&next());
+        say(&next(&shown(called)));
     }
     Ok(exit)
 }
 
-/// What to try next, with the program called as it was called now.
-fn next() -> String {
-    let called = std::env::args().next().filter(|name| name.contains('/'));
-    let robocall = called.as_deref().unwrap_or("robocall");
+/// What to try next, as it can be typed.
+fn next(robocall: &str) -> String {
     let commands = [
         ("demo --write reminder.json", "the request you have just seen"),
         ("run reminder.json --instant --json", "the same at once, as its status document"),

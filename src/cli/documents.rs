@@ -2,8 +2,9 @@
 //!
 //! A request may be larger than memory: of its destinations, none is kept here.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,14 @@ impl Input {
         self.spool.is_some()
     }
 
+    /// Refuses to write `output` over this input, called `what`.
+    ///
+    /// # Errors
+    /// When both are the same file, under whatever name, or redirected to stdin.
+    pub fn keep_from(&self, output: &Path, what: &str) -> Result<(), Failure> {
+        if self.is_stdin() { not_over_stdin(output, what) } else { not_over(output, &self.path, what) }
+    }
+
     /// That it could not be read a second time as it was read the first time.
     pub fn changed(&self, error: &StreamError) -> Failure {
         Failure::usage(format!("{}: {error}", self.name))
@@ -81,7 +90,7 @@ impl Input {
 pub fn open_regular(path: &Path) -> Result<File, Failure> {
     let name = path.display().to_string();
     let unreadable = |error: io::Error| Failure::unreadable(&name, &error);
-    let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
     if !kind.is_file() {
         let what = if kind.is_dir() {
             "a directory"
@@ -103,13 +112,31 @@ pub fn open_regular(path: &Path) -> Result<File, Failure> {
 /// # Errors
 /// When both are the same file, whatever their names.
 pub fn not_over(output: &Path, read: &Path, what: &str) -> Result<(), Failure> {
-    let identity = |path: &Path| std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+    let identity = |path: &Path| fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
     match identity(output) {
         Some(same) if identity(read) == Some(same) => {
             Err(Failure::usage(format!("{}: is {what} itself, which would be written over", output.display())))
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses an output that would be written over the file that stdin comes from.
+///
+/// # Errors
+/// When both are the same file.
+fn not_over_stdin(output: &Path, what: &str) -> Result<(), Failure> {
+    // A copy of the handle: stdin itself stays open. What cannot be asked is no file that could be written over.
+    let stdin = io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| File::from(stdin).metadata());
+    let stdin = stdin.ok().filter(fs::Metadata::is_file).map(|there| (there.dev(), there.ino()));
+    let output_is = fs::metadata(output).ok().map(|there| (there.dev(), there.ino()));
+    if stdin.is_some() && stdin == output_is {
+        let output = output.display();
+        return Err(Failure::usage(format!(
+            "{output}: is {what} itself, read from stdin, which would be written over"
+        )));
+    }
+    Ok(())
 }
 
 /// The text of a small file: settings, or a flow.

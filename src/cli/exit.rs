@@ -125,8 +125,7 @@ impl Refusal {
         let paint = terminal.on_stderr;
         let mut text = format!("{}: {}\n", paint.red("error"), shown(&self.message));
         for error in &self.errors {
-            let path = if error.path.is_empty() { "(document)" } else { &error.path };
-            text.push_str(&format!("  {}: {}\n", paint.bold(&shown(path)), shown(&error.message)));
+            text.push_str(&format!("  {}: {}\n", paint.bold(&shown(place(error))), shown(&error.message)));
         }
         let more = u64::from(self.error_count).saturating_sub(self.errors.len() as u64);
         if more > 0 && !self.errors.is_empty() {
@@ -147,6 +146,11 @@ impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::from(io::Error::from(error))
     }
+}
+
+/// Where an error is, for people: what concerns the document as a whole has no path.
+pub(super) fn place(error: &RequestError) -> &str {
+    if error.path.is_empty() { "(document)" } else { &error.path }
 }
 
 fn found(what: &str, count: u32) -> String {

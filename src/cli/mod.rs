@@ -20,6 +20,7 @@ mod schema;
 mod spool;
 mod status_document;
 mod terminal;
+mod untimely;
 mod values;
 mod waiting;
 
@@ -107,7 +108,7 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
     let terminal = Terminal::of(surroundings);
     let ended = match command {
         Command::Run(args) => run::run(args, json, &terminal),
-        Command::Demo(args) => demo::run(args, json, &terminal),
+        Command::Demo(args) => demo::run(args, json, &terminal, &surroundings.called()),
         Command::Request(command) => request::run(command, json),
         Command::Flow(command) => flow::run(command, json, &terminal),
         Command::Schema(args) => schema::run(args),

@@ -29,43 +29,43 @@ Any other number belongs to a seeded population.";
 #[command(next_help_heading = "The people at the other end")]
 pub struct NetworkArgs {
     /// Chooses everybody's behaviour: the same seed tells the same story.
-    #[arg(long, value_name = "N", value_parser = values::whole(0..=u64::MAX))]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = values::whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Settings of the network as JSON: what the options below set, and more (see docs/cli.md).
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
     /// A person answers: a weight. If any of these eight is given, those left out are 0.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     answer: Option<f64>,
     /// An answering machine answers.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     voicemail: Option<f64>,
     /// The line is engaged.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     busy: Option<f64>,
     /// It rings until we give up.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     unanswered: Option<f64>,
     /// The call is declined.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     reject: Option<f64>,
     /// It never rings.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     unreachable: Option<f64>,
     /// There is no such number.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     invalid: Option<f64>,
     /// The network has no way.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "WEIGHT", value_parser = values::number(0.0..=1_000.0))]
     congestion: Option<f64>,
     /// How likely a person presses a key when asked for one, 0 to 1.
-    #[arg(long, value_name = "CHANCE", value_parser = values::number(0.0..=1.0))]
+    #[arg(long, allow_negative_numbers = true, value_name = "CHANCE", value_parser = values::number(0.0..=1.0))]
     presses: Option<f64>,
     /// The keys they press; each is as likely as it stands here often.
     #[arg(long, value_name = "KEYS")]
     press_keys: Option<String>,
     /// How long it rings before a person answers, in seconds.
-    #[arg(long, value_name = "FROM,TO", value_parser = span)]
+    #[arg(long, allow_hyphen_values = true, value_name = "FROM,TO", value_parser = span)]
     ring: Option<Span>,
 }
 

@@ -3,16 +3,17 @@
 //! It looks at the store from a thread of its own, in real time, whatever time the run itself keeps, and so says at once
 //! that an interrupt was heard.
 
+use std::convert::Infallible;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Terminal;
 use super::exit::say;
 use super::report::lasting;
 use super::waiting::Watch;
+use super::{Terminal, untimely};
 use crate::daemon::{Glimpse, Pace};
 use crate::model::status::{Counts, RequestSummary};
 use crate::ports::store::SlotUse;
@@ -48,12 +49,21 @@ impl Progress {
             (Shown::Progress, false) => View::Lines { looks: 0 },
             (Shown::Notes, _) => View::Notes,
         };
-        let mut told =
-            Told { glimpse, interrupts, pace, view, watch: Watch::default(), waiting: None, interrupted: false };
+        let mut told = Told {
+            glimpse,
+            interrupts,
+            pace,
+            view,
+            watch: Watch::default(),
+            waiting: None,
+            warned: false,
+            interrupted: false,
+        };
         let show = move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOKED) {
                 told.look();
             }
+            told.warn();
             told.interrupted();
             told.view.close();
         };
@@ -72,6 +82,8 @@ struct Told {
     watch: Watch,
     /// What is waited for, up to the comma: what follows counts down.
     waiting: Option<String>,
+    /// The request was looked at for hours that leave no time to call.
+    warned: bool,
     interrupted: bool,
 }
 
@@ -79,6 +91,7 @@ impl Told {
     fn look(&mut self) {
         self.interrupted();
         let Some((summary, slots)) = self.glimpse.look() else { return };
+        self.warn();
         let waiting = self.watch.look(&self.glimpse, &summary, slots, self.pace);
         let what = waiting.as_deref().map(|words| words.split(", in ").next().unwrap_or(words).to_owned());
         if let Some(words) = waiting.as_deref().filter(|_| what != self.waiting) {
@@ -86,6 +99,19 @@ impl Told {
         }
         self.waiting = what;
         self.view.show(&summary, slots, waiting.as_deref());
+    }
+
+    /// Says that there is no time to call, once: when the request is accepted, or at the end of a run shorter than a look.
+    fn warn(&mut self) {
+        if self.warned {
+            return;
+        }
+        let (Some(header), Some(at)) = (self.glimpse.header(), self.glimpse.accepted_at()) else { return };
+        self.warned = true;
+        let people = self.glimpse.pages().flatten().map(|call| Ok::<_, Infallible>(call.destination));
+        if let Ok(Some(untimely)) = untimely::look(&header, at, people) {
+            self.view.note(&untimely.to_string());
+        }
     }
 
     /// Says that an interrupt was heard, once.

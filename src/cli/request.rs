@@ -1,5 +1,6 @@
 //! `robocall request`: look at call requests.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use super::documents::{Input, taken_for_a_request};
-use super::exit::Refusal;
+use super::exit::{Refusal, place};
 use super::flow::checked;
 use super::missing::{self, Missing};
 use super::report::{counted, lasting};
+use super::untimely::{self, Untimely};
 use super::{Exit, Failure, values};
 use crate::callflow::Program;
 use crate::callflow::program::Action;
@@ -29,8 +31,9 @@ pub enum RequestCommand {
 
 /// Find everything that is wrong with requests, without sending them anywhere.
 ///
-/// Destinations that lack a value for a placeholder are warned of: they fail before they are dialled. Exit code 2 if any
-/// request would be rejected, or has warnings with --deny-warnings.
+/// Destinations that lack a value for a placeholder are warned of: they fail before they are dialled; so are hours that
+/// leave no time to call, by the clock on the wall. Exit code 2 if any request would be rejected, or has warnings with
+/// --deny-warnings.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Requests; `-` is stdin.
@@ -40,7 +43,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "default", value_parser = values::organisation)]
     org: OrganisationId,
     /// Slots to estimate the duration with.
-    #[arg(long, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 6, value_name = "SLOTS", value_parser = values::whole(1..=1_000_000_u32))]
     limit: u32,
     /// Take warnings for errors.
     #[arg(long)]
@@ -68,8 +71,15 @@ struct Summary {
     estimated_call_secs: u64,
     estimated_secs: u64,
     slots: u32,
-    /// Placeholders without values; the request is accepted all the same.
-    warnings: Vec<Missing>,
+    /// What will keep people from being called; the request is accepted all the same.
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Warning {
+    Missing(Missing),
+    Untimely(Untimely),
 }
 
 #[derive(Serialize)]
@@ -144,7 +154,11 @@ impl Refused {
 }
 
 fn summary(input: &Input, slots: u32, accepted: AcceptedRequest) -> Result<Summary, Failure> {
-    let warnings = missing::look(input, &accepted)?;
+    let mut warnings: Vec<_> = missing::look(input, &accepted)?.into_iter().map(Warning::Missing).collect();
+    let mut people = DestinationStream::new(input.reader()?, &accepted.header, 0);
+    let people = std::iter::from_fn(|| people.next_placed().transpose()).map(|next| next.map(|(_, person)| person));
+    let untimely = untimely::look(&accepted.header, daemon::wall_clock(), people);
+    warnings.extend(untimely.map_err(|error| input.changed(&error))?.map(Warning::Untimely));
     let AcceptedRequest { header, program, total, duplicates, invalid, .. } = accepted;
     let mut stream = DestinationStream::new(input.reader()?, &header, 0);
     let some = stream.next_chunk(LISTENED_TO).map_err(|error| input.changed(&error))?;
@@ -229,7 +243,7 @@ impl Refused {
     fn in_words(&self) -> String {
         let mut text = format!("{}: {}\n", shown(&self.file), shown(&self.message));
         for error in &self.errors {
-            text.push_str(&format!("  {}\n", shown(&error.to_string())));
+            text.push_str(&format!("  {}: {}\n", shown(place(error)), shown(&error.message)));
         }
         let more = u64::from(self.error_count).saturating_sub(self.errors.len() as u64);
         if more > 0 {
@@ -257,15 +271,26 @@ impl Summary {
             lasting(all),
             lasting(call)
         ));
-        for Missing { placeholder, destinations, first } in &self.warnings {
-            let verb = if *destinations == 1 { "destination has" } else { "destinations have" };
-            text.push_str(&format!(
-                "  warning: {destinations} {verb} no value for {{{{{}}}}} and will fail undialled: {}{}\n",
-                shown(placeholder),
-                first.join(", "),
-                if *destinations > first.len() as u64 { ", …" } else { "" }
-            ));
+        for warning in &self.warnings {
+            text.push_str(&format!("  {warning}\n"));
         }
         text
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Missing { placeholder, destinations, first } = match self {
+            Warning::Missing(missing) => missing,
+            Warning::Untimely(untimely) => return untimely.fmt(f),
+        };
+        let verb = if *destinations == 1 { "destination has" } else { "destinations have" };
+        write!(
+            f,
+            "warning: {destinations} {verb} no value for {{{{{}}}}} and will fail undialled: {}{}",
+            shown(placeholder),
+            first.join(", "),
+            if *destinations > first.len() as u64 { ", …" } else { "" }
+        )
     }
 }

@@ -44,6 +44,9 @@ Examples:
 /// Runs it.
 pub fn run(args: RunArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     let input = Input::open(&args.request)?;
+    if let Some(events) = args.how.events.as_deref() {
+        input.keep_from(events, "the request")?;
+    }
     let ran = campaign::run(input.path(), &input.name, &args.how, args.how.pace(Pace::Real), json, terminal);
     ran.map_err(|failure| match (failure, taken_for_a_request(&input)) {
         (Failure::BadInput(refusal), Some(what)) if !refusal.errors.is_empty() => {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::input::Position;
@@ -12,7 +13,7 @@ use super::phones;
 use super::scanner::{DESTINATIONS, not_json};
 use super::zones::{self, Zones};
 use crate::model::{Destination, Number, Phone};
-use crate::reading::{Problems, element, member, shown_name, unknown_field, unspeakable};
+use crate::reading::{Problems, element, member, not_an_object, shown_name, unknown_field, unspeakable};
 
 /// The names a destination may carry, in the order of the contracts.
 pub const NAMES: [&str; 5] = ["phone", "caller", "properties", "externalId", "timeZone"];
@@ -93,8 +94,11 @@ impl DestinationReader {
         let fields = match Members::parse(text) {
             Ok(Some(fields)) => fields,
             Ok(None) => {
-                let message = format!("must be an object, not {}", kind_of(text));
-                problems.add(element(DESTINATIONS, index), message);
+                if problems.is_full() {
+                    problems.add("", "");
+                } else {
+                    problems.add(element(DESTINATIONS, index), no_destination(text));
+                }
                 return Outcome::Bad(Draft::invalid(text));
             }
             Err(error) => return Outcome::Broken(not_json(&error, raw, at)),
@@ -265,6 +269,14 @@ fn fits(text: &str, characters: usize) -> bool {
 }
 
 const NUMBER: &str = "a number";
+
+/// The complaint about an element that is no object; what is no JSON string after all shows no shape.
+fn no_destination(raw: &str) -> String {
+    match string_of(raw) {
+        Ok(Some(number)) => not_an_object(&Value::String(number.into_owned()), NAMES[0]),
+        Ok(None) | Err(_) => format!("must be an object, not {}", kind_of(raw)),
+    }
+}
 
 /// What a piece of valid JSON is, for people.
 fn kind_of(raw: &str) -> &'static str {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::zones::{self, Zones};
 use crate::model::request::{Hook, Part, WindowZone};
 use crate::model::{CallingWindow, DispositionResult, EventType, RetryPolicy};
-use crate::reading::{Fields, Problems, element, kind_of, member, nearest, not_one_of};
+use crate::reading::{Fields, Problems, element, kind_of, member, nearest, not_an_object, not_one_of};
 
 /// How many parts a request may have.
 pub const MAX_PARTS: u32 = 10_000;
@@ -179,8 +179,16 @@ pub(super) fn hooks(fields: &mut Fields<'_, '_>) -> Vec<Hook> {
         return Vec::new();
     }
     let path = fields.path_of("hooks");
-    let hooks = list.iter().enumerate();
-    hooks.filter_map(|(at, value)| hook(Fields::of(value, element(&path, at), fields.problems)?)).collect()
+    let mut hooks = Vec::new();
+    for (at, value) in list.iter().enumerate() {
+        let path = element(&path, at);
+        if value.is_object() {
+            hooks.extend(Fields::of(value, path, fields.problems).and_then(hook));
+        } else {
+            fields.problems.add(path, not_an_object(value, "url"));
+        }
+    }
+    hooks
 }
 
 fn hook(mut fields: Fields<'_, '_>) -> Option<Hook> {

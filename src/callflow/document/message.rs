@@ -10,7 +10,7 @@ use super::read::Reader;
 use crate::callflow::program::{Content, Gender, Voice};
 use crate::callflow::schema::MESSAGE_FIELDS;
 use crate::callflow::template::{MAX_CHARS, Template};
-use crate::reading::{Fields, did_you_mean, unspeakable};
+use crate::reading::{Fields, did_you_mean, not_an_object, unspeakable};
 
 const DEFAULT_LANGUAGE: &str = "en";
 const GENDERS: [(&str, Gender); 2] = [("female", Gender::Female), ("male", Gender::Male)];
@@ -19,6 +19,10 @@ const MIDDLE: u8 = 5;
 impl Reader<'_> {
     pub(super) fn message(&mut self, value: &Value, path: String) -> Option<Spoken> {
         let speaks = self.speaks;
+        if !value.is_object() {
+            self.problems.add(path, not_an_object(value, "msg"));
+            return None;
+        }
         let mut fields = Fields::of(value, path, self.problems)?;
         let content = content(&mut fields);
         let language = language(&mut fields, speaks);

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{BranchNode, Flow, GatherNode, MAX_DEPTH, MAX_STEPS, Node, Spoken, TransferNode, branch_flow_path};
+use super::{
+    BranchNode, Flow, GatherNode, MAX_DEPTH, MAX_STEPS, Node, Spoken, TransferNode, branch_flow_path, no_flow,
+};
 use crate::callflow::program::{Digit, OnFailure, Target, TransferKind, Voice};
 use crate::callflow::schema::{BRANCH_FIELDS, FLOW_FIELDS, STEP_FIELDS};
 use crate::reading::{Fields, Problems, did_you_mean, element, kind_of, member, nearest, shown_name, unknown_field};
@@ -19,6 +21,8 @@ const TRANSFER_TYPES: [(&str, TransferKind); 3] = [
     ("attendend", TransferKind::Attended),
 ];
 const ON_FAILURE: [(&str, OnFailure); 2] = [("hangup", OnFailure::Hangup), ("continue", OnFailure::Continue)];
+/// What elsewhere says which step it is.
+const OTHER_NAMES: [&str; 3] = ["type", "verb", "action"];
 const DEFAULT_TRIES: u32 = 3;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_RING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +46,10 @@ impl Reader<'_> {
     fn flow(&mut self, value: &Value, path: String, depth: usize) -> Option<Flow> {
         if depth > MAX_DEPTH {
             self.problems.add(path, format!("flows are nested more than {MAX_DEPTH} deep"));
+            return None;
+        }
+        if !value.is_object() {
+            self.problems.add(path, no_flow(value, depth == 1));
             return None;
         }
         let mut fields = Fields::of(value, path, self.problems)?;
@@ -87,6 +95,11 @@ impl Reader<'_> {
 
     fn step(&mut self, value: &Value, path: String, depth: usize) -> Option<Node> {
         let mut fields = Fields::of(value, path.clone(), self.problems)?;
+        let other = OTHER_NAMES.into_iter().find(|other| value.get(other).is_some());
+        if let (None, Some(other)) = (fields.optional("name"), other) {
+            fields.refuse("name", format!("is missing: `{other}` is called `name` here"));
+            return None;
+        }
         let name = fields.required_string("name")?;
         let Some((kind, known)) = STEP_FIELDS.iter().find(|(kind, _)| *kind == name) else {
             let kinds = STEP_FIELDS.map(|(kind, _)| kind);

@@ -256,7 +256,9 @@ fn explain(
         text.push_str(&in_words(destinations));
     }
     let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error) as u64, count(Severity::Warning) as u64);
+    // Destinations that will fail are one warning, however many they are.
+    let failing = u64::from(destinations.is_some_and(|destinations| destinations.failing > 0));
+    let (errors, warnings) = (count(Severity::Error) as u64, count(Severity::Warning) as u64 + failing);
     let verdict = match (errors, warnings) {
         (0, 0) => paint.green("no errors, no warnings"),
         (0, warnings) => format!("no errors, {}", counted(warnings, "warning")),
@@ -295,7 +297,7 @@ fn in_words(destinations: &Destinations) -> String {
     match destinations.failing {
         0 => text.push_str(&format!("all {} destinations can be spoken to\n", destinations.checked)),
         failing => text.push_str(&format!(
-            "{failing} of {} destinations will fail before they are dialled\n",
+            "warning: {failing} of {} destinations will fail before they are dialled\n",
             destinations.checked
         )),
     }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::compiled;
 use crate::callflow::render::{Form, render};
-use crate::cli::documents::{Input, not_over};
+use crate::cli::documents::Input;
 use crate::cli::exit::write_file;
 use crate::cli::{Exit, Failure};
 use crate::reading::shown;
@@ -59,7 +59,7 @@ pub fn run(args: RenderArgs, json: bool) -> Result<Exit, Failure> {
     }
     match args.output {
         Some(path) => {
-            not_over(&path, input.path(), "the flow's file")?;
+            input.keep_from(&path, "the flow's file")?;
             write_file(&path, picture.as_bytes())?;
         }
         None => io::stdout().lock().write_all(picture.as_bytes())?,

@@ -91,9 +91,13 @@ fn everything_that_is_wrong_with_a_destination_is_said_at_once() {
 
 #[test]
 fn a_destination_is_an_object_and_its_phone_is_in_quotes() {
-    for (element, kind) in
-        [("7", "a number"), ("\"+65\"", "a string"), ("[]", "an array"), ("null", "null"), ("true", "a boolean")]
-    {
+    for (element, kind) in [
+        ("7", "a number"),
+        ("\"+65\"", "a string: write {\"phone\": \"+65\"}"),
+        ("[]", "an array"),
+        ("null", "null"),
+        ("true", "a boolean"),
+    ] {
         assert_eq!(complaints_of(element), [format!("destinations[0]: must be an object, not {kind}")]);
     }
     for (value, complaint) in [

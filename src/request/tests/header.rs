@@ -157,7 +157,10 @@ fn every_rule_has_its_path_and_its_words() {
         (json!({"priority": 10}), "priority: must be a whole number from 0 to 9"),
         (json!({"priority": -1}), "priority: must be a whole number from 0 to 9"),
         (json!({"hooks": {}}), "hooks: must be an array, not an object"),
-        (json!({"hooks": ["https://example.com"]}), "hooks[0]: must be an object, not a string"),
+        (
+            json!({"hooks": ["https://example.com"]}),
+            "hooks[0]: must be an object, not a string: write {\"url\": \"https://example.com\"}",
+        ),
         (json!({"hooks": vec![json!({"url": "https://example.com"}); 11]}), "hooks: must hold at most 10 hooks"),
         (json!({"hooks": [{}]}), "hooks[0].url: is missing"),
         (one_hook("ftp://example.com"), "hooks[0].url: must begin with https:// or http://"),

@@ -157,7 +157,7 @@ fn what_is_no_json_is_refused_wherever_it_stands() {
         for document in documents {
             // A string in the place of a destination is wrong as such; what is in it is not looked at.
             let first = &complaints(&document)[0];
-            assert!(first.contains("is not JSON") || first.ends_with("must be an object, not a string"), "{first}");
+            assert!(first.contains("is not JSON") || first.contains("must be an object, not a string"), "{first}");
         }
     }
     let document = around(r#"{"phone":"+6588893322"}"#, "");
