@@ -15,7 +15,9 @@ use crate::callflow::call::{CallMachine, CallState, CallTerms};
 use crate::callflow::program::{Target, Utterance};
 use crate::callflow::{Program, Utterances};
 use crate::model::event::CallContext;
-use crate::model::{Disposition, DispositionResult, LegId, Number, Party, Phone, StepStatus, Timestamp};
+use crate::model::{
+    Disposition, DispositionResult, Fact, Happening, LegId, Number, Party, Phone, StepStatus, Timestamp,
+};
 use crate::policy::{prefix, retry};
 use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held, Written};
 use crate::ports::telephony::{LegState, NewLeg};
@@ -32,6 +34,9 @@ const MARGIN: Duration = Duration::from_secs(30);
 
 /// How long to wait before asking a backend or engine again that did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a dial that could not be sent is tried again.
+const UNSENT_TRIES: usize = 5;
 
 /// How often an unanswering speech engine is asked before the destination is given back.
 const SPEECH_TRIES: u32 = 3;
@@ -167,8 +172,10 @@ async fn speak_first(shared: &Shared, first: &Utterance) -> Result<(), NotReady>
 enum Dialled {
     /// It was, or may have been: its reports will tell.
     Follow,
-    /// It surely was not, or nobody can tell: it ends here.
+    /// Nobody can tell: it ends here.
     Settle(Disposition),
+    /// It surely was not.
+    NotSent,
 }
 
 async fn dial_and_follow(
@@ -202,11 +209,15 @@ async fn dial_and_follow(
         return Ok(Vec::new());
     };
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
-    match dial(shared, leg, header.ring_timeout, not_after).await {
+    match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
         Dialled::Follow => {
             let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.caller);
             let (ledger, disposition) = call.follow().await?;
             let end = end_of(&ledger, disposition, ports.clock.now());
+            Ok(settle(shared, ledger, end).await)
+        }
+        Dialled::NotSent => {
+            let end = end_of_unsent(&ledger, ports.clock.now());
             Ok(settle(shared, ledger, end).await)
         }
         Dialled::Settle(disposition) => {
@@ -261,20 +272,19 @@ async fn commit(
 }
 
 /// Dials a leg that was committed to, once. Doubt is cleared up by asking the backend, never by dialling again.
-async fn dial(shared: &Shared, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Dialled {
+async fn dial(shared: &Shared, seat: &Seat, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Dialled {
     let unknown = Dialled::Settle(Disposition::new(DispositionResult::Unknown, None));
     let ports = &shared.ports;
     match ports.telephony.dial(leg, ring_timeout, not_after).await {
         Ok(()) => return Dialled::Follow,
         Err(TelephonyError::Unavailable(reason)) => tracing::warn!(%leg, reason, "no answer to a dial"),
         Err(TelephonyError::TooLate) => {
-            // The one case without doubt: nothing was sent, for this worker had no time for it.
             let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
-            return Dialled::Settle(Disposition::new(DispositionResult::Congestion, Some(Party::Us)));
+            return Dialled::NotSent;
         }
         Err(error) => {
             tracing::warn!(%leg, %error, "not dialled");
-            let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+            take_down(shared, seat, leg).await;
             return unknown;
         }
     }
@@ -283,7 +293,7 @@ async fn dial(shared: &Shared, leg: LegId, ring_timeout: Duration, not_after: Ti
         match ports.telephony.inspect(leg).await {
             Ok(Some(LegState::Dialled | LegState::Up)) => return Dialled::Follow,
             Ok(Some(LegState::Created)) => {
-                let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
+                take_down(shared, seat, leg).await;
                 return unknown;
             }
             // It may have been dialled and have ended at once: its reports, if any came, say how.
@@ -292,6 +302,32 @@ async fn dial(shared: &Shared, leg: LegId, ring_timeout: Duration, not_after: Ti
         }
     }
     Dialled::Follow
+}
+
+/// Hangs a leg up whose dial may yet arrive at the backend, and waits until it is gone: its slot is held as long.
+async fn take_down(shared: &Shared, seat: &Seat, leg: LegId) {
+    let ports = &shared.ports;
+    loop {
+        let not_after = seat.authority(&shared.fence, &*ports.clock).await;
+        if seat.is_lost() {
+            return;
+        }
+        let _ = ports.telephony.hang_up(leg, not_after).await;
+        if ports.telephony.inspect(leg).await == Ok(None) {
+            return;
+        }
+        ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
+    }
+}
+
+/// The end of an attempt whose dial was never sent, the one case without doubt: it is tried again whatever policy says,
+/// as nobody was called, but not for ever.
+fn end_of_unsent(ledger: &Ledger<'_>, now: Timestamp) -> AttemptEnd {
+    let disposition = Disposition::new(DispositionResult::Congestion, Some(Party::Us));
+    let unsent =
+        |fact: &&Fact| matches!(&fact.what, Happening::RetryScheduled { disposition: end, .. } if *end == disposition);
+    let before = ledger.history().iter().filter(unsent).count();
+    AttemptEnd { disposition, refusal: None, retry_at: (before < UNSENT_TRIES).then_some(now + AGAIN) }
 }
 
 /// How an attempt ends, and whether policy grants another.

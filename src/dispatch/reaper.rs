@@ -83,12 +83,13 @@ async fn round(
     reach: &mut u32,
     republished: &mut usize,
 ) -> StoreResult<Option<Timestamp>> {
+    let began_at = shared.ports.clock.now();
     apps.keep(shared).await?;
     let (events, mut look_at) = shared.ports.store.sweep().await?;
     publish_requests(shared, events);
     if may_adopt {
         let suspects = shared.ports.store.suspects(*reach).await?;
-        let (all, found) = (suspects.len(), adopt(shared, apps, suspects).await?);
+        let (all, found) = (suspects.len(), adopt(shared, apps, suspects, began_at + STANDSTILL).await?);
         // Those that cannot be taken over must not hide the others.
         if found > 0 && all == *reach as usize {
             // There are more, and nobody speaks to their callees.
@@ -108,10 +109,14 @@ async fn round(
     Ok(look_at)
 }
 
-/// Takes over what may be taken over; answers how many calls those were.
-async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>) -> StoreResult<usize> {
+/// Takes over what may be taken over; answers how many calls those were. After `until` what was read says nothing any
+/// more: the store may have stood still in between, and nobody could renew.
+async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: Timestamp) -> StoreResult<usize> {
     let mut found = 0;
     for suspect in suspects {
+        if shared.ports.clock.now() >= until {
+            break;
+        }
         // Our own, because this worker stood still: the next renewal tells whether it still is.
         if suspect.worker == shared.settings.id && shared.roster.holds(suspect.held.attempt) {
             continue;

@@ -164,3 +164,19 @@ fn all_calls_of_a_dead_worker_have_another_within_a_time_to_live_and_a_little() 
         assert_eq!(orphans, 0, "so many calls are nobody's 45 seconds after their worker died");
     });
 }
+
+#[test]
+fn a_store_away_for_two_seconds_at_the_commitment_loses_nobody() {
+    play(|mut world| async move {
+        let clock = Arc::clone(&world.clock);
+        let away = clock.now() + Duration::from_secs(2);
+        world.store_loses(move |asked| asked == "begin_dial" && clock.now() < away);
+        world.start_worker("w1", 10);
+        world.submit("r", json!([{"phone": TYPIST}]), json!([says("one")])).await;
+        world.pass(600_000).await;
+        let call = world.only_call("r").await;
+        // The commitment stood and its answers were lost: too late for this dial, not for the person.
+        assert!(call.history.iter().any(|fact| matches!(fact.what, Happening::RetryScheduled { .. })));
+        assert_eq!(call.status, CallStatus::Completed, "{:#?}", call.history);
+    });
+}

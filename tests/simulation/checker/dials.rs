@@ -1,6 +1,6 @@
 //! I1, I3 and I7 at every commitment, every granted slot and every INVITE.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -9,7 +9,7 @@ use robocall::callflow::program::Target;
 use robocall::model::{
     AttemptId, Fact, Happening, LegId, LegRole, Organisation, OrganisationId, RequestStatus, Timestamp,
 };
-use robocall::ports::store::{CampaignStore, Held};
+use robocall::ports::store::{CampaignStore, Held, Token};
 
 use super::{Checker, key_of};
 
@@ -24,6 +24,8 @@ pub(super) struct Dials {
     pub commitments: BTreeMap<AttemptId, (Held, Timestamp)>,
     /// When the store last said that a second leg holds a slot.
     grants: BTreeMap<LegId, Timestamp>,
+    /// Ends that their owners made.
+    ended: BTreeSet<(AttemptId, Token)>,
     pub rates: BTreeMap<OrganisationId, Pace>,
 }
 
@@ -95,6 +97,16 @@ impl Checker {
     /// Whether a call is held under another token than this one.
     pub fn is_stale(&self, held: &Held) -> bool {
         self.store.audit_token(held.attempt.call).is_some_and(|token| token != held.token)
+    }
+
+    /// Whether an end that the store accepted was its owner's, or is answered again: whoever heard no answer asks once
+    /// more, and by then the call's next attempt may be another's.
+    pub fn may_end(&self, held: &Held, stale: bool) -> bool {
+        let ended = &mut self.seen.lock().unwrap().dials.ended;
+        if !stale {
+            ended.insert((held.attempt, held.token));
+        }
+        ended.contains(&(held.attempt, held.token))
     }
 
     /// The store let somebody act on a call that is another's.
