@@ -3,6 +3,7 @@
 //! It reads arguments, calls the composition root, and writes for people or, with `--json`, for programs. Commands
 //! answer with an [`Exit`]; nothing below this room ends the process.
 
+mod amounts;
 mod campaign;
 mod completions;
 mod demo;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::amounts::lasting;
 use super::exit::say;
-use super::report::lasting;
 use super::waiting::Watch;
 use super::{Terminal, untimely};
 use crate::daemon::{Glimpse, Pace};

@@ -8,11 +8,11 @@ use clap::{Args, Subcommand};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
+use super::amounts::{counted, lasting};
 use super::documents::{Input, taken_for_a_request};
 use super::exit::{Refusal, place};
 use super::flow::checked;
 use super::missing::{self, Missing};
-use super::report::{counted, lasting};
 use super::untimely::{self, Untimely};
 use super::{Exit, Failure, values};
 use crate::callflow::Program;

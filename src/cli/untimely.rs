@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::report::counted;
+use super::amounts::counted;
 use crate::model::request::WindowZone;
 use crate::model::{CallingWindow, Destination, RequestHeader, Timestamp};
 use crate::policy::window::{WindowState, state, zone, zones_for};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::report::lasting;
+use super::amounts::lasting;
 use crate::daemon::{Glimpse, Pace};
 use crate::model::status::RequestSummary;
 use crate::model::{CallStatus, Happening, RequestHeader, Timestamp};
