@@ -55,6 +55,7 @@ macro_rules! telephony_conformance {
             a_message_plays_to_its_end
             a_stopped_message_ends_at_once
             messages_play_one_after_the_other
+            a_message_asked_for_twice_plays_once
             what_cannot_be_played_is_reported_so
             a_hang_up_cuts_the_message_off
             a_key_can_come_during_the_message

@@ -172,8 +172,8 @@ async fn speak_first(shared: &Shared, first: &Utterance) -> Result<(), NotReady>
 enum Dialled {
     /// It was, or may have been: its reports will tell.
     Follow,
-    /// Nobody can tell: it ends here.
-    Settle(Disposition),
+    /// Nobody can tell: it ends here, and nobody is dialled again for it.
+    Unknown,
     /// It surely was not.
     NotSent,
 }
@@ -209,22 +209,23 @@ async fn dial_and_follow(
         return Ok(Vec::new());
     };
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
-    match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
+    let (ledger, end) = match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
         Dialled::Follow => {
             let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.caller);
             let (ledger, disposition) = call.follow().await?;
             let end = end_of(&ledger, disposition, ports.clock.now());
-            Ok(settle(shared, ledger, end).await)
+            (ledger, end)
         }
         Dialled::NotSent => {
             let end = end_of_unsent(&ledger, ports.clock.now());
-            Ok(settle(shared, ledger, end).await)
+            (ledger, end)
         }
-        Dialled::Settle(disposition) => {
-            let end = end_of(&ledger, disposition, ports.clock.now());
-            Ok(settle(shared, ledger, end).await)
+        Dialled::Unknown => {
+            let disposition = Disposition::new(DispositionResult::Unknown, None);
+            (ledger, AttemptEnd { disposition, refusal: None, retry_at: None })
         }
-    }
+    };
+    Ok(settle(shared, ledger, end).await)
 }
 
 /// Commits to dialling a leg that was made, and takes it down if that is not to be; when it was committed to.
@@ -242,26 +243,22 @@ async fn commit(
         let asked_at = ports.clock.now();
         ports.store.begin_dial(&ledger.held, app, caller, state).await.map(|decision| (decision, asked_at))
     };
-    let (decision, asked_at) = match insist(&*ports.clock, ask).await {
-        Ok((decision, asked_at)) => (Ok(decision), asked_at),
-        Err(error) => (Err(error), first_asked_at),
-    };
-    match decision {
-        Ok(DialDecision::Dial { again, history, events, .. }) => {
+    match insist(&*ports.clock, ask).await {
+        Ok((DialDecision::Dial { again, history, events, .. }, asked_at)) => {
             ledger.replace(history);
             publish_requests(shared, events);
             return Ok(Some(if again { first_asked_at } else { asked_at }));
         }
-        Ok(DialDecision::GivenBack { why, events }) => {
+        Ok((DialDecision::GivenBack { why, events }, _)) => {
             tracing::debug!(%leg, ?why, "not dialled now");
             publish_requests(shared, events);
         }
-        Ok(DialDecision::Blocked(finished)) => {
+        Ok((DialDecision::Blocked(finished), _)) => {
             tracing::debug!(%leg, "not dialled: the number is on the do-not-call list");
             ledger.replace(finished.history);
             publish_requests(shared, finished.events);
         }
-        Ok(DialDecision::Fenced) | Err(_) => {
+        Ok((DialDecision::Fenced, _)) | Err(_) => {
             // The leg was never dialled and bears this attempt's name: it is nobody's but ours to take down.
             let _ = ports.telephony.hang_up(leg, ports.clock.now() + COMMITMENT).await;
             return Err(Fenced);
@@ -273,7 +270,6 @@ async fn commit(
 
 /// Dials a leg that was committed to, once. Doubt is cleared up by asking the backend, never by dialling again.
 async fn dial(shared: &Shared, seat: &Seat, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Dialled {
-    let unknown = Dialled::Settle(Disposition::new(DispositionResult::Unknown, None));
     let ports = &shared.ports;
     match ports.telephony.dial(leg, ring_timeout, not_after).await {
         Ok(()) => return Dialled::Follow,
@@ -285,7 +281,7 @@ async fn dial(shared: &Shared, seat: &Seat, leg: LegId, ring_timeout: Duration, 
         Err(error) => {
             tracing::warn!(%leg, %error, "not dialled");
             take_down(shared, seat, leg).await;
-            return unknown;
+            return Dialled::Unknown;
         }
     }
     let give_up_at = ports.clock.now() + ring_timeout;
@@ -294,7 +290,7 @@ async fn dial(shared: &Shared, seat: &Seat, leg: LegId, ring_timeout: Duration, 
             Ok(Some(LegState::Dialled | LegState::Up)) => return Dialled::Follow,
             Ok(Some(LegState::Created)) => {
                 take_down(shared, seat, leg).await;
-                return unknown;
+                return Dialled::Unknown;
             }
             // It may have been dialled and have ended at once: its reports, if any came, say how.
             Ok(None) => return Dialled::Follow,

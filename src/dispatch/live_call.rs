@@ -298,6 +298,11 @@ impl<'s> LiveCall<'s> {
                 Err(TelephonyError::Unavailable(_)) if unanswered < TRIES => {
                     unanswered += 1;
                     self.pause().await;
+                    // A short one may have been played meanwhile.
+                    let is_over = |input: &CallInput| matches!(input, CallInput::PlaybackFinished { playback: number, .. } if *number == playback);
+                    if self.read_mail(is_over)? {
+                        return Ok(Heard::Yes);
+                    }
                 }
                 Err(TelephonyError::Conflict) if unanswered > 0 => return Ok(Heard::Yes),
                 sent => return Ok(self.heard(sent)),
@@ -323,6 +328,17 @@ impl<'s> LiveCall<'s> {
             }
         }
         Ok(())
+    }
+
+    /// Tells the machine what is in the mail already; whether something of this kind was.
+    pub(super) fn read_mail(&mut self, looked_for: impl Fn(&CallInput) -> bool) -> Result<bool, Fenced> {
+        let mut found = false;
+        while let Some(mail) = self.seat.mail_at_hand() {
+            let Mail::Input(input) = mail else { return Err(Fenced) };
+            found |= looked_for(&input);
+            self.tell(input);
+        }
+        Ok(found)
     }
 
     async fn pause(&mut self) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::ledger::Fenced;
 use super::legs::{denied_leg, lost_leg};
 use super::live_call::{AGAIN, Grant, Heard, LiveCall, Waiting};
-use super::roster::Mail;
 use crate::callflow::call::CallInput;
 use crate::callflow::program::Target;
 use crate::model::{LegId, Timestamp};
@@ -93,12 +92,7 @@ impl LiveCall<'_> {
             return Ok(None);
         }
         loop {
-            while let Some(mail) = self.seat.mail_at_hand() {
-                match mail {
-                    Mail::Input(input) => self.tell(input),
-                    Mail::Fenced => return Err(Fenced),
-                }
-            }
+            self.read_mail(|_| false)?;
             if !self.machine.state().is_dialling(leg) {
                 // The callee has left meanwhile.
                 self.tell(CallInput::LegEnded { leg, end: denied_leg() });

@@ -121,7 +121,8 @@ pub trait Telephony: Send + Sync + 'static {
     /// a simulated callee cannot hear for itself.
     ///
     /// # Errors
-    /// When the leg is gone or the backend does not answer.
+    /// [`TelephonyError::Conflict`] if a playback of that number is not over yet; otherwise when the leg is gone or the
+    /// backend does not answer.
     async fn play(
         &self,
         leg: LegId,

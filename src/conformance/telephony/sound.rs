@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Line, Outcome, QUIET, TelephonyWorld};
 use crate::callflow::program::Digit;
 use crate::model::{AnsweredBy, LegId};
+use crate::ports::TelephonyError;
 use crate::ports::telephony::LegEvent;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -60,6 +61,18 @@ pub async fn messages_play_one_after_the_other(world: &dyn TelephonyWorld) {
     let events = line.until(leg, |event| *event == finished(2)).await;
     assert_eq!(events, [finished(1), finished(2)]);
     assert!(line.clock.now().since(begin) >= 3 * SECOND);
+    bye(&mut line, leg).await;
+}
+
+#[expect(missing_docs, reason = "the name is the sentence")]
+pub async fn a_message_asked_for_twice_plays_once(world: &dyn TelephonyWorld) {
+    let mut line = Line::open(world).await;
+    let leg = line.reach(Outcome::Answers).await;
+    line.play(leg, 1, 2 * SECOND, false).await;
+    let again = line.telephony.play(leg, 1, &world.audio(2 * SECOND), false, line.soon()).await;
+    assert_eq!(again, Err(TelephonyError::Conflict), "whoever heard no answer learns that it plays");
+    assert_eq!(line.until(leg, |event| *event == finished(1)).await, [finished(1)]);
+    line.stays_quiet(leg).await;
     bye(&mut line, leg).await;
 }
 

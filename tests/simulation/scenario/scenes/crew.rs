@@ -1,191 +1,6 @@
-//! Accidents told one by one: what exactly goes wrong, and what must come of it. The checker watches these worlds, too.
+//! Accidents of workers, of the intake and of what leaves.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
-
-use robocall::adapters::clock::VirtualClock;
-use robocall::adapters::memory::{MemoryCommandBus, Sabotage};
-use robocall::model::{CallStatus, DispositionResult, Fact, Happening, LegRole, Organisation, Party, RequestStatus};
-use robocall::ports::store::{CampaignStore, RequestKey};
-use robocall::ports::{Clock, Command, CommandKind};
-use serde_json::{Value, json};
-
-use super::World;
-use crate::chaos::{Accident, Fate};
-
-/// Presses 1, and nothing more.
-const PRESSES_ONE: &str = "+99970000011";
-
-/// Answers, listens, presses nothing.
-const ANSWERS: &str = "+9991000001";
-
-/// A second leg that answers.
-const AGENT: &str = "+9991077777";
-
-/// Plays a scene in a world of its own, in which nothing goes wrong but what the scene prepares.
-fn play<F: Future<Output = World> + Send + 'static>(scene: impl FnOnce(World) -> F + Send + 'static) {
-    let clock = Arc::new(VirtualClock::for_tests(Duration::from_secs(24 * 3600)));
-    let time = Arc::clone(&clock);
-    clock
-        .run(async move {
-            let mut world = World::new(time, 0, Sabotage::default());
-            world.well = true;
-            let world = scene(world).await;
-            assert_eq!(world.checker.violation(), None);
-        })
-        .unwrap();
-}
-
-fn transfer_to(target: &str) -> Value {
-    json!([
-        {"name": "transfer", "destination": target, "onFailure": "continue"},
-        {"name": "play", "message": {"msg": "goodbye"}},
-    ])
-}
-
-impl World {
-    fn worker(&mut self, capacity: usize) -> Arc<Fate> {
-        self.start_well_worker(capacity);
-        Arc::clone(&self.workers.last().unwrap().fate)
-    }
-
-    async fn limit(&self, limit: u32) {
-        self.settle(|settings| settings.limit = limit).await;
-    }
-
-    async fn settle(&self, change: impl FnOnce(&mut Organisation)) {
-        let bank = "bank".parse().unwrap();
-        let mut settings = self.store.organisation(&bank).await.unwrap();
-        change(&mut settings);
-        self.store.set_organisation(&bank, settings).await.unwrap();
-    }
-
-    /// Submits a request and waits for the verdict.
-    async fn ask(&self, phones: &[&str], steps: Value, more: Value) {
-        let destinations: Vec<_> = phones.iter().map(|phone| json!({"phone": phone})).collect();
-        let mut body = json!({"requestId": "r", "destinations": destinations, "callFlow": {"steps": steps}});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.checker.expect_request(&key());
-        let body = serde_json::to_vec(&body).unwrap();
-        let summary = self.queue.publish("bank".parse().unwrap(), body).unwrap().await.unwrap();
-        assert_ne!(summary.status, RequestStatus::Failed, "{:?}", summary.errors);
-    }
-
-    async fn pass(&self, secs: u64) {
-        self.clock.sleep_until(self.clock.now() + Duration::from_secs(secs)).await;
-    }
-
-    /// Waits until the request has ended, and answers with its calls' histories.
-    async fn until_over(&self) -> Vec<(CallStatus, Vec<Fact>)> {
-        loop {
-            let summary = self.store.request(&key()).await.unwrap().summary;
-            if summary.status.is_final() {
-                break;
-            }
-            assert_eq!(self.checker.violation(), None);
-            self.pass(1).await;
-        }
-        let calls = self.store.calls(&key(), 0, 1000).await.unwrap();
-        calls.into_iter().map(|call| (call.status, call.history)).collect()
-    }
-
-    /// Waits until something has happened to the first call.
-    async fn until(&self, happened: impl Fn(&Happening) -> bool) {
-        loop {
-            let calls = self.store.calls(&key(), 0, 1).await.unwrap();
-            if calls.iter().flat_map(|call| &call.history).any(|fact| happened(&fact.what)) {
-                return;
-            }
-            assert_eq!(self.checker.violation(), None);
-            self.clock.sleep_until(self.clock.now() + Duration::from_millis(100)).await;
-        }
-    }
-
-    fn second_legs_dialled(&self) -> usize {
-        let log = self.checker.network().dial_log();
-        log.iter().filter(|invite| invite.leg.role != LegRole::Callee).count()
-    }
-}
-
-fn key() -> RequestKey {
-    RequestKey { organisation: "bank".parse().unwrap(), request: "r".parse().unwrap() }
-}
-
-fn has(history: &[Fact], happened: impl Fn(&Happening) -> bool) -> bool {
-    history.iter().any(|fact| happened(&fact.what))
-}
-
-#[test]
-fn a_second_leg_whose_dial_was_not_answered_is_followed_all_the_same() {
-    play(|mut world| async move {
-        let fate = world.worker(2);
-        fate.prepare("dial second leg", Accident::LoseReply);
-        world.ask(&[ANSWERS], transfer_to(AGENT), json!({})).await;
-        let calls = world.until_over().await;
-        assert!(has(&calls[0].1, |what| matches!(what, Happening::LegAnswered { .. })), "{calls:?}");
-        assert!(fate.all_happened());
-        assert_eq!(world.second_legs_dialled(), 1);
-        world
-    });
-}
-
-#[test]
-fn a_second_leg_is_not_dialled_on_a_grant_of_yesterday() {
-    play(|mut world| async move {
-        let fate = world.worker(2);
-        world.limit(2).await;
-        // The store takes nothing down for a while after it has granted the slot, and somebody else takes it.
-        for _ in 0..6 {
-            fate.prepare("checkpoint of a second leg", Accident::LoseRequest);
-        }
-        world.ask(&[ANSWERS], transfer_to(AGENT), json!({})).await;
-        world.until(|what| matches!(what, Happening::Answered)).await;
-        world.pass(2).await;
-        world.limit(1).await;
-        let calls = world.until_over().await;
-        assert!(fate.all_happened());
-        assert!(has(&calls[0].1, |what| matches!(what, Happening::LegFailed { .. })), "{calls:?}");
-        assert_eq!(world.second_legs_dialled(), 0);
-        world
-    });
-}
-
-#[test]
-fn a_call_whose_recording_cannot_be_paused_is_ended_before_a_secret_is_keyed_in() {
-    play(|mut world| async move {
-        let fate = world.worker(1);
-        let gather = json!([{"name": "gather", "message": {"msg": "your number, please"}, "sensitive": true, "branches": [
-            {"digit": "1", "callFlow": {"steps": [{"name": "play", "message": {"msg": "thank you"}}]}},
-            {"default": "true", "callFlow": {"steps": [{"name": "hangup"}]}},
-        ]}]);
-        fate.prepare("record", Accident::LoseReply);
-        fate.prepare("record", Accident::LoseRequest);
-        world.ask(&[PRESSES_ONE], gather, json!({"enableCallRecording": true})).await;
-        let calls = world.until_over().await;
-        let (_, history) = &calls[0];
-        assert!(fate.all_happened());
-        let Some(Happening::Ended { disposition, .. }) = history.last().map(|fact| &fact.what) else {
-            panic!("{history:?}")
-        };
-        assert_eq!((disposition.result, disposition.by), (DispositionResult::Answered, Some(Party::Us)));
-        assert!(!has(history, |what| matches!(what, Happening::StepStarted { step: 1.. })), "{history:?}");
-        world
-    });
-}
-
-#[test]
-fn forbidden_prefixes_hold_for_transfers() {
-    play(|mut world| async move {
-        world.worker(2);
-        world.settle(|settings| settings.denied_prefixes = vec!["9991077".to_owned()]).await;
-        world.ask(&[ANSWERS], transfer_to(AGENT), json!({})).await;
-        let calls = world.until_over().await;
-        assert!(has(&calls[0].1, |what| matches!(what, Happening::LegFailed { .. })), "{calls:?}");
-        assert_eq!(world.second_legs_dialled(), 0);
-        world
-    });
-}
+use super::*;
 
 #[test]
 fn a_worker_with_a_broken_part_ends_and_others_carry_its_calls_on() {
@@ -356,6 +171,19 @@ fn deliveries_that_came_again_meanwhile_do_not_block_the_intake() {
             assert_eq!(world.queue.redeliver_unsettled(), 1);
             assert_ne!(verdict.await.unwrap().status, RequestStatus::Failed);
         }
+        world
+    });
+}
+
+#[test]
+fn a_destination_that_is_no_number_fails_whatever_the_hours_of_the_others() {
+    play(|mut world| async move {
+        world.worker(1);
+        let hours = json!({"timeZone": "recipient", "from": "08:00", "to": "20:00"});
+        let more = json!({"skipInvalid": true, "callingWindow": hours});
+        world.ask(&[ANSWERS, "12-not-a-number"], json!([says("one")]), more).await;
+        let calls = world.until_over().await;
+        assert_eq!([calls[0].0, calls[1].0], [CallStatus::Completed, CallStatus::Failed]);
         world
     });
 }

@@ -1,39 +1,31 @@
-//! Workers, a waiting room and a phone network in virtual time, with one thing that can be made to go wrong.
+//! Workers, a waiting room, a phone network and an unhurried bus in virtual time.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore};
 use robocall::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use robocall::adapters::speech::SilentSpeech;
 use robocall::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerSettings};
 use robocall::model::status::RequestSummary;
-use robocall::model::{Happening, Organisation, OrganisationId, StepStatus};
+use robocall::model::{Event, Organisation, OrganisationId};
 use robocall::ports::store::{CallSnapshot, CampaignStore, RequestKey};
-use robocall::ports::{Clock, EventBus, RequestQueue};
+use robocall::ports::{BusError, Clock, EventBus};
 use serde_json::{Value, json};
 use tokio::sync::oneshot::Receiver;
-
-use crate::buses::{Interrupted, Unhurried};
-use crate::store::{Forgetful, Loses};
-use crate::telephony::{HardOfHearing, Swallows};
 
 pub struct World {
     pub clock: Arc<VirtualClock>,
     pub store: Arc<MemoryStore>,
     pub network: SimulatedNetwork,
     pub limit: u32,
-    pub intakes: usize,
     queue: Arc<MemoryQueue>,
-    interrupted: bool,
     events: Arc<dyn EventBus>,
-    loses: Arc<Mutex<Loses>>,
-    swallows: Arc<Mutex<Swallows>>,
-    asked: Arc<Mutex<BTreeMap<&'static str, u32>>>,
 }
 
 /// Plays a scene in a new world.
@@ -53,28 +45,9 @@ impl World {
             clock,
             network,
             limit: 100,
-            intakes: 4,
             queue: Arc::new(MemoryQueue::new()),
-            interrupted: false,
             events: Arc::new(MemoryEventBus::new([])),
-            loses: Arc::new(Mutex::new(Box::new(|_| false))),
-            swallows: Arc::new(Mutex::new(Box::new(|_| false))),
-            asked: Arc::default(),
         }
-    }
-
-    /// Which answers of the store's get lost.
-    pub fn store_loses(&mut self, loses: impl FnMut(&'static str) -> bool + Send + 'static) {
-        *self.loses.lock().unwrap() = Box::new(loses);
-    }
-
-    /// Which commands never reach the backend.
-    pub fn telephony_swallows(&mut self, swallows: impl FnMut(&'static str) -> bool + Send + 'static) {
-        *self.swallows.lock().unwrap() = Box::new(swallows);
-    }
-
-    pub fn queue_interrupted(&mut self) {
-        self.interrupted = true;
     }
 
     /// How long the bus takes to confirm, and whether it is out of order.
@@ -82,38 +55,18 @@ impl World {
         self.events = Arc::new(Unhurried { clock: Arc::clone(&self.clock) as _, takes, out });
     }
 
-    /// How often a command was given.
-    pub fn asked(&self, command: &'static str) -> u32 {
-        self.asked.lock().unwrap().get(command).copied().unwrap_or_default()
-    }
-
     pub fn start_worker(&self, name: &str, capacity: usize) -> tokio::task::AbortHandle {
-        let queue: Arc<dyn RequestQueue> = if self.interrupted {
-            Arc::new(Interrupted { inner: Arc::clone(&self.queue), once: AtomicBool::new(false) })
-        } else {
-            Arc::clone(&self.queue) as _
-        };
-        let (loses, swallows, asked) = (Arc::clone(&self.loses), Arc::clone(&self.swallows), Arc::clone(&self.asked));
         let speech = Arc::new(SilentSpeech::new());
         let ports = Ports {
             clock: Arc::clone(&self.clock) as _,
-            queue,
-            store: Arc::new(Forgetful {
-                inner: Arc::clone(&self.store) as _,
-                loses: Mutex::new(Box::new(move |name| (loses.lock().unwrap())(name))),
-            }),
+            queue: Arc::clone(&self.queue) as _,
+            store: Arc::clone(&self.store) as _,
             events: Arc::clone(&self.events),
             commands: Arc::new(MemoryCommandBus::new()),
-            telephony: Arc::new(HardOfHearing {
-                inner: self.network.telephony(),
-                swallows: Mutex::new(Box::new(move |name| {
-                    *asked.lock().unwrap().entry(name).or_default() += 1;
-                    (swallows.lock().unwrap())(name)
-                })),
-            }),
+            telephony: self.network.telephony(),
             speech: Arc::clone(&speech) as _,
         };
-        let settings = WorkerSettings { capacity, intakes: self.intakes, ..WorkerSettings::new(name.parse().unwrap()) };
+        let settings = WorkerSettings { capacity, ..WorkerSettings::new(name.parse().unwrap()) };
         let programs = Arc::new(Programs::new(FlowCatalogue::default(), speech));
         tokio::spawn(Worker::new(Arc::new(ports), programs, settings).run(Shutdown::default())).abort_handle()
     }
@@ -144,15 +97,6 @@ impl World {
     pub async fn only_call(&self, request: &str) -> CallSnapshot {
         self.store.calls(&key(request), 0, 1).await.unwrap().remove(0)
     }
-
-    /// How the steps of a request's only call ended.
-    pub async fn steps_finished(&self, request: &str) -> Vec<StepStatus> {
-        let ended = |what: &Happening| match what {
-            Happening::StepFinished { status, .. } => Some(*status),
-            _ => None,
-        };
-        self.only_call(request).await.history.iter().filter_map(|fact| ended(&fact.what)).collect()
-    }
 }
 
 fn bank() -> OrganisationId {
@@ -161,4 +105,28 @@ fn bank() -> OrganisationId {
 
 fn key(request: &str) -> RequestKey {
     RequestKey { organisation: bank(), request: request.parse().unwrap() }
+}
+
+/// A bus that confirms everything, each after a while.
+pub struct Unhurried {
+    pub clock: Arc<dyn Clock>,
+    pub takes: Duration,
+    /// While this holds, nothing is confirmed.
+    pub out: Arc<AtomicBool>,
+}
+
+impl EventBus for Unhurried {
+    fn publish(&self, _: Event) -> BoxFuture<'static, Result<(), BusError>> {
+        if self.out.load(Ordering::Relaxed) {
+            return std::future::ready(Err(BusError("out of order".to_owned()))).boxed();
+        }
+        let confirmed = self.clock.sleep_until(self.clock.now() + self.takes);
+        async move {
+            confirmed.await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn recover(&self) {}
 }
