@@ -19,7 +19,7 @@ use crate::callflow::Program;
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
 use crate::model::status::RequestSummary;
 use crate::model::{Event, Organisation, OrganisationId, RequestHeader, RequestStatus, Timestamp};
-use crate::ports::store::{CallSnapshot, RequestKey, SlotUse};
+use crate::ports::store::{CallSnapshot, ProcessId, RequestKey, SlotUse};
 use crate::ports::{CampaignStore, Clock, Command, CommandKind, QueueError, Speech, StoreError};
 use crate::shutdown::Interrupts;
 
@@ -324,7 +324,9 @@ impl Campaign {
         for number in 1..=self.workers {
             let id = format!("embedded-{number}").parse();
             let id = id.map_err(|error: crate::model::IdError| EmbeddedError::Broken(error.to_string()))?;
-            let worker = Worker::new(Arc::clone(&self.ports), Arc::clone(&self.programs), WorkerSettings::new(id));
+            // The store is this process's own: no other process ever asks it.
+            let settings = WorkerSettings::new(id, ProcessId(number.into()));
+            let worker = Worker::new(Arc::clone(&self.ports), Arc::clone(&self.programs), settings);
             workers.spawn(worker.run(shutdown.clone()));
         }
         let ending = tokio::select! {

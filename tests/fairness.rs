@@ -16,7 +16,7 @@ use robocall::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, Worke
 use robocall::model::organisation::RequestOrder;
 use robocall::model::{CallId, LegId, Organisation, OrganisationId, RequestId, RequestStatus, Timestamp};
 use robocall::ports::Clock;
-use robocall::ports::store::{CampaignStore, RequestKey};
+use robocall::ports::store::{CampaignStore, ProcessId, RequestKey};
 use robocall::ports::telephony::LegState;
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ impl World {
             telephony: network.telephony(),
             speech: Arc::clone(&speech) as _,
         };
-        let settings = WorkerSettings { capacity, ..WorkerSettings::new("worker".parse().unwrap()) };
+        let settings = WorkerSettings { capacity, ..WorkerSettings::new("worker".parse().unwrap(), ProcessId(1)) };
         let programs = Arc::new(Programs::new(FlowCatalogue::default(), speech));
         tokio::spawn(network.run());
         tokio::spawn(Worker::new(Arc::new(ports), programs, settings).run(Shutdown::default()));

@@ -129,6 +129,12 @@ macro_rules! store_conformance {
                 a_claimed_call_is_adopted_undialled_and_given_back
                 an_earlier_owner_is_fenced_everywhere
                 only_one_listens_in_the_name_of_a_worker
+                a_name_that_is_let_go_is_anybodys
+                a_call_that_is_handed_over_is_adopted_at_once
+                whoever_hands_a_call_over_is_fenced_everywhere
+                what_is_anothers_is_not_handed_over
+                whoever_handed_a_call_over_does_not_adopt_it_by_asking_late
+                a_claim_that_is_handed_over_is_given_back_by_whoever_adopts_it
                 calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_adoption
                 a_live_call_has_an_owner
             ]

@@ -89,7 +89,7 @@ impl Apps {
         if let Some(mine) = self.locked.get(app) {
             return Ok(*mine);
         }
-        let mine = shared.ports.store.lock_app(app, &shared.settings.id).await?;
+        let mine = shared.ports.store.lock_app(app, shared.settings.process).await?;
         self.locked.insert(app.clone(), mine);
         Ok(mine)
     }

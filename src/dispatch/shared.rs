@@ -14,12 +14,15 @@ use super::programs::Programs;
 use super::publisher::Publisher;
 use super::roster::Roster;
 use crate::model::WorkerId;
+use crate::ports::store::ProcessId;
 
 /// What one worker is like.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// Its name, unique among all that run and have run lately.
+    /// Its name, unique among all that run.
     pub id: WorkerId,
+    /// This process, which differs from every other one of that name.
+    pub process: ProcessId,
     /// Most live calls at a time.
     pub capacity: usize,
     /// Most destinations in a request over its parts.
@@ -30,8 +33,8 @@ pub struct WorkerSettings {
 
 impl WorkerSettings {
     /// The usual settings.
-    pub fn new(id: WorkerId) -> Self {
-        Self { id, capacity: 10_000, max_destinations: 1_000_000, intakes: 4 }
+    pub fn new(id: WorkerId, process: ProcessId) -> Self {
+        Self { id, process, capacity: 10_000, max_destinations: 1_000_000, intakes: 4 }
     }
 }
 

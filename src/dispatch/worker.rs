@@ -72,7 +72,7 @@ impl Worker {
             biased;
             () = shutdown.stop.cancelled() => return Ok(()),
             () = shutdown.drain.cancelled() => return Ok(()),
-            mine = insist(&*ports.clock, || ports.store.lock_app(name, name)) => mine,
+            mine = insist(&*ports.clock, || ports.store.lock_app(name, settings.process)) => mine,
         };
         if mine != Ok(true) {
             return Err(WorkerFailure::NameInUse(settings.id));

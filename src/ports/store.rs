@@ -45,6 +45,17 @@ pub struct RequestKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
+/// One life of a process: a worker that comes back under its name is another process. Drawn anew at every start, so that
+/// no two that ever run are taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u128);
+
+impl std::fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// An attempt in somebody's hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -244,7 +255,7 @@ pub struct Renewed {
     pub hang_up: Vec<Held>,
 }
 
-/// A call whose owner has not renewed it for a whole time to live.
+/// A call whose owner has not renewed it for a whole time to live, or has handed it over.
 #[derive(Clone, Debug)]
 pub struct Suspect {
     /// The attempt, with its owner's proof.
@@ -257,6 +268,8 @@ pub struct Suspect {
     pub stage: Stage,
     /// When even the longest call allowed is surely over.
     pub over_at: Timestamp,
+    /// Whether its owner has given it up: then nobody waits for it to renew, whatever befell the store meanwhile.
+    pub handed_over: bool,
 }
 
 /// A call taken over.
@@ -430,12 +443,19 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Renews everything the worker holds, leases of second legs included.
     async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed>;
 
-    /// Calls whose owners have not renewed them in time, at most `limit`.
+    /// Gives calls up for others to adopt at once: their leases, those of second legs included, are over, still count, and
+    /// are under a proof that nobody holds. Calls that are not held under the proof shown are left as they are.
+    async fn hand_over(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<()>;
+
+    /// Calls that were handed over, then those whose owners have not renewed them in time; at most `limit`.
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>>;
 
-    /// Whether `listener` alone may listen to the backend's reports for `app`, for one time to live from now: a worker
+    /// Whether `process` alone may listen to the backend's reports for `app`, for one time to live from now: a worker
     /// that lives locks its own name, an adopter the names of those it looks after.
-    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool>;
+    async fn lock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<bool>;
+
+    /// Lets others listen for `app` at once; the lock of another process stays.
+    async fn unlock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<()>;
 
     /// Takes a suspect over, if it still is one: under a new token, its leases renewed.
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>>;

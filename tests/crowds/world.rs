@@ -14,7 +14,7 @@ use robocall::adapters::speech::SilentSpeech;
 use robocall::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerSettings};
 use robocall::model::status::RequestSummary;
 use robocall::model::{Event, Organisation, OrganisationId};
-use robocall::ports::store::{CallSnapshot, CampaignStore, RequestKey};
+use robocall::ports::store::{CallSnapshot, CampaignStore, ProcessId, RequestKey};
 use robocall::ports::{BusError, Clock, EventBus};
 use serde_json::{Value, json};
 use tokio::sync::oneshot::Receiver;
@@ -66,7 +66,9 @@ impl World {
             telephony: self.network.telephony(),
             speech: Arc::clone(&speech) as _,
         };
-        let settings = WorkerSettings { capacity, ..WorkerSettings::new(name.parse().unwrap()) };
+        // No name is used twice.
+        let process = ProcessId(name.bytes().fold(0, |number, byte| (number << 8) | u128::from(byte)));
+        let settings = WorkerSettings { capacity, ..WorkerSettings::new(name.parse().unwrap(), process) };
         let programs = Arc::new(Programs::new(FlowCatalogue::default(), speech));
         tokio::spawn(Worker::new(Arc::new(ports), programs, settings).run(Shutdown::default())).abort_handle()
     }

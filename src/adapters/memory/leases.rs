@@ -8,7 +8,10 @@ use super::slab::Place;
 use super::state::State;
 use crate::model::happening::dialled_by;
 use crate::model::{Happening, LegId, LegRole, Timestamp, WorkerId};
-use crate::ports::store::{Adopted, Claim, Held, Renewed, SlotAnswer, Stage, Suspect, Written};
+use crate::ports::store::{Adopted, Claim, Held, ProcessId, Renewed, SlotAnswer, Stage, Suspect, Written};
+
+/// When the leases of a call end that was handed over: long ago, so that it is the first of the suspects.
+const HANDED_OVER: Timestamp = Timestamp::from_millis(0);
 
 /// How much later than its longest lawful end a call is surely over: the backend's own clock ends it before.
 const SURELY: Duration = Duration::from_secs(60);
@@ -95,7 +98,10 @@ impl State {
 
     /// Extends every lease of a held call, in the name of its owner.
     fn extend(&mut self, place: Place) {
-        let expires = self.now + LEASE_TTL;
+        self.let_expire_at(place, self.now + LEASE_TTL);
+    }
+
+    fn let_expire_at(&mut self, place: Place, expires: Timestamp) {
         let attempt = self.attempt(place);
         let request = &self.requests[place.0];
         let Some(live) = request.calls[place.1 as usize].live() else { return };
@@ -111,6 +117,18 @@ impl State {
             if lease.worker != live.worker {
                 lease.worker = live.worker.clone();
             }
+        }
+    }
+
+    pub fn hand_over(&mut self, held: &[Held]) {
+        for held in held {
+            let Some(place) = self.holding(held) else { continue };
+            let token = self.next_token();
+            let Some(live) = self.live_mut(place) else { continue };
+            live.token = token;
+            // Whoever asks again for an earlier adoption has given the call up since.
+            live.adopted_from = None;
+            self.let_expire_at(place, HANDED_OVER);
         }
     }
 
@@ -130,6 +148,7 @@ impl State {
                 app: dialled_by(&live.facts).unwrap_or(&live.worker).clone(),
                 stage: live.stage,
                 over_at,
+                handed_over: *expires == HANDED_OVER,
             })
         };
         expired.filter_map(suspect).take(limit as usize).collect()
@@ -141,14 +160,20 @@ impl State {
         org.leases.get(&LegId::callee(self.attempt(place))).is_some_and(|lease| lease.expires <= self.now)
     }
 
-    pub fn lock_app(&mut self, app: &WorkerId, listener: &WorkerId) -> bool {
+    pub fn lock_app(&mut self, app: &WorkerId, process: ProcessId) -> bool {
         let now = self.now;
         self.listeners.retain(|_, (_, until)| *until > now);
-        if self.listeners.get(app).is_some_and(|(other, _)| other != listener) {
+        if self.listeners.get(app).is_some_and(|(other, _)| *other != process) {
             return false;
         }
-        self.listeners.insert(app.clone(), (listener.clone(), now + LEASE_TTL));
+        self.listeners.insert(app.clone(), (process, now + LEASE_TTL));
         true
+    }
+
+    pub fn unlock_app(&mut self, app: &WorkerId, process: ProcessId) {
+        if self.listeners.get(app).is_some_and(|(holder, _)| *holder == process) {
+            self.listeners.remove(app);
+        }
     }
 
     /// Takes whoever has not renewed in time out of the lines: free slots do not wait for the dead. An adopter asks

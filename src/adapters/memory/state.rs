@@ -10,7 +10,7 @@ use super::ring::Ring;
 use super::slab::{OrgIx, Place, ReqIx, Slab};
 use crate::model::event::RequestEvent;
 use crate::model::{AttemptId, CallId, LegId, OrganisationId, RequestHeader, Timestamp, WorkerId};
-use crate::ports::store::{Held, RequestKey, StoreError, StoreResult, Token};
+use crate::ports::store::{Held, ProcessId, RequestKey, StoreError, StoreResult, Token};
 
 /// Promises to break on purpose, so that a test can show that it would notice.
 #[cfg(feature = "sabotage")]
@@ -44,7 +44,7 @@ pub(super) struct State {
     /// Requests with unconfirmed events of their own, by the oldest of them.
     pub request_outbox: BTreeSet<(Timestamp, ReqIx)>,
     /// Who alone may listen to the reports for an app, and until when.
-    pub listeners: BTreeMap<WorkerId, (WorkerId, Timestamp)>,
+    pub listeners: BTreeMap<WorkerId, (ProcessId, Timestamp)>,
     pub last_token: u64,
     pub last_seal: u64,
     /// Whether something may have become claimable, or a slot free, in the operation that is going on.

@@ -144,12 +144,22 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.renew(held)))
     }
 
+    async fn hand_over(&self, _: &WorkerId, held: &[Held]) -> StoreResult<()> {
+        self.with(|state| state.hand_over(held));
+        Ok(())
+    }
+
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
         Ok(self.with(|state| state.suspects(limit)))
     }
 
-    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool> {
-        Ok(self.with(|state| state.lock_app(app, listener)))
+    async fn lock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<bool> {
+        Ok(self.with(|state| state.lock_app(app, process)))
+    }
+
+    async fn unlock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<()> {
+        self.with(|state| state.unlock_app(app, process));
+        Ok(())
     }
 
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {

@@ -167,18 +167,121 @@ pub async fn an_earlier_owner_is_fenced_everywhere(world: &dyn StoreWorld) {
 
 pub async fn only_one_listens_in_the_name_of_a_worker(world: &dyn StoreWorld) {
     let store = world.store();
-    let (dead, one, other) = (worker("dead"), worker("one"), worker("other"));
-    assert!(store.lock_app(&dead, &one).await.unwrap());
-    assert!(store.lock_app(&dead, &one).await.unwrap(), "asked twice");
-    assert!(!store.lock_app(&dead, &other).await.unwrap());
-    assert!(store.lock_app(&one, &other).await.unwrap(), "another's name is another matter");
+    let (dead, alive) = (worker("dead"), worker("alive"));
+    // The second may be the first one's namesake, or the same worker after a restart: processes are told apart.
+    let (one, other) = (ProcessId(1), ProcessId(u128::MAX));
+    assert!(store.lock_app(&dead, one).await.unwrap());
+    assert!(store.lock_app(&dead, one).await.unwrap(), "asked twice");
+    assert!(!store.lock_app(&dead, other).await.unwrap());
+    assert!(store.lock_app(&alive, other).await.unwrap(), "another name is another matter");
     world.advance(secs(29)).await;
-    assert!(store.lock_app(&dead, &one).await.unwrap(), "asking again holds on to it");
+    assert!(store.lock_app(&dead, one).await.unwrap(), "asking again holds on to it");
     world.advance(secs(29)).await;
-    assert!(!store.lock_app(&dead, &other).await.unwrap());
+    assert!(!store.lock_app(&dead, other).await.unwrap());
     world.advance(secs(1)).await;
-    assert!(store.lock_app(&dead, &other).await.unwrap());
-    assert!(!store.lock_app(&dead, &one).await.unwrap());
+    assert!(store.lock_app(&dead, other).await.unwrap());
+    assert!(!store.lock_app(&dead, one).await.unwrap());
+}
+
+pub async fn a_name_that_is_let_go_is_anybodys(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (name, one, other) = (worker("w"), ProcessId(1), ProcessId(2));
+    assert!(store.lock_app(&name, one).await.unwrap());
+    assert!(store.lock_app(&worker("v"), one).await.unwrap());
+    store.unlock_app(&name, other).await.unwrap();
+    assert!(!store.lock_app(&name, other).await.unwrap(), "only its holder lets it go");
+    for _ in 0..2 {
+        store.unlock_app(&name, one).await.unwrap();
+    }
+    assert!(store.lock_app(&name, other).await.unwrap(), "at once");
+    store.unlock_app(&name, one).await.unwrap();
+    assert!(!store.lock_app(&name, one).await.unwrap(), "it is another's now");
+    assert!(!store.lock_app(&worker("v"), other).await.unwrap(), "names are let go one by one");
+}
+
+pub async fn a_call_that_is_handed_over_is_adopted_at_once(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 9).await;
+    let (old, _) = claim_and_dial(&store).await;
+    world.advance(secs(30)).await;
+    let (claim, after) = claim_and_dial(&store).await;
+    let leg = LegId::transfer(claim.held.attempt, 1);
+    let state = transferring(claim.held.attempt, 1);
+    done(store.checkpoint(&claim.held, after, &[fact(world.now(), Happening::Answered)], &state).await.unwrap());
+    done(store.request_slot(&claim.held, leg, world.now()).await.unwrap());
+    for _ in 0..2 {
+        store.hand_over(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    }
+    let suspects = store.suspects(9).await.unwrap();
+    let told: Vec<_> = suspects.iter().map(|suspect| (suspect.held.attempt, suspect.handed_over)).collect();
+    assert_eq!(told, [(claim.held.attempt, true), (old.held.attempt, false)], "before those that were left behind");
+    assert_eq!(
+        (&suspects[0].worker, &suspects[0].app, suspects[0].stage),
+        (&worker("w"), &worker("w"), Stage::Dialing)
+    );
+    let slots = SlotUse { limit: 6, external: 0, leased: 3, suspect: 3 };
+    assert_eq!(store.slot_use(&organisation("bank")).await.unwrap(), slots, "it is still counted, and so is its leg");
+    let adopted = done(store.adopt(&suspects[0].held, &worker("v")).await.unwrap());
+    assert_eq!((adopted.stage, adopted.state), (Stage::Dialing, Some(state)));
+    assert_eq!(store.suspects(9).await.unwrap().len(), 1);
+    assert_eq!(store.slot_use(&organisation("bank")).await.unwrap().suspect, 1, "its leases are whole again");
+    assert_eq!(store.suspects(1).await.unwrap()[0].held.attempt, old.held.attempt);
+}
+
+pub async fn whoever_hands_a_call_over_is_fenced_everywhere(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 9).await;
+    let (claim, after) = claim_and_dial(&store).await;
+    let held = claim.held;
+    store.hand_over(&worker("w"), std::slice::from_ref(&held)).await.unwrap();
+    assert_eq!(store.renew(&worker("w"), std::slice::from_ref(&held)).await.unwrap().lost, [held.clone()]);
+    let late = [fact(world.now(), Happening::Answered)];
+    assert_eq!(store.checkpoint(&held, after, &late, &flow_state()).await.unwrap(), Written::Fenced);
+    let ended = store.finish(&held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap();
+    assert!(matches!(ended, Written::Fenced));
+    assert_eq!(try_dial(&store, &held).await, DialDecision::Fenced);
+    assert!(matches!(store.adopt(&held, &worker("v")).await.unwrap(), Written::Fenced), "its proof is worth nothing");
+    assert_eq!(store.suspects(9).await.unwrap().len(), 1, "and it still waits for an adopter");
+}
+
+pub async fn what_is_anothers_is_not_handed_over(world: &dyn StoreWorld) {
+    let store = world.store();
+    let held = left_behind(&store, world).await;
+    let adopted = done(store.adopt(&held, &worker("v")).await.unwrap()).claim;
+    store.hand_over(&worker("w"), &[held]).await.unwrap();
+    assert!(store.suspects(9).await.unwrap().is_empty());
+    assert!(store.renew(&worker("v"), std::slice::from_ref(&adopted.held)).await.unwrap().lost.is_empty());
+    done(store.finish(&adopted.held, &worker("v"), 3, &[], ends(DispositionResult::Answered), 0).await.unwrap());
+    store.hand_over(&worker("v"), &[adopted.held]).await.unwrap();
+    assert!(store.suspects(9).await.unwrap().is_empty(), "it has ended");
+}
+
+pub async fn whoever_handed_a_call_over_does_not_adopt_it_by_asking_late(world: &dyn StoreWorld) {
+    let store = world.store();
+    let held = left_behind(&store, world).await;
+    let adopted = done(store.adopt(&held, &worker("v")).await.unwrap()).claim;
+    store.hand_over(&worker("v"), &[adopted.held]).await.unwrap();
+    assert!(matches!(store.adopt(&held, &worker("v")).await.unwrap(), Written::Fenced), "an old question");
+    let suspect = store.suspects(9).await.unwrap().remove(0);
+    assert_eq!(suspect.worker, worker("v"));
+    assert_eq!(suspect.app, worker("w"), "under whose name it was dialled");
+    done(store.adopt(&suspect.held, &worker("u")).await.unwrap());
+}
+
+pub async fn a_claim_that_is_handed_over_is_given_back_by_whoever_adopts_it(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 1).await;
+    let claim = claim_one(&store).await;
+    store.hand_over(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    assert_eq!(try_dial(&store, &claim.held).await, DialDecision::Fenced);
+    assert_eq!(store.give_back(&claim.held).await.unwrap(), Written::Fenced);
+    let suspect = store.suspects(9).await.unwrap().remove(0);
+    assert_eq!((suspect.stage, suspect.handed_over), (Stage::Claimed, true));
+    assert!(suspect.over_at <= world.now(), "what was not dialled is over already");
+    let adopted = done(store.adopt(&suspect.held, &worker("v")).await.unwrap());
+    assert_eq!((adopted.stage, adopted.claim.history.len()), (Stage::Claimed, 0));
+    done(store.give_back(&adopted.claim.held).await.unwrap());
+    assert_eq!(leased(&store).await, 0);
 }
 
 pub async fn a_live_call_has_an_owner(world: &dyn StoreWorld) {

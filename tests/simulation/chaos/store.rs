@@ -194,8 +194,14 @@ impl CampaignStore for ChaosStore {
         };
         self.in_passing("suspects", checked.boxed()).await
     }
-    async fn lock_app(&self, app: &WorkerId, listener: &WorkerId) -> StoreResult<bool> {
-        self.in_passing("lock_app", self.inner.lock_app(app, listener)).await
+    async fn hand_over(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<()> {
+        self.through("hand_over", self.inner.hand_over(worker, held), |_| Touched::Leases).await
+    }
+    async fn lock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<bool> {
+        self.in_passing("lock_app", self.inner.lock_app(app, process)).await
+    }
+    async fn unlock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<()> {
+        self.in_passing("unlock_app", self.inner.unlock_app(app, process)).await
     }
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
         let checked = async {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use robocall::adapters::speech::SilentSpeech;
 use robocall::dispatch::{Ports, Shutdown, Worker, WorkerSettings};
 use robocall::model::WorkerId;
+use robocall::ports::store::ProcessId;
 use robocall::ports::{CampaignStore, RequestQueue};
 
 use super::World;
@@ -87,7 +88,8 @@ impl World {
             }),
             speech: Arc::new(ChaosSpeech { inner: Arc::new(SilentSpeech::new()), fate: Arc::clone(&fate) }),
         };
-        let settings = WorkerSettings { capacity, ..WorkerSettings::new(id.clone()) };
+        let process = ProcessId(u128::from(self.started));
+        let settings = WorkerSettings { capacity, ..WorkerSettings::new(id.clone(), process) };
         let worker = Worker::new(Arc::new(ports), Arc::clone(&self.programs), settings);
         let shutdown = Shutdown::default();
         let drain = shutdown.drain.clone();
