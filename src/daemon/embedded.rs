@@ -1,6 +1,4 @@
-//! The composition root: the one place that names adapters, and puts them together with dispatch.
-//!
-//! So far there is one composition, the embedded one: everything in this process, for one request.
+//! The embedded composition: everything in this process, for one request.
 
 use std::io;
 use std::path::Path;
@@ -11,30 +9,17 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::silent_speech;
 use crate::adapters::clock::{InvalidSpeed, SystemClock, VirtualClock};
-use crate::adapters::memory::{MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore};
-use crate::adapters::simulator::SimulatedNetwork;
-use crate::adapters::speech::SilentSpeech;
+use crate::adapters::memory::{EventSink, MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore};
+use crate::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use crate::callflow::Program;
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
 use crate::model::status::RequestSummary;
 use crate::model::{Event, Organisation, OrganisationId, RequestHeader, RequestStatus, Timestamp};
 use crate::ports::store::{CallSnapshot, ProcessId, RequestKey, SlotUse};
-use crate::ports::{CampaignStore, Clock, Command, CommandKind, QueueError, Speech, StoreError};
+use crate::ports::{CampaignStore, Clock, Command, CommandKind, QueueError, StoreError};
 use crate::shutdown::Interrupts;
-
-pub use crate::adapters::memory::EventSink;
-pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
-
-/// The simulated network's voice, which takes its time and makes no sound.
-pub fn silent_speech() -> Arc<dyn Speech> {
-    Arc::new(SilentSpeech::new())
-}
-
-/// What time it is on the wall.
-pub fn wall_clock() -> Timestamp {
-    SystemClock::new().now()
-}
 
 /// How fast time goes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,24 @@
+//! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
+
+mod embedded;
+
+use std::sync::Arc;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::speech::SilentSpeech;
+use crate::model::Timestamp;
+use crate::ports::{Clock, Speech};
+
+pub use crate::adapters::memory::EventSink;
+pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
+pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
+
+/// The simulated network's voice, which takes its time and makes no sound.
+pub fn silent_speech() -> Arc<dyn Speech> {
+    Arc::new(SilentSpeech::new())
+}
+
+/// What time it is on the wall.
+pub fn wall_clock() -> Timestamp {
+    SystemClock::new().now()
+}
