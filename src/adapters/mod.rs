@@ -4,5 +4,6 @@
 
 pub mod clock;
 pub mod memory;
+pub mod redis;
 pub mod simulator;
 pub mod speech;

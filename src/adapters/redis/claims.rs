@@ -1,0 +1,107 @@
+//! Destinations on their way to workers: whose turn it is, and what time alone brings to whom.
+
+use futures_util::future::try_join_all;
+
+use super::codec;
+use super::reply::Reply;
+use super::ring::LOOKS;
+use super::store::RedisStore;
+use crate::model::event::RequestEvent;
+use crate::model::{AttemptId, OrganisationId, Timestamp, WorkerId};
+use crate::ports::StoreResult;
+use crate::ports::store::*;
+
+/// How many times an organisation that has nothing after all sends a claim on to the next.
+const TRIES: usize = 1_000;
+
+impl RedisStore {
+    pub(super) async fn claim_for(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
+        for _ in 0..TRIES {
+            let pick = self.ring.pick(self.now(), LOOKS).await?;
+            if !pick.due.is_empty() {
+                let events = self.look_at(pick.due).await?;
+                self.overhear(events);
+                continue;
+            }
+            let (Some(organisation), 1..) = (pick.first, want) else {
+                return Ok(Claims { claims: Vec::new(), again_at: pick.next });
+            };
+            let claims = self.claim_from(&organisation, worker, want).await?;
+            if !claims.is_empty() {
+                return Ok(Claims { claims, again_at: Some(pick.now) });
+            }
+        }
+        Ok(Claims::default())
+    }
+
+    async fn claim_from(
+        &self,
+        organisation: &OrganisationId,
+        worker: &WorkerId,
+        want: u32,
+    ) -> StoreResult<Vec<Claim>> {
+        loop {
+            let ops = self.ops(organisation).text("claim").text(worker.as_str()).int(want);
+            let mut answer = self.ask(organisation, ops).await?;
+            let claims = answer.answers.lists()?;
+            if !claims.is_empty() || !answer.was_stale {
+                return self.claims_of(organisation, claims).await;
+            }
+        }
+    }
+
+    /// Claims as scripts answer them.
+    pub(super) async fn claims_of(
+        &self,
+        organisation: &OrganisationId,
+        lists: Vec<Reply>,
+    ) -> StoreResult<Vec<Claim>> {
+        let mut claims = Vec::with_capacity(lists.len());
+        for list in lists {
+            claims.push(self.claim_of(organisation, list).await?);
+        }
+        Ok(claims)
+    }
+
+    pub(super) async fn claim_of(&self, organisation: &OrganisationId, mut list: Reply) -> StoreResult<Claim> {
+        let call = list.call()?;
+        let (claim, token, destination) = (list.small()?, Token(list.large()?), list.bytes()?);
+        let (queued_at, facts, confirmed) = (list.time()?, list.bytes()?, list.small()?);
+        let header = self.header(organisation, call, queued_at).await?;
+        let attempt = AttemptId { call, claim };
+        Ok(Claim {
+            held: Held { organisation: organisation.clone(), request: header.id.clone(), attempt, token },
+            header,
+            destination: codec::read_destination(call.index(), &destination)?,
+            queued_at,
+            history: codec::read_facts(&facts)?,
+            confirmed,
+        })
+    }
+
+    /// Looks at organisations for which time may have brought something. What it meant for requests.
+    async fn look_at(&self, organisations: Vec<OrganisationId>) -> StoreResult<Vec<RequestEvent>> {
+        let looks = organisations.iter().map(|organisation| async move {
+            let mut answer = self.send(organisation, self.ops(organisation).text("look")).await?.list()?;
+            let (events, suspect) = (answer.events(organisation)?, answer.int()?);
+            if suspect > 0 {
+                self.ring.suspect(organisation, true).await?;
+            }
+            Ok::<_, crate::ports::StoreError>(events)
+        });
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    }
+
+    /// Looks at everything that is due. What it meant for requests, and when the next is due.
+    pub(super) async fn look_around(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
+        for _ in 0..TRIES {
+            let pick = self.ring.pick(self.now(), LOOKS).await?;
+            if pick.due.is_empty() {
+                return Ok((self.take_overheard(), pick.next));
+            }
+            let events = self.look_at(pick.due).await?;
+            self.overhear(events);
+        }
+        Ok((self.take_overheard(), None))
+    }
+}

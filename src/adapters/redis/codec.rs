@@ -1,0 +1,169 @@
+//! How facts and destinations are kept: as few bytes as can be appended, compared and cut by a script.
+//!
+//! A fact is its length, whether it is an event, its time, and what happened. A destination is its number and the rest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::callflow::call::CallState;
+use crate::model::{Destination, Fact, Happening, Number, Phone, Private, Timestamp};
+use crate::ports::StoreError;
+
+/// Data that this version does not understand.
+pub(super) fn unreadable(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Refused(format!("the store holds what this version does not understand: {what}"))
+}
+
+/// Something of ours that is too large for its place.
+fn too_large(what: &str) -> StoreError {
+    StoreError::Refused(format!("{what} is too large to be stored"))
+}
+
+/// Appends facts.
+pub(super) fn facts(facts: &[Fact]) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::with_capacity(facts.len() * 24);
+    for fact in facts {
+        let what = happening(&fact.what)?;
+        let length = u16::try_from(what.len() + 9).map_err(|_| too_large("a fact"))?;
+        bytes.extend(length.to_be_bytes());
+        bytes.push(u8::from(fact.what.event_type().is_some()));
+        bytes.extend(fact.at.as_millis().to_be_bytes());
+        bytes.extend(what);
+    }
+    Ok(bytes)
+}
+
+/// What happened, without when.
+pub(super) fn happening(what: &Happening) -> Result<Vec<u8>, StoreError> {
+    postcard::to_stdvec(what).map_err(unreadable)
+}
+
+/// The fact of a dial before and after the number of the attempt, which the store counts.
+pub(super) fn dialing(
+    claim: u32,
+    caller: Option<Phone>,
+    worker: &crate::model::WorkerId,
+) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let what = |attempt| {
+        happening(&Happening::Dialing { claim, attempt, caller, trunk: None, worker: worker.clone() })
+    };
+    // Two numbers of one byte each: they differ in that byte only.
+    let (one, other) = (what(1)?, what(2)?);
+    let at = one.iter().zip(&other).position(|(one, other)| one != other).ok_or_else(|| unreadable("a dial"))?;
+    Ok((one[..at].to_vec(), one[at + 1..].to_vec()))
+}
+
+/// Reads facts back.
+pub(super) fn read_facts(mut bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
+    let mut facts = Vec::new();
+    while !bytes.is_empty() {
+        let (head, rest) = bytes.split_first_chunk::<11>().ok_or_else(|| unreadable("half a fact"))?;
+        let length = usize::from(u16::from_be_bytes([head[0], head[1]]));
+        let at = head[3..].iter().fold(0_i64, |at, byte| at << 8 | i64::from(*byte));
+        let length = length.checked_sub(9).filter(|length| *length <= rest.len());
+        let (what, rest) = rest.split_at(length.ok_or_else(|| unreadable("half a fact"))?);
+        facts.push(Fact { at: Timestamp::from_millis(at), what: postcard::from_bytes(what).map_err(unreadable)? });
+        bytes = rest;
+    }
+    Ok(facts)
+}
+
+/// Where a flow stands.
+pub(super) fn state(state: &CallState) -> Result<Vec<u8>, StoreError> {
+    postcard::to_stdvec(state).map_err(unreadable)
+}
+
+/// Reads back where a flow stands; none if it was never stored.
+pub(super) fn read_state(bytes: &[u8]) -> Result<Option<CallState>, StoreError> {
+    if bytes.is_empty() { Ok(None) } else { postcard::from_bytes(bytes).map(Some).map_err(unreadable) }
+}
+
+/// A destination but for its index and its number.
+#[derive(Serialize, Deserialize)]
+struct Rest<'a> {
+    /// What stood where the number should.
+    #[serde(borrow)]
+    invalid: Option<std::borrow::Cow<'a, str>>,
+    caller: Option<Phone>,
+    external_id: Option<Box<str>>,
+    time_zone: Option<Box<str>>,
+    properties: Vec<(Box<str>, Private)>,
+}
+
+/// Bytes of a number; no number of E.164 takes more.
+const NUMBER: usize = 7;
+
+/// Appends a destination, its index left out.
+pub(super) fn destination(bytes: &mut Vec<u8>, destination: &Destination) -> Result<(), StoreError> {
+    let number = destination.number.phone().map_or(0, Phone::digits).to_be_bytes();
+    bytes.extend(&number[8 - NUMBER..]);
+    let rest = Rest {
+        invalid: match &destination.number {
+            Number::Valid(_) => None,
+            Number::Invalid(text) => Some((&**text).into()),
+        },
+        caller: destination.caller,
+        external_id: destination.external_id.clone(),
+        time_zone: destination.time_zone.clone(),
+        properties: destination.properties.clone(),
+    };
+    *bytes = postcard::to_extend(&rest, std::mem::take(bytes)).map_err(unreadable)?;
+    Ok(())
+}
+
+/// Reads a destination back.
+pub(super) fn read_destination(index: u32, bytes: &[u8]) -> Result<Destination, StoreError> {
+    let (number, rest) = bytes.split_first_chunk::<NUMBER>().ok_or_else(|| unreadable("half a destination"))?;
+    let digits = number.iter().fold(0_u64, |digits, byte| digits << 8 | u64::from(*byte));
+    let rest: Rest<'_> = postcard::from_bytes(rest).map_err(unreadable)?;
+    let number = match rest.invalid {
+        Some(text) => Number::Invalid(text.into()),
+        None => Number::Valid(digits.to_string().parse().map_err(unreadable)?),
+    };
+    let Rest { caller, external_id, time_zone, properties, .. } = rest;
+    Ok(Destination { index, number, caller, external_id, time_zone, properties })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_is_put_together_around_its_number() {
+        let worker = "worker-1".parse().unwrap();
+        let caller = "+6531234567".parse().ok();
+        let (before, after) = dialing(300, caller, &worker).unwrap();
+        for attempt in [1_u32, 7, 127] {
+            let joined = [&before[..], &[u8::try_from(attempt).unwrap()], &after].concat();
+            let what: Happening = postcard::from_bytes(&joined).unwrap();
+            assert_eq!(what, Happening::Dialing { claim: 300, attempt, caller, trunk: None, worker: worker.clone() });
+        }
+    }
+
+    #[test]
+    fn destinations_come_back() {
+        for number in [Number::Valid("+999999999999999".parse().unwrap()), Number::Invalid("call me".into())] {
+            let before = Destination {
+                index: 7,
+                number,
+                caller: "+6531234567".parse().ok(),
+                external_id: Some("x".into()),
+                time_zone: None,
+                properties: vec![("name".into(), "Ann".into())],
+            };
+            let mut bytes = Vec::new();
+            destination(&mut bytes, &before).unwrap();
+            assert_eq!(read_destination(7, &bytes).unwrap(), before);
+        }
+    }
+
+    #[test]
+    fn facts_come_back_and_halves_are_refused() {
+        let at = Timestamp::VIRTUAL_START;
+        let before = [Fact { at, what: Happening::Ringing }, Fact { at, what: Happening::StepStarted { step: 3 } }];
+        let bytes = facts(&before).unwrap();
+        assert_eq!(read_facts(&bytes).unwrap(), before);
+        for cut in 1..bytes.len() {
+            assert!(read_facts(&bytes[..cut]).is_ok_and(|facts| facts.len() == 1) || read_facts(&bytes[..cut]).is_err());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The connection: one, shared, made anew by itself; and scripts that are loaded where they are not known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, PushInfo};
+use redis::{PushKind, Script, ServerErrorKind, Value};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::reply;
+use crate::ports::{Bell, StoreError, StoreResult};
+
+/// How long an answer is waited for.
+const RESPONSE: Duration = Duration::from_secs(2);
+
+/// How long a connection is waited for, and at most between two tries.
+const CONNECTION: Duration = Duration::from_secs(1);
+
+/// Where the database is, and what is ours there.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// Such as `redis://user:password@host:6379/0`; `rediss` for TLS.
+    pub url: SecretString,
+    /// The beginning of every key.
+    pub prefix: String,
+    /// Concurrent calls of an organisation that has no limit of its own.
+    pub default_limit: u32,
+}
+
+impl RedisSettings {
+    /// The usual settings for a server at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        let default_limit = crate::model::Organisation::default().limit;
+        Self { url: SecretString::from(url.into()), prefix: "robocall".to_owned(), default_limit }
+    }
+}
+
+/// The connection.
+#[derive(Clone)]
+pub(super) struct Link {
+    connection: ConnectionManager,
+}
+
+impl Link {
+    /// A connection that need not be there yet. Messages on `channel`, and whatever may have made us miss one, ring the
+    /// bell.
+    pub fn new(settings: &RedisSettings, bell: Bell) -> StoreResult<Self> {
+        let refused = |error: redis::RedisError| StoreError::Refused(error.to_string());
+        let info = settings.url.expose_secret().into_connection_info().map_err(refused)?;
+        let with_push = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(with_push)).map_err(refused)?;
+        let hear = move |push: PushInfo| {
+            if matches!(push.kind, PushKind::Message | PushKind::Disconnection | PushKind::Subscribe) {
+                bell.ring();
+            }
+            Ok::<(), redis::aio::SendError>(())
+        };
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(RESPONSE))
+            .set_connection_timeout(Some(CONNECTION))
+            .set_min_delay(Duration::from_millis(50))
+            .set_max_delay(CONNECTION)
+            .set_number_of_retries(3)
+            .set_push_sender(Arc::new(hear))
+            .set_automatic_resubscription();
+        let connection = client.get_connection_manager_lazy(config).map_err(refused)?;
+        Ok(Self { connection })
+    }
+
+    /// Has messages on a channel ring the bell, from now on and after every loss of the connection.
+    pub async fn listen(&self, channel: &str) -> StoreResult<()> {
+        self.connection.clone().subscribe(channel).await.map_err(|error| reply::error(&error))
+    }
+
+    /// Runs a script; one that the server does not know, having been restarted perhaps, is loaded first.
+    pub async fn run(&self, script: &Script, command: &Cmd) -> StoreResult<Value> {
+        let mut connection = self.connection.clone();
+        match connection.send_packed_command(command).await {
+            Ok(Value::ServerError(error)) if error.kind() == Some(ServerErrorKind::NoScript) => {}
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
+            answer => return checked(answer),
+        }
+        script.load_async(&mut connection).await.map_err(|error| reply::error(&error))?;
+        checked(connection.send_packed_command(command).await)
+    }
+
+    /// Runs a plain command.
+    pub async fn command(&self, command: &Cmd) -> StoreResult<Value> {
+        checked(self.connection.clone().send_packed_command(command).await)
+    }
+}
+
+fn checked(answer: redis::RedisResult<Value>) -> StoreResult<Value> {
+    match answer.map(Value::extract_error) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) | Err(error) => Err(reply::error(&error)),
+    }
+}

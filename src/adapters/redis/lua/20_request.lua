@@ -1,0 +1,200 @@
+-- A request's record, its calls' entries, and its own events.
+--
+-- The record: `id`, `life` (L loading, C complete, R only rejected), `cr` since when it loads, `sa` sealed at, `so` order of
+-- sealing, `tot`, `dup`, `n` counts by status, `pau` paused, `ov` over as a whole (C cancelled, E expired, I incomplete), `hu`
+-- hang up, `st` started, `en` ended at, `ku` kept until, `sv` served, `tk` score among the turns, `tm` timer, `sq` last event,
+-- `uc` calls at rest with unconfirmed events, `np` parts, `ns` sealed parts, `ba` first index of each part, `rt` and `mc` ring time
+-- and longest call in ms, `exp`, `sch`, `pr` priority, `win` 1 if it has a calling window, `nl` lanes, `cm` hash of what its
+-- parts have in common, `fh` hash of its flow, `ref` 1 if it was refused.
+local Req, Entry, Facts = {}, {}, {}
+local QUEUED, ON_PROGRESS, RETRY, CANCELLED, EXPIRED, BLOCKED = 1, 2, 3, 6, 7, 8
+
+local records, records_changed = {}, {}
+
+function Req.key(h) return P .. 'r:' .. h end
+
+function Req.get(h)
+  local r = records[h]
+  if r == nil then
+    local raw = call('HGET', Req.key(h), 'x')
+    r = raw and unpack_(raw) or false
+    if r then r.h = h end
+    records[h] = r
+  end
+  return r
+end
+
+function Req.put(r)
+  records[r.h], records_changed[r.h] = r, true
+end
+
+function Req.changed(r) records_changed[r.h] = true end
+
+-- A request that was not merely rejected.
+function Req.accepted(h)
+  local r = Req.get(h)
+  return r and r.life ~= 'R' and r or nil
+end
+
+function Req.is_open(r)
+  return r.life == 'C' and not r.ov and not r.en and not (r.exp and r.exp <= now)
+end
+
+function Req.waits(r) return r.sch and now < r.sch end
+
+function Req.status(r)
+  if r.life == 'R' or r.ov == 'I' then return 'failed' end
+  if r.ov == 'C' then return 'cancelled' end
+  if r.en then return r.ov == 'E' and not r.st and 'expired' or 'completed' end
+  if r.pau then return 'paused' end
+  if r.st then return 'onProgress' end
+  return Req.waits(r) and 'scheduled' or 'submitted'
+end
+
+-- Status, total, duplicates, counts, hash of the flow, refusal.
+function Req.summary(r)
+  local refusal = r.ref and call('HGET', Req.key(r.h), 'ref') or ''
+  return { r.id, Req.status(r), r.tot, r.dup, r.n, r.life ~= 'R' and r.fh or '', refusal }
+end
+
+function Req.recount(r, from, to)
+  r.n[from] = max(0, r.n[from] - 1)
+  r.n[to] = r.n[to] + 1
+  Req.changed(r)
+end
+
+function Req.over_status(over) return over == 'C' and CANCELLED or EXPIRED end
+
+-- Makes an event of the request, as it is now or as `summary` says, and keeps it until it is confirmed.
+function Req.emit(r, kind, summary)
+  r.sq = r.sq + 1
+  Req.changed(r)
+  local event = { r.sq, kind, now, summary or Req.summary(r) }
+  call('HSET', Req.key(r.h) .. ':ev', r.sq, pack(event))
+  call('ZADD', P .. 'rout', 'NX', now, r.h)
+  return event
+end
+
+-- Its unconfirmed events, oldest first.
+function Req.unconfirmed(h)
+  local raw, events = call('HVALS', Req.key(h) .. ':ev'), {}
+  for i, event in ipairs(raw) do events[i] = unpack_(event) end
+  table.sort(events, function(one, other) return one[1] < other[1] end)
+  return events
+end
+
+-- Has an ended request dropped when its organisation's retention is over.
+function Req.keep(r)
+  if not r.en then return end
+  r.ku = r.en + O.ret * 1000
+  Req.changed(r)
+  call('ZADD', P .. 'due', r.ku, 'R' .. r.h)
+end
+
+-- Ends a request if none of its calls can change any more.
+function Req.check_rest(r)
+  if r.n[QUEUED] + r.n[ON_PROGRESS] + r.n[RETRY] > 0 or r.en or r.life ~= 'C' then return nil end
+  local kind = 'completed'
+  if r.ov == 'C' then
+    kind = 'cancelled'
+  elseif r.ov == 'I' or (r.ov == 'E' and not r.st) then
+    kind = 'expired'
+  end
+  r.en = now
+  Req.refresh(r)
+  Req.keep(r)
+  return Req.emit(r, kind)
+end
+
+-- A call's entry: status (0 if its destination never came), chunk, offset, claims, dials, confirmed events.
+local ENTRY, ENTRY_SIZE = '>BI2I3I4I2I2', 14
+
+-- The part that an index is of, and the index there.
+local function part_of(r, index)
+  if r.np == 1 then return 0, index end
+  for part = #r.ba, 1, -1 do
+    if r.ba[part] <= index then return part - 1, index - r.ba[part] end
+  end
+end
+
+function Entry.get(r, index)
+  if r.life ~= 'C' or index >= r.tot then return nil end
+  local part, place = part_of(r, index)
+  local e = { key = Req.key(r.h) .. ':p' .. part, at = place * ENTRY_SIZE, part = part, index = index }
+  local raw = call('GETRANGE', e.key, e.at, e.at + ENTRY_SIZE - 1)
+  if #raw < ENTRY_SIZE then return nil end
+  e.st, e.ch, e.off, e.cl, e.di, e.co = struct.unpack(ENTRY, raw)
+  return e
+end
+
+function Entry.put(e)
+  call('SETRANGE', e.key, e.at, struct.pack(ENTRY, e.st, e.ch, e.off, e.cl, e.di, e.co))
+end
+
+-- The destination as it was loaded, its number first.
+function Entry.destination(r, e)
+  local key = Req.key(r.h) .. ':c' .. e.part .. '.' .. e.ch
+  local _, length = struct.unpack('>I4I3', call('GETRANGE', key, e.off, e.off + 6))
+  return call('GETRANGE', key, e.off + 7, e.off + 6 + length)
+end
+
+function Entry.call_id(h, index) return h .. '-' .. text(index) end
+
+-- The request and index of a call.
+function Entry.split(id)
+  return string.sub(id, 1, 20), tonumber(string.sub(id, 22))
+end
+
+-- Facts one after the other, each with its length, whether it is an event, and its time.
+local function skip(facts, count)
+  local at = 1
+  for _ = 1, count do
+    local length = struct.unpack('>I2', facts, at)
+    at = at + 2 + length
+  end
+  return at
+end
+
+local function count_in(x, facts)
+  local at = 1
+  while at <= #facts do
+    local length, event, time = struct.unpack('>I2BI8', facts, at)
+    x.n, x.e, x.la = x.n + 1, x.e + event, time
+    at = at + 2 + length
+  end
+end
+
+-- Appends to a history of `after` facts those that do not stand there already. The facts then, and whether the new ones are
+-- the last; nothing if others stand there.
+function Facts.append(x, facts, after, added)
+  if after > x.n then return nil end
+  local there = after == x.n and '' or string.sub(facts, skip(facts, after))
+  if #there > #added then
+    if string.sub(there, 1, #added) ~= added then return nil end
+    return facts, false
+  end
+  if string.sub(added, 1, #there) ~= there then return nil end
+  local more = string.sub(added, #there + 1)
+  count_in(x, more)
+  return facts .. more, true
+end
+
+-- One more fact, happening now.
+function Facts.push(x, facts, event, what)
+  x.n, x.e, x.la = x.n + 1, x.e + event, now
+  return facts .. struct.pack('>I2BI8', #what + 9, event, now) .. what
+end
+
+-- What a call at rest keeps: under which token its last attempt ended, its last fact's time, its events and facts.
+function Facts.rest(r, index)
+  local raw = call('HGET', Req.key(r.h) .. ':z', text(index))
+  if not raw then return { fb = 0, la = 0, e = 0, n = 0 }, '' end
+  local x, at = {}, nil
+  x.fb, x.la, x.e, x.n, at = struct.unpack('>I8I8I2I2', raw)
+  return x, string.sub(raw, at)
+end
+
+function Facts.lay(r, index, x, facts)
+  if x.n == 0 then return end
+  call('HSET', Req.key(r.h) .. ':z', text(index), struct.pack('>I8I8I2I2', x.fb, x.la, x.e, x.n) .. facts)
+end

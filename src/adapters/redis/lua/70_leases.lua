@@ -1,0 +1,143 @@
+-- Slots of second legs, and who looks after what: renewing, suspecting, adopting.
+local Owner = {}
+-- How much later than its longest lawful end a call is surely over: the backend's own clock ends it before.
+local SURELY = 60000
+
+function Owner.request_slot(id, claim, token, leg, until_)
+  local r, _, x = Live.held(id, claim, token)
+  if not r or x.g ~= 'D' then return { 'fenced' } end
+  Org.prune_line()
+  local member = id .. '.' .. leg
+  -- Who asks again has not dialled yet: what was granted before holds only if the limit still allows it.
+  for place, held in ipairs(x.legs) do
+    if held == leg then
+      if Org.may_keep() then return { 'granted' } end
+      Org.unlease(member)
+      table.remove(x.legs, place)
+      Live.put(id, x)
+      break
+    end
+  end
+  local stands
+  for place, waiter in ipairs(O.line) do
+    if waiter[1] == id and waiter[3] == leg then stands = place end
+  end
+  if Org.free(Org.leased()) > (stands and stands - 1 or #O.line) then
+    if stands then table.remove(O.line, stands) end
+    org_changed = true
+    x.legs[#x.legs + 1] = leg
+    Live.put(id, x)
+    Org.lease(member)
+    return { 'granted' }
+  end
+  org_changed = true
+  if stands then O.line[stands][2] = until_ else O.line[#O.line + 1] = { id, until_, leg } end
+  return { 'waiting' }
+end
+
+-- Extends every lease of a held call.
+local function extend(id, x)
+  call('ZADD', P .. 'leases', 'XX', now + TTL, id)
+  for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', now + TTL, id .. '.' .. leg) end
+end
+
+-- For each: 0 somebody else's, 1 renewed, 2 renewed and to be hung up.
+function Owner.renew(count)
+  local answers = {}
+  for i = 1, count do
+    local id, claim, token = arg(), number(), number()
+    local raw = call('HGET', Live.key(id), 'x')
+    local x = raw and unpack_(raw)
+    if x and x.cl == claim and x.t == token then
+      extend(id, x)
+      local r = Req.get((Entry.split(id)))
+      answers[i] = r and r.hu and 2 or 1
+    else
+      answers[i] = 0
+    end
+  end
+  return answers
+end
+
+local function expired() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'WITHSCORES') end
+
+-- Id, claim, token, worker, stage, when surely over, when its lease ended, facts, request.
+function Owner.suspects(limit)
+  local found, raw = {}, expired()
+  for i = 1, #raw, 2 do
+    local id, expires = raw[i], tonumber(raw[i + 1])
+    local h, index = Entry.split(id)
+    if index and #found < limit then
+      local x, facts = Live.get(id)
+      local r = Req.get(h)
+      if x and r then
+        local over = x.g == 'C' and expires or x.ca + r.rt + r.mc + SURELY
+        found[#found + 1] = { id, x.cl, x.t, x.w, x.g, over, expires, facts, r.id }
+      end
+    end
+  end
+  return found
+end
+
+-- Lets go of calls so that others may take them over at once: under new tokens, their leases ended long ago.
+function Owner.hand_over(count)
+  for _ = 1, count do
+    local id, claim, token = arg(), number(), number()
+    local x = Live.get(id)
+    if x and x.cl == claim and x.t == token then
+      x.t, x.af, x.aw = Org.token(), nil, nil
+      Live.put(id, x)
+      urgent = true
+      call('ZADD', P .. 'leases', 'XX', 0, id)
+      for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', 0, id .. '.' .. leg) end
+    end
+  end
+end
+
+local function is_suspect(id)
+  local expires = call('ZSCORE', P .. 'leases', id)
+  return expires and tonumber(expires) <= now
+end
+
+-- Takes whoever has not renewed in time out of the line: free slots do not wait for the dead. An adopter asks again.
+function Owner.prune_line()
+  if Org.leave_line(function(waiter) return is_suspect(waiter[1]) end) then freed = true end
+end
+
+function Owner.adopt(id, claim, token, adopter, fact)
+  local x, facts = Live.get(id)
+  local h, index = Entry.split(id)
+  local r = x and Req.get(h)
+  if not r or x.cl ~= claim then return { 'fenced' } end
+  local e = Entry.get(r, index)
+  if not (x.af == token and x.aw == adopter) then
+    if x.t ~= token or not is_suspect(id) then return { 'fenced' } end
+    x.af, x.aw = x.t, adopter
+    x.t, x.w = Org.token(), adopter
+    if x.g == 'D' then facts = Facts.push(x, facts, 0, fact) end
+    extend(id, x)
+    Live.put(id, x, facts)
+  end
+  local state = call('HGET', Live.key(id), 's') or ''
+  return { 'done', { id, x.cl, x.t, Entry.destination(r, e), r.sa, facts, e.co, r.id }, x.g, state, r.hu and 1 or 0 }
+end
+
+-- Who owns a live call: its request, claim, token and worker.
+function Owner.of(id)
+  local x = Live.get(id)
+  local r = x and x.g == 'D' and Req.get((Entry.split(id)))
+  return r and { r.id, id, x.cl, x.t, x.w } or {}
+end
+
+-- Every live call of a request, and who owns it.
+function Owner.of_request(r)
+  local owners = {}
+  for _, id in ipairs(call('ZRANGE', P .. 'leases', 0, -1)) do
+    local h, index = Entry.split(id)
+    if h == r.h and index then
+      local owner = Owner.of(id)
+      if owner[1] then owners[#owners + 1] = owner end
+    end
+  end
+  return owners
+end

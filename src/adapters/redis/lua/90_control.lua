@@ -1,0 +1,176 @@
+-- Requests and the organisation as a whole: commands, Status, settings, what leaves, and what time alone brings.
+local Control = {}
+-- How much longer a request is kept whose events are not out when its retention is over.
+local GRACE = 60000
+
+function Control.request(h, what)
+  local r = Req.accepted(h)
+  -- Of what nothing was acknowledged its submitter knows nothing yet.
+  if not r or (r.life ~= 'C' and r.ns == 0) then return { 'missing' } end
+  local closed = r.ov or r.en
+  local event
+  if what == 'pause' and not closed and not r.pau then
+    r.pau = 1
+    event = Req.emit(r, 'paused')
+  elseif what == 'resume' and not closed and r.pau then
+    r.pau = nil
+    event, freed = Req.emit(r, 'resumed'), true
+  elseif what == 'cancel' or what == 'hangup' then
+    -- Whoever only stopped the dialling before may still want the rest to end.
+    if what == 'hangup' then r.hu = 1 end
+    Req.changed(r)
+    if not closed then event = Req.end_waiting(r, 'C') end
+  end
+  Req.refresh(r)
+  return { 'done', Req.summary(r), { event }, Owner.of_request(r) }
+end
+
+function Control.show(h)
+  local r = Req.get(h)
+  if not r then return {} end
+  return { Req.summary(r), r.life ~= 'R' and 1 or 0, r.sa or -1 }
+end
+
+function Control.header(h) return call('HGET', Req.key(h), 'hd') or '' end
+
+-- Index, status, whether held, destination, facts of each call from an index on.
+function Control.calls(h, from, limit)
+  local r = Req.get(h)
+  if not r then return { 'missing' } end
+  local found = {}
+  if r.life ~= 'C' then return { 'done', '', found } end
+  for index = from, min(from + limit, r.tot) - 1 do
+    local e = Entry.get(r, index)
+    if e and e.st > 0 then
+      local id, held, facts = Entry.call_id(h, index), 0, nil
+      if e.cl > 0 then
+        facts = call('HGET', Live.key(id), 'f')
+        if facts then held = 1 else facts = select(2, Facts.rest(r, index)) end
+      end
+      found[#found + 1] = { index, e.st, held, Entry.destination(r, e), facts or '' }
+    end
+  end
+  return { 'done', r.ov or '', found }
+end
+
+function Control.set_organisation(settings, limit, weight, order, per_second, retention)
+  local before_order, before_retention = O.ord, O.ret
+  O.w, O.ord, O.cps, O.ret, org_changed = weight, order, per_second, retention, true
+  call('SET', P .. 'settings', settings)
+  call('SET', P .. 'limit', limit)
+  slots, freed = nil, true
+  if O.ord ~= before_order or O.ret ~= before_retention then
+    for _, h in ipairs(call('SMEMBERS', P .. 'requests')) do
+      local r = Req.get(h)
+      if r then
+        Turns.requeue(r)
+        Req.keep(r)
+      end
+    end
+  end
+end
+
+function Control.organisation()
+  return { call('GET', P .. 'settings') or '', text(read_slots().limit) }
+end
+
+function Control.set_external(value)
+  if value then call('SET', P .. 'external', value) else call('DEL', P .. 'external') end
+  slots, freed = nil, true
+end
+
+function Control.slots()
+  local s = read_slots()
+  return { text(s.limit), text(s.ext or 4294967295), s.leased, call('ZCOUNT', P .. 'leases', '-inf', now) }
+end
+
+function Control.confirm_call(id, seq)
+  local h, index = Entry.split(id)
+  local r = Req.get(h)
+  local e = r and Entry.get(r, index)
+  if not e then return end
+  local raw = call('HGET', Live.key(id), 'x')
+  local live = raw and unpack_(raw)
+  local rest = live or Facts.rest(r, index)
+  local before = e.co
+  e.co = max(before, min(seq, rest.e))
+  if e.co == before then return end
+  Entry.put(e)
+  if not live and e.co == rest.e and call('ZREM', P .. 'out', id) > 0 then
+    r.uc = max(0, r.uc - 1)
+    Req.changed(r)
+  end
+end
+
+function Control.confirm_request(h, seq)
+  -- Whoever confirms a later event may never have heard of an earlier one.
+  if call('HDEL', Req.key(h) .. ':ev', seq) == 0 then return end
+  local left = Req.unconfirmed(h)
+  if left[1] then call('ZADD', P .. 'rout', left[1][3], h) else call('ZREM', P .. 'rout', h) end
+end
+
+-- Requests' events first, so that whoever listens hears of a request before its calls.
+function Control.unconfirmed(before, limit)
+  local events, calls = {}, {}
+  for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'rout', '-inf', '(' .. text(before), 'LIMIT', 0, limit)) do
+    for _, event in ipairs(Req.unconfirmed(h)) do
+      if event[3] < before and #events < limit then events[#events + 1] = event end
+    end
+  end
+  local function add(id, must_be_older)
+    local h, index = Entry.split(id)
+    local r = index and Req.get(h)
+    local e = r and Entry.get(r, index)
+    if not e or #events + #calls >= limit then return end
+    local x, facts = Live.get(id)
+    if must_be_older and not (x and e.co < x.e and x.la < before) then return end
+    if not x then x, facts = Facts.rest(r, index) end
+    calls[#calls + 1] = { id, Entry.destination(r, e), r.sa, facts, e.co, r.id }
+  end
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'out', '-inf', '(' .. text(before), 'LIMIT', 0, limit)) do add(id) end
+  -- What a suspect's owner has not published, perhaps nobody will.
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', now)) do add(id, true) end
+  return { events, calls }
+end
+
+-- What time alone brings: schedules, expiry, parts that never came, retention. Says too how many are suspect.
+function Control.look()
+  local events = {}
+  for _, what in ipairs(call('ZRANGEBYSCORE', P .. 'due', '-inf', now)) do
+    local kind, h = string.sub(what, 1, 1), string.sub(what, 2)
+    local r = string.find('SEPR', kind, 1, true) and Req.get(h)
+    if r and call('ZREM', P .. 'due', what) > 0 then
+      if kind == 'S' then
+        Req.refresh(r)
+      elseif kind == 'E' then
+        if not r.ov and not r.en then events[#events + 1] = Req.end_waiting(r, 'E') end
+      elseif kind == 'P' then
+        events[#events + 1] = Intake.give_up(r)
+      elseif r.uc > 0 or call('HLEN', Req.key(h) .. ':ev') > 0 then
+        -- What nobody has heard of must not be forgotten.
+        r.ku = now + GRACE
+        Req.changed(r)
+        call('ZADD', P .. 'due', r.ku, what)
+      else
+        Req.drop(r)
+      end
+    end
+  end
+  Req.run_timers()
+  Owner.prune_line()
+  return { events, call('ZCOUNT', P .. 'leases', '-inf', now) }
+end
+
+-- What the windows of a request's lanes are, as read on their clocks.
+function Control.windows(h, count)
+  local r = Req.get(h)
+  for _ = 1, count do
+    local no, open, until_ = number(), number(), number()
+    local lane = r and Lane.all(r)[no + 1]
+    if lane then
+      lane.op, lane.un = open, until_
+      Lane.changed(r, lane)
+    end
+  end
+  if r and r.life == 'C' then Req.refresh(r) end
+end

@@ -1,0 +1,61 @@
+-- Operations with their arguments, one after the other; each answers for itself.
+local operations = {
+  open = function()
+    return Intake.open(arg(), arg(), arg(), arg(), number(), number(), arg(), number(), number(), number(), number(),
+      number(), number(), number(), number(), arg())
+  end,
+  chunk = function()
+    local h, part, no, zones, count, largest, blob = arg(), number(), number(), arg(), number(), number(), arg()
+    local runs = {}
+    for i = 1, number() do runs[i] = { number(), arg() } end
+    return Intake.chunk(h, part, no, zones, count, largest, blob, runs)
+  end,
+  seal = function() return Intake.seal(arg(), number()) end,
+  reject = function() return Intake.reject(arg(), arg(), arg()) end,
+  claim = function() return Claims.claim(arg(), number()) end,
+  begin = function() return Attempt.begin(arg(), number(), number(), arg(), arg(), arg(), arg()) end,
+  back = function() return Claims.give_back(arg(), number(), number()) end,
+  checkpoint = function()
+    local id, claim, token, after, added, state = arg(), number(), number(), number(), arg(), arg()
+    local kept = {}
+    for _ = 1, number() do kept[arg()] = true end
+    return Attempt.checkpoint(id, claim, token, after, added, state, kept)
+  end,
+  finish = function()
+    return Attempt.finish(arg(), number(), number(), arg(), number(), arg(), number(), arg(), { number(), arg() },
+      { number(), arg() }, number())
+  end,
+  slot = function() return Owner.request_slot(arg(), number(), number(), arg(), number()) end,
+  block = function() return call('SADD', P .. 'blocked', arg()) end,
+  renew = function() return Owner.renew(number()) end,
+  hand_over = function() Owner.hand_over(number()) end,
+  suspects = function() return Owner.suspects(number()) end,
+  adopt = function() return Owner.adopt(arg(), number(), number(), arg(), arg()) end,
+  owner = function() return Owner.of(arg()) end,
+  confirm_call = function() Control.confirm_call(arg(), number()) end,
+  confirm_request = function() Control.confirm_request(arg(), number()) end,
+  unconfirmed = function() return Control.unconfirmed(number(), number()) end,
+  control = function() return Control.request(arg(), arg()) end,
+  request = function() return Control.show(arg()) end,
+  header = function() return Control.header(arg()) end,
+  calls = function() return Control.calls(arg(), number(), number()) end,
+  organisation = function() return Control.organisation() end,
+  set_organisation = function()
+    Control.set_organisation(arg(), arg(), number(), number(), number(), number())
+  end,
+  set_external = function() Control.set_external(number() == 1 and arg() or nil) end,
+  slots = function() return Control.slots() end,
+  look = function() return Control.look() end,
+  windows = function() return Control.windows(arg(), number()) end,
+}
+
+local reads = { owner = true, request = true, header = true, calls = true, organisation = true, slots = true,
+  suspects = true }
+
+local answers, looked, wrote = {}, false, false
+while next_arg < #ARGV do
+  local name = arg()
+  looked, wrote = looked or name == 'look', wrote or not reads[name]
+  answers[#answers + 1] = operations[name]() or 0
+end
+return { now, answers, wrote and Org.settle(looked) or {}, stale }

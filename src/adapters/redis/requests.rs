@@ -1,0 +1,195 @@
+//! Requests and organisations as a whole: commands, Status, settings, and what leaves.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+
+use super::codec::{self, unreadable};
+use super::intake::{first_call, unexpected};
+use super::reply::{Reply, call_status};
+use super::store::RedisStore;
+use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, Timestamp, WorkerId};
+use crate::model::organisation::RequestOrder;
+use crate::ports::store::*;
+use crate::ports::{StoreError, StoreResult};
+
+/// Most confirmations in one script, and calls shown by one: others wait for it.
+const BATCH: usize = 256;
+
+impl RedisStore {
+    pub(super) async fn control_request(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
+        let what = match control {
+            Control::Pause => "pause",
+            Control::Resume => "resume",
+            Control::Cancel { hang_up: false } => "cancel",
+            Control::Cancel { hang_up: true } => "hangup",
+        };
+        let ops = self.ops(&key.organisation).text("control").request(first_call(key)).text(what);
+        let mut answer = self.send(&key.organisation, ops).await?.list()?;
+        if answer.text()? == "missing" {
+            return Err(StoreError::NotFound);
+        }
+        let (summary, events) = (answer.summary()?, answer.events(&key.organisation)?);
+        let live = answer.lists()?.into_iter().map(|owner| read_owner(&key.organisation, owner));
+        Ok(Controlled { summary, events, live: live.collect::<StoreResult<_>>()? })
+    }
+
+    pub(super) async fn owner_of(
+        &self,
+        organisation: &OrganisationId,
+        call: CallId,
+    ) -> StoreResult<Option<(Held, WorkerId)>> {
+        let ops = self.ops(organisation).text("owner").text(&call.to_string());
+        let owner = self.send(organisation, ops).await?.list()?;
+        if owner.is_empty() { Ok(None) } else { read_owner(organisation, owner).map(Some) }
+    }
+
+    pub(super) async fn show(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
+        let call = first_call(key);
+        let ops = self.ops(&key.organisation).text("request").request(call);
+        let mut answer = self.send(&key.organisation, ops).await?.list()?;
+        if answer.is_empty() {
+            return Err(StoreError::NotFound);
+        }
+        let (summary, accepted, sealed_at) = (answer.summary()?, answer.int()? == 1, answer.int()?);
+        if summary.request_id != key.request {
+            return Err(StoreError::NotFound);
+        }
+        let queued_at = (sealed_at >= 0).then_some(Timestamp::from_millis(sealed_at));
+        let header = match (accepted, queued_at) {
+            (false, _) => None,
+            (true, Some(at)) => Some(self.header(&key.organisation, call, at).await?),
+            (true, None) => self.header_now(&key.organisation, &super::script::request_hash(call)).await?,
+        };
+        Ok(RequestSnapshot { summary, header, queued_at })
+    }
+
+    pub(super) async fn show_calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
+        let (mut calls, end) = (Vec::new(), from.saturating_add(limit));
+        let (mut from, batch) = (from, u32::try_from(BATCH).unwrap_or(u32::MAX));
+        while from < end {
+            let want = batch.min(end - from);
+            let ops = self.ops(&key.organisation).text("calls").request(first_call(key)).int(from).int(want);
+            let mut answer = self.send(&key.organisation, ops).await?.list()?;
+            if answer.text()? == "missing" {
+                return Err(StoreError::NotFound);
+            }
+            let over = answer.text()?;
+            let found = answer.lists()?;
+            if found.is_empty() {
+                break;
+            }
+            for call in found {
+                calls.push(read_call(&over, call)?);
+            }
+            from += want;
+        }
+        Ok(calls)
+    }
+
+    pub(super) async fn read_settings(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
+        let mut answer = self.send(organisation, self.ops(organisation).text("organisation")).await?.list()?;
+        let (settings, limit) = (answer.bytes()?, answer.small()?);
+        let mut organisation: Organisation = match &*settings {
+            b"" => Organisation::default(),
+            text => serde_json::from_slice(text).map_err(unreadable)?,
+        };
+        // Its own key counts: other applications read it, and may write it.
+        organisation.limit = limit;
+        Ok(organisation)
+    }
+
+    pub(super) async fn write_settings(
+        &self,
+        organisation: &OrganisationId,
+        settings: &Organisation,
+    ) -> StoreResult<()> {
+        let text = serde_json::to_vec(settings).map_err(unreadable)?;
+        self.ring.expect(organisation, self.now()).await?;
+        let ops = self.ops(organisation).text("set_organisation").bytes(&text).int(settings.limit);
+        let ops = ops.int(settings.weight).int(u8::from(settings.request_order == RequestOrder::FirstCome));
+        let mut ops = match settings.calls_per_second {
+            Some(rate) => ops.int(rate),
+            None => ops.text(""),
+        };
+        ops.0.arg(settings.retention_secs);
+        self.send(organisation, ops).await.map(drop)
+    }
+
+    pub(super) async fn note_confirmed(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
+        let mut by_organisation: BTreeMap<&OrganisationId, Vec<&Confirmation>> = BTreeMap::new();
+        for confirmation in confirmations {
+            by_organisation.entry(&confirmation.key.organisation).or_default().push(confirmation);
+        }
+        for (organisation, confirmations) in by_organisation {
+            for batch in confirmations.chunks(BATCH) {
+                let ops = batch.iter().fold(self.ops(organisation), |ops, confirmation| match confirmation.call {
+                    Some(call) => ops.text("confirm_call").text(&call.to_string()).int(confirmation.seq),
+                    None => ops.text("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
+                });
+                self.send(organisation, ops).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn find_unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
+        let (mut events, mut calls) = (Vec::new(), Vec::new());
+        for organisation in self.ring.unheard(before).await? {
+            let ops = self.ops(&organisation).text("unconfirmed").time(Some(before)).int(limit);
+            let mut answer = self.send(&organisation, ops).await?.list()?;
+            events.extend(answer.events(&organisation)?.into_iter().map(Unconfirmed::Request));
+            for mut list in answer.lists()? {
+                let call = list.call()?;
+                let (destination, queued_at, facts) = (list.bytes()?, list.time()?, list.bytes()?);
+                calls.push(Unconfirmed::Call {
+                    header: self.header(&organisation, call, queued_at).await?,
+                    destination: codec::read_destination(call.index(), &destination)?,
+                    queued_at,
+                    history: codec::read_facts(&facts)?,
+                    confirmed: list.small()?,
+                });
+            }
+            if events.len() + calls.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        events.extend(calls);
+        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(events)
+    }
+}
+
+fn read_owner(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(Held, WorkerId)> {
+    let request = list.parse()?;
+    let attempt = AttemptId { call: list.call()?, claim: list.small()? };
+    let token = Token(list.large()?);
+    Ok((Held { organisation: organisation.clone(), request, attempt, token }, list.parse()?))
+}
+
+fn read_call(over: &str, mut list: Reply) -> StoreResult<CallSnapshot> {
+    let (index, status, held) = (list.small()?, call_status(list.small()?)?, list.int()? == 1);
+    // What waited when the request ended as a whole has ended with it, though its entry was not touched.
+    let status = match over {
+        _ if held || status.is_final() => status,
+        "" => status,
+        "C" => CallStatus::Cancelled,
+        "E" | "I" => CallStatus::Expired,
+        other => return Err(unexpected(other)),
+    };
+    let destination = codec::read_destination(index, &list.bytes()?)?;
+    Ok(CallSnapshot { destination, status, history: codec::read_facts(&list.bytes()?)? })
+}
+
+/// Names that a plain command answered.
+pub(super) fn names(answer: Value) -> StoreResult<Vec<OrganisationId>> {
+    let values = match answer {
+        Value::Set(values) => Value::Array(values),
+        other => other,
+    };
+    let (mut list, mut names) = (Reply::of(values)?, Vec::new());
+    while !list.is_empty() {
+        names.push(list.parse()?);
+    }
+    Ok(names)
+}

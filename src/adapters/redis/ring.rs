@@ -1,0 +1,221 @@
+//! What the ready ring is told, and whom it names.
+//!
+//! Hints wait until somebody asks the ring, or until a moment has passed: thousands of ends a second are told in a few
+//! scripts. What may keep somebody waiting - an organisation that becomes ready, a slot that others wait for - is told at
+//! once. A hint that is lost with its process is made anew when somebody looks at the organisation.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::Script;
+use tokio::sync::Notify;
+
+use super::link::Link;
+use super::reply::Reply;
+use super::requests::names;
+use super::script::Ops;
+use crate::model::{OrganisationId, Timestamp};
+use crate::ports::{Bell, StoreResult};
+
+/// How long hints may wait that keep nobody waiting.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// How many organisations one look at the ring takes upon itself.
+pub(super) const LOOKS: u32 = 64;
+
+/// What an organisation's script said that the ring should hear.
+#[derive(Clone, Debug, Default)]
+struct Hint {
+    ready: bool,
+    version: u64,
+    given: u64,
+    taken_back: u64,
+    weight: u32,
+    look: i64,
+    wake: bool,
+    unheard: i64,
+    /// Whether somebody may be waiting for it.
+    pressing: bool,
+}
+
+/// Whom the ring names.
+#[derive(Debug)]
+pub(super) struct Pick {
+    /// The ring's time.
+    pub now: Timestamp,
+    /// Organisations to be looked at, by whoever asked.
+    pub due: Vec<OrganisationId>,
+    /// Whose turn it is.
+    pub first: Option<OrganisationId>,
+    /// When the next is to be looked at.
+    pub next: Option<Timestamp>,
+}
+
+/// The ready ring, from afar.
+pub(super) struct Ring {
+    link: Link,
+    script: Script,
+    key: String,
+    hints: Mutex<BTreeMap<OrganisationId, Hint>>,
+    told: Notify,
+    pressing: Notify,
+    bell: Bell,
+}
+
+impl Ring {
+    pub fn new(link: Link, script: Script, prefix: &str, bell: Bell) -> Arc<Self> {
+        let key = format!("{prefix}:{{ring}}:");
+        Arc::new(Self {
+            link,
+            script,
+            key,
+            hints: Mutex::default(),
+            told: Notify::new(),
+            pressing: Notify::new(),
+            bell,
+        })
+    }
+
+    /// Where wake-ups are published.
+    pub fn channel(&self) -> String {
+        format!("{}wake", self.key)
+    }
+
+    /// The key of something of the ring's.
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.key)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrganisationId, Hint>> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what an organisation's script said.
+    pub fn note(&self, organisation: &OrganisationId, mut said: Reply) -> StoreResult<()> {
+        if said.is_empty() {
+            return Ok(());
+        }
+        let (ready, version) = (said.int()? == 1, said.large()?);
+        let (given, taken_back, weight) = (said.large()?, said.large()?, said.small()?);
+        let (look, wake, freed, unheard) = (said.int()?, said.int()? == 1, said.int()? == 1, said.int()?);
+        let mut hints = self.lock();
+        let hint = hints.entry(organisation.clone()).or_default();
+        hint.given += given;
+        hint.taken_back += taken_back;
+        hint.wake |= wake;
+        let news = version > hint.version;
+        if news {
+            // It has become ready, or is to be looked at sooner than it was: somebody may wait for that.
+            hint.pressing = true;
+            (hint.ready, hint.version, hint.weight) = (ready, version, weight);
+            (hint.look, hint.unheard) = (look, unheard);
+        }
+        hint.pressing |= wake;
+        let pressing = hint.pressing;
+        drop(hints);
+        self.told.notify_one();
+        if pressing {
+            self.pressing.notify_one();
+        }
+        if wake || (news && (ready || freed)) {
+            self.bell.ring();
+        }
+        Ok(())
+    }
+
+    /// Tells the ring whatever is noted, for as long as somebody holds it.
+    pub async fn tell_for_ever(self: Arc<Self>) {
+        loop {
+            self.told.notified().await;
+            tokio::select! {
+                biased;
+                () = self.pressing.notified() => {}
+                () = tokio::time::sleep(LINGER) => {}
+            }
+            if let Err(error) = self.tell().await {
+                tracing::debug!(%error, "the ready ring was not told: it is found out by looking");
+            }
+        }
+    }
+
+    /// Tells the ring what is noted.
+    pub async fn tell(&self) -> StoreResult<()> {
+        if !self.lock().is_empty() {
+            self.ask(None, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the ring what is noted, and asks whom it names and who is to be looked at.
+    pub async fn pick(&self, now: Option<Timestamp>, looks: u32) -> StoreResult<Pick> {
+        let mut answer = Reply::of(self.ask(now, looks.max(1)).await?)?;
+        let now = answer.time()?;
+        let mut list = answer.list()?;
+        let mut due = Vec::with_capacity(list.len());
+        while !list.is_empty() {
+            due.push(list.parse()?);
+        }
+        let named = |text: String| if text.is_empty() { Ok(None) } else { text.parse().map(Some) };
+        let first = named(answer.text()?).map_err(super::codec::unreadable)?;
+        let next = answer.text()?;
+        #[expect(clippy::cast_possible_truncation, reason = "scores are whole numbers below 2^53")]
+        let next = next.parse::<f64>().ok().map(|at| Timestamp::from_millis(at as i64));
+        Ok(Pick { now, due, first, next })
+    }
+
+    /// Has an organisation looked at in a while, whatever becomes of what its script says.
+    pub async fn expect(&self, organisation: &OrganisationId, now: Option<Timestamp>) -> StoreResult<()> {
+        let mut ops = Ops::new(&self.script, &self.key, now).int(0);
+        ops.0.arg("expect").arg(organisation.as_str());
+        self.link.run(&self.script, &ops.0).await.map(drop)
+    }
+
+    /// Notes that calls of an organisation are suspect, or none any more.
+    pub async fn suspect(&self, organisation: &OrganisationId, is: bool) -> StoreResult<()> {
+        let mut command = redis::cmd(if is { "SADD" } else { "SREM" });
+        command.arg(self.key("suspect")).arg(organisation.as_str());
+        self.link.command(&command).await.map(drop)
+    }
+
+    /// Organisations with suspect calls.
+    pub async fn suspects(&self) -> StoreResult<Vec<OrganisationId>> {
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(self.key("suspect"));
+        names(self.link.command(&command).await?)
+    }
+
+    /// Organisations that may have events which were stored before an instant and are not confirmed: those with suspect
+    /// calls may, too.
+    pub async fn unheard(&self, before: Timestamp) -> StoreResult<Vec<OrganisationId>> {
+        let mut command = redis::cmd("ZRANGEBYSCORE");
+        command.arg(self.key("unheard")).arg("-inf").arg(format!("({}", before.as_millis()));
+        self.tell().await?;
+        let mut found = names(self.link.command(&command).await?)?;
+        for organisation in self.suspects().await? {
+            if !found.contains(&organisation) {
+                found.push(organisation);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ask(&self, now: Option<Timestamp>, looks: u32) -> StoreResult<redis::Value> {
+        let hints = std::mem::take(&mut *self.lock());
+        let mut ops = Ops::new(&self.script, &self.key, now).int(i64::try_from(hints.len()).unwrap_or_default());
+        for (organisation, hint) in &hints {
+            ops = ops.text(organisation.as_str()).int(u8::from(hint.ready));
+            ops.0.arg(hint.version).arg(hint.given).arg(hint.taken_back).arg(hint.weight);
+            ops = ops.int(hint.look).int(u8::from(hint.wake)).int(hint.unheard);
+        }
+        let answer = self.link.run(&self.script, &ops.int(looks).0).await;
+        if answer.is_err() {
+            // Told again later: readiness is by version, and what was given twice in a rare failure is a turn.
+            let mut waiting = self.lock();
+            for (organisation, hint) in hints {
+                waiting.entry(organisation).or_insert(hint);
+            }
+        }
+        answer
+    }
+}

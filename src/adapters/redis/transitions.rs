@@ -1,0 +1,244 @@
+//! One attempt from its dial to its end, and who holds it.
+
+use std::collections::BTreeMap;
+
+use super::codec;
+use super::intake::unexpected;
+use super::reply::{Reply, status_number};
+use super::script::leg_name;
+use super::store::RedisStore;
+use crate::callflow::call::CallState;
+use crate::model::happening::dialled_by;
+use crate::model::{
+    AttemptId, CallStatus, Disposition, DispositionResult, Fact, Happening, LegId, OrganisationId, Party, Phone,
+    Timestamp, WorkerId,
+};
+use crate::ports::StoreResult;
+use crate::ports::store::*;
+
+/// Most calls named in one script: others wait for it.
+const BATCH: usize = 256;
+
+impl RedisStore {
+    pub(super) async fn commit(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        caller: Option<Phone>,
+        state: &CallState,
+    ) -> StoreResult<DialDecision> {
+        let (before, after) = codec::dialing(held.attempt.claim, caller, worker)?;
+        let disposition = Disposition::new(DispositionResult::Blocked, Some(Party::Us));
+        let blocked = Happening::Ended { status: CallStatus::Blocked, disposition, refusal: None };
+        let (blocked, state, organisation) = (codec::happening(&blocked)?, codec::state(state)?, &held.organisation);
+        loop {
+            let ops = self.ops(organisation).text("begin").held(held).bytes(&before).bytes(&after);
+            let mut answer = self.send(organisation, ops.bytes(&state).bytes(&blocked)).await?.list()?;
+            return Ok(match answer.text()?.as_str() {
+                // Its window was read on the clocks meanwhile.
+                "stale" => continue,
+                "fenced" => DialDecision::Fenced,
+                "dial" => DialDecision::Dial {
+                    committed_at: answer.time()?,
+                    again: answer.int()? == 1,
+                    history: codec::read_facts(&answer.bytes()?)?,
+                    events: answer.events(organisation)?,
+                },
+                "blocked" => DialDecision::Blocked(Finished {
+                    history: codec::read_facts(&answer.bytes()?)?,
+                    events: answer.events(organisation)?,
+                    refill: Vec::new(),
+                }),
+                "back" => DialDecision::GivenBack {
+                    why: not_now(&answer.text()?)?,
+                    events: answer.events(organisation)?,
+                },
+                other => return Err(unexpected(other)),
+            });
+        }
+    }
+
+    pub(super) async fn return_claim(&self, held: &Held) -> StoreResult<Written<Vec<crate::model::event::RequestEvent>>> {
+        let organisation = &held.organisation;
+        let mut answer = self.send(organisation, self.ops(organisation).text("back").held(held)).await?.list()?;
+        written(&answer.text()?, || answer.events(organisation))
+    }
+
+    pub(super) async fn write_checkpoint(
+        &self,
+        held: &Held,
+        after: u32,
+        facts: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<()>> {
+        let kept = state.slots();
+        let ops = self.ops(&held.organisation).text("checkpoint").held(held).int(after);
+        let mut ops = ops.bytes(&codec::facts(facts)?).bytes(&codec::state(state)?);
+        ops = ops.int(i64::try_from(kept.len()).unwrap_or_default());
+        for leg in kept {
+            ops = ops.text(&leg_name(leg));
+        }
+        let mut answer = self.send(&held.organisation, ops).await?.list()?;
+        written(&answer.text()?, || Ok(()))
+    }
+
+    pub(super) async fn end(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        after: u32,
+        facts: &[Fact],
+        end: AttemptEnd,
+        refill: u32,
+    ) -> StoreResult<Written<Finished>> {
+        let AttemptEnd { disposition, refusal, retry_at } = end;
+        let organisation = &held.organisation;
+        let ops = self.ops(organisation).text("finish").held(held).text(worker.as_str()).int(after);
+        let mut ops = ops.bytes(&codec::facts(facts)?).time(retry_at);
+        ops = match retry_at {
+            Some(due) => ops.bytes(&codec::happening(&Happening::RetryScheduled { disposition, due })?),
+            None => ops.text(""),
+        };
+        // The store knows whether it was dialled. What was refused undialled has failed.
+        let dialled = CallStatus::after(disposition.result);
+        let undialled = if refusal.is_some() { CallStatus::Failed } else { dialled };
+        for status in [dialled, undialled] {
+            ops = ops.int(status_number(status));
+            ops = ops.bytes(&codec::happening(&Happening::Ended { status, disposition, refusal })?);
+        }
+        let mut answer = self.send(organisation, ops.int(refill)).await?.list()?;
+        if answer.text()? == "fenced" {
+            return Ok(Written::Fenced);
+        }
+        let (history, events) = (codec::read_facts(&answer.bytes()?)?, answer.events(organisation)?);
+        let refill = self.claims_of(organisation, answer.lists()?).await?;
+        Ok(Written::Done(Finished { history, events, refill }))
+    }
+
+    pub(super) async fn ask_for_slot(
+        &self,
+        held: &Held,
+        leg: LegId,
+        until: Timestamp,
+    ) -> StoreResult<Written<SlotAnswer>> {
+        if leg.attempt != held.attempt {
+            return Ok(Written::Fenced);
+        }
+        let ops = self.ops(&held.organisation).text("slot").held(held).text(&leg_name(leg)).time(Some(until));
+        let mut answer = self.send(&held.organisation, ops).await?.list()?;
+        Ok(match answer.text()?.as_str() {
+            "granted" => Written::Done(SlotAnswer::Granted),
+            "waiting" => Written::Done(SlotAnswer::Waiting),
+            "fenced" => Written::Fenced,
+            other => return Err(unexpected(other)),
+        })
+    }
+
+    pub(super) async fn renew_all(&self, held: &[Held]) -> StoreResult<Renewed> {
+        let mut renewed = Renewed::default();
+        for (organisation, batch) in batches(held) {
+            let mut answers = self.send(organisation, self.name_all(organisation, "renew", &batch)).await?.list()?;
+            for held in batch {
+                match answers.int()? {
+                    0 => renewed.lost.push(held.clone()),
+                    1 => {}
+                    _ => renewed.hang_up.push(held.clone()),
+                }
+            }
+        }
+        Ok(renewed)
+    }
+
+    pub(super) async fn hand_all_over(&self, held: &[Held]) -> StoreResult<()> {
+        for (organisation, batch) in batches(held) {
+            self.send(organisation, self.name_all(organisation, "hand_over", &batch)).await?;
+        }
+        Ok(())
+    }
+
+    fn name_all(&self, organisation: &OrganisationId, what: &str, batch: &[&Held]) -> super::script::Ops {
+        let count = i64::try_from(batch.len()).unwrap_or_default();
+        batch.iter().fold(self.ops(organisation).text(what).int(count), |ops, held| ops.held(held))
+    }
+
+    pub(super) async fn find_suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
+        let (events, _) = self.look_around().await?;
+        self.overhear(events);
+        let mut found = Vec::new();
+        for organisation in self.ring.suspects().await? {
+            let ops = self.ops(&organisation).text("suspects").int(limit);
+            let lists = self.send(&organisation, ops).await?.lists()?;
+            if lists.is_empty() {
+                self.ring.suspect(&organisation, false).await?;
+            }
+            for list in lists {
+                found.push(suspect(&organisation, list)?);
+            }
+        }
+        // Those handed over first, then by how long they have been suspect.
+        found.sort_by_key(|(expired, suspect)| (*expired, suspect.held.attempt));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found.into_iter().map(|(_, suspect)| suspect).collect())
+    }
+
+    pub(super) async fn take_over(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
+        let organisation = &suspect.organisation;
+        let fact = codec::happening(&Happening::Adopted { worker: adopter.clone() })?;
+        let ops = self.ops(organisation).text("adopt").held(suspect).text(adopter.as_str()).bytes(&fact);
+        let mut answer = self.send(organisation, ops).await?.list()?;
+        if answer.text()? == "fenced" {
+            return Ok(Written::Fenced);
+        }
+        let claim = self.claim_of(organisation, answer.list()?).await?;
+        let stage = stage(&answer.text()?);
+        let state = codec::read_state(&answer.bytes()?)?;
+        Ok(Written::Done(Adopted { claim, stage, state, hang_up: answer.int()? == 1 }))
+    }
+}
+
+/// Held calls by organisation, a bounded number at a time.
+fn batches(held: &[Held]) -> Vec<(&OrganisationId, Vec<&Held>)> {
+    let mut by_organisation: BTreeMap<&OrganisationId, Vec<&Held>> = BTreeMap::new();
+    for held in held {
+        by_organisation.entry(&held.organisation).or_default().push(held);
+    }
+    let mut batches = Vec::new();
+    for (organisation, held) in by_organisation {
+        batches.extend(held.chunks(BATCH).map(|batch| (organisation, batch.to_vec())));
+    }
+    batches
+}
+
+fn written<T>(answer: &str, value: impl FnOnce() -> StoreResult<T>) -> StoreResult<Written<T>> {
+    match answer {
+        "done" => Ok(Written::Done(value()?)),
+        "fenced" => Ok(Written::Fenced),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn not_now(why: &str) -> StoreResult<NotNow> {
+    Ok(match why {
+        "paused" => NotNow::Paused,
+        "over" => NotNow::Over,
+        "rate" => NotNow::Rate,
+        "window" => NotNow::Window,
+        "slot" => NotNow::NoSlot,
+        other => return Err(unexpected(other)),
+    })
+}
+
+fn stage(text: &str) -> Stage {
+    if text == "D" { Stage::Dialing } else { Stage::Claimed }
+}
+
+/// A suspect, and when its lease ended.
+fn suspect(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(i64, Suspect)> {
+    let attempt = AttemptId { call: list.call()?, claim: list.small()? };
+    let (token, worker): (_, WorkerId) = (Token(list.large()?), list.parse()?);
+    let (stage, over_at, expired) = (stage(&list.text()?), list.time()?, list.int()?);
+    let history = codec::read_facts(&list.bytes()?)?;
+    let app = dialled_by(&history).unwrap_or(&worker).clone();
+    let held = Held { organisation: organisation.clone(), request: list.parse()?, attempt, token };
+    Ok((expired, Suspect { held, worker, app, stage, over_at, handed_over: expired == 0 }))
+}
