@@ -6,6 +6,10 @@
 #[path = "../support/redis.rs"]
 #[allow(dead_code, reason = "each test program uses what it needs")]
 mod server;
+#[path = "../store_properties/steps.rs"]
+#[allow(dead_code, reason = "each test program uses what it needs")]
+mod steps;
+mod twins;
 
 use std::sync::Arc;
 use std::time::Duration;

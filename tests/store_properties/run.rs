@@ -127,6 +127,12 @@ impl Run {
                 let renewed = store.renew(&Self::name(worker), &mine).await.unwrap();
                 self.hands.retain(|hand| !renewed.lost.contains(&hand.1));
             }
+            Step::HandOver { worker } => {
+                let mine: Vec<Held> =
+                    self.hands.iter().filter(|hand| hand.0 == worker).map(|hand| hand.1.clone()).collect();
+                store.hand_over(&Self::name(worker), &mine).await.unwrap();
+                self.hands.retain(|hand| hand.0 != worker);
+            }
             Step::Adopt { worker } => {
                 for suspect in store.suspects(3).await.unwrap() {
                     if let Written::Done(adopted) = store.adopt(&suspect.held, &Self::name(worker)).await.unwrap() {

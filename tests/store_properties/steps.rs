@@ -49,6 +49,9 @@ pub enum Step {
     Adopt {
         worker: usize,
     },
+    HandOver {
+        worker: usize,
+    },
     Control {
         which: usize,
         control: Control,
@@ -77,6 +80,10 @@ pub enum Step {
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..140)
+}
+
+pub fn step() -> impl Strategy<Value = Step> {
     let small = || 0..64_usize;
     let cancel = any::<bool>().prop_map(|hang_up| Control::Cancel { hang_up });
     let control = prop_oneof![Just(Control::Pause), Just(Control::Resume), Just(Control::Resume), cancel];
@@ -89,7 +96,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop::option::weighted(0.2, 1..90_u64),
         any::<bool>(),
     );
-    let step = prop_oneof![
+    prop_oneof![
         2 => submit.prop_map(|(org, total, priority, expires, scheduled, windowed)| Step::Submit { org, total, priority, expires, scheduled, windowed }),
         8 => (0..3_usize, 0..10_u32).prop_map(|(worker, want)| Step::Claim { worker, want }),
         12 => small().prop_map(|which| Step::Dial { which }),
@@ -106,7 +113,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..12_u32, 0..3_usize).prop_map(|(index, org)| Step::Block { index, org }),
         2 => (small(), 0..5_u32).prop_map(|(which, seq)| Step::Confirm { which, seq }),
         6 => (0..25_000_u64).prop_map(|millis| Step::Pass { millis }),
+        1 => (0..3_usize).prop_map(|worker| Step::HandOver { worker }),
         2 => Just(Step::Sweep),
-    ];
-    prop::collection::vec(step, 1..140)
+    ]
 }

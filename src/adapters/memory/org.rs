@@ -51,6 +51,7 @@ pub(super) struct Org {
 impl Org {
     pub fn new(id: OrganisationId) -> Self {
         Self {
+            share: Share::of(id.clone()),
             id,
             settings: Organisation::default(),
             external: External::InUse(0),
@@ -58,7 +59,6 @@ impl Org {
             line: VecDeque::new(),
             undialled: 0,
             arrival: ArrivalTime::default(),
-            share: Share::default(),
             blocked: BTreeSet::new(),
             requests: BTreeSet::new(),
             turns: Turns::default(),

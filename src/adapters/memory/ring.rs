@@ -6,15 +6,24 @@ use std::collections::BTreeSet;
 
 use super::BATCH;
 use super::slab::OrgIx;
+use crate::model::OrganisationId;
 use crate::policy::fairness::{self, VirtualTime};
 
 /// An organisation's account with the ring.
-#[derive(Default)]
 pub(super) struct Share {
+    /// Its name decides between those that stand at the same place.
+    name: OrganisationId,
     /// Virtual time at which what it was given is paid for.
     finish: VirtualTime,
-    /// Where it stands in the ring, if it is there: its virtual start, and when it came to stand there.
-    place: Option<(VirtualTime, u64)>,
+    /// Where it stands in the ring, if it is there: its virtual start.
+    place: Option<VirtualTime>,
+}
+
+impl Share {
+    /// The account of an organisation that was given nothing yet.
+    pub fn of(name: OrganisationId) -> Self {
+        Self { name, finish: VirtualTime::ZERO, place: None }
+    }
 }
 
 /// Organisations with due work and a free slot.
@@ -22,8 +31,7 @@ pub(super) struct Share {
 pub(super) struct Ring {
     /// Virtual time: the start of whoever was served last.
     now: VirtualTime,
-    entries: BTreeSet<(VirtualTime, u64, OrgIx)>,
-    arrivals: u64,
+    entries: BTreeSet<(VirtualTime, OrganisationId, OrgIx)>,
 }
 
 impl Ring {
@@ -41,8 +49,8 @@ impl Ring {
     }
 
     pub fn leave(&mut self, org: OrgIx, share: &mut Share) {
-        if let Some((start, arrival)) = share.place.take() {
-            self.entries.remove(&(start, arrival, org));
+        if let Some(start) = share.place.take() {
+            self.entries.remove(&(start, share.name.clone(), org));
         }
     }
 
@@ -51,7 +59,7 @@ impl Ring {
         if count == 0 {
             return;
         }
-        let start = share.place.map_or_else(|| fairness::start_after_idle(share.finish, self.now), |(start, _)| start);
+        let start = share.place.unwrap_or_else(|| fairness::start_after_idle(share.finish, self.now));
         // Virtual time follows refills too: else whoever comes new would start far in the past.
         self.now = self.now.max(start);
         share.finish = fairness::charge(start, count, weight);
@@ -63,7 +71,7 @@ impl Ring {
         // At most one batch of credit, so that giving back again and again does not keep the others waiting.
         let floor = fairness::refund(self.now, BATCH, weight);
         share.finish = fairness::refund(share.finish, 1, weight).max(floor);
-        if let Some((start, _)) = share.place {
+        if let Some(start) = share.place {
             self.replace(org, share, fairness::refund(start, 1, weight).max(floor.min(start)));
         }
     }
@@ -76,9 +84,8 @@ impl Ring {
     }
 
     fn put(&mut self, org: OrgIx, share: &mut Share, start: VirtualTime) {
-        self.arrivals += 1;
-        share.place = Some((start, self.arrivals));
-        self.entries.insert((start, self.arrivals, org));
+        share.place = Some(start);
+        self.entries.insert((start, share.name.clone(), org));
     }
 }
 
@@ -101,7 +108,7 @@ mod tests {
     fn ready(count: u32) -> (Ring, Vec<Share>) {
         let (mut ring, mut shares) = (Ring::default(), Vec::new());
         for ix in 0..count {
-            let mut share = Share::default();
+            let mut share = Share::of(format!("org-{ix}").parse().unwrap());
             assert!(ring.enter(OrgIx(ix), &mut share));
             shares.push(share);
         }
@@ -135,7 +142,7 @@ mod tests {
             ring.charge(OrgIx(0), &mut shares[0], 1, 1);
             ring.charge(OrgIx(1), &mut shares[1], 1, 1);
         }
-        shares.push(Share::default());
+        shares.push(Share::of("late".parse().unwrap()));
         ring.enter(OrgIx(2), &mut shares[2]);
         let had = serve(&mut ring, &mut shares, &[1, 1, 1], 300, 1);
         assert!(had.iter().all(|had| had.abs_diff(100) <= 1), "{had:?}");

@@ -34,12 +34,7 @@ impl RedisStore {
         Ok(Claims::default())
     }
 
-    async fn claim_from(
-        &self,
-        organisation: &OrganisationId,
-        worker: &WorkerId,
-        want: u32,
-    ) -> StoreResult<Vec<Claim>> {
+    async fn claim_from(&self, organisation: &OrganisationId, worker: &WorkerId, want: u32) -> StoreResult<Vec<Claim>> {
         loop {
             let ops = self.ops(organisation).text("claim").text(worker.as_str()).int(want);
             let mut answer = self.ask(organisation, ops).await?;
@@ -51,11 +46,7 @@ impl RedisStore {
     }
 
     /// Claims as scripts answer them.
-    pub(super) async fn claims_of(
-        &self,
-        organisation: &OrganisationId,
-        lists: Vec<Reply>,
-    ) -> StoreResult<Vec<Claim>> {
+    pub(super) async fn claims_of(&self, organisation: &OrganisationId, lists: Vec<Reply>) -> StoreResult<Vec<Claim>> {
         let mut claims = Vec::with_capacity(lists.len());
         for list in lists {
             claims.push(self.claim_of(organisation, list).await?);

@@ -43,9 +43,7 @@ pub(super) fn dialing(
     caller: Option<Phone>,
     worker: &crate::model::WorkerId,
 ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    let what = |attempt| {
-        happening(&Happening::Dialing { claim, attempt, caller, trunk: None, worker: worker.clone() })
-    };
+    let what = |attempt| happening(&Happening::Dialing { claim, attempt, caller, trunk: None, worker: worker.clone() });
     // Two numbers of one byte each: they differ in that byte only.
     let (one, other) = (what(1)?, what(2)?);
     let at = one.iter().zip(&other).position(|(one, other)| one != other).ok_or_else(|| unreadable("a dial"))?;
@@ -163,7 +161,9 @@ mod tests {
         let bytes = facts(&before).unwrap();
         assert_eq!(read_facts(&bytes).unwrap(), before);
         for cut in 1..bytes.len() {
-            assert!(read_facts(&bytes[..cut]).is_ok_and(|facts| facts.len() == 1) || read_facts(&bytes[..cut]).is_err());
+            assert!(
+                read_facts(&bytes[..cut]).is_ok_and(|facts| facts.len() == 1) || read_facts(&bytes[..cut]).is_err()
+            );
         }
     }
 }

@@ -177,6 +177,7 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
 pub(super) fn error(error: &redis::RedisError) -> StoreError {
     use redis::{ErrorKind, ServerErrorKind};
     // A script that fails will fail again; everything else, a lack of memory or of rights included, may be mended.
-    let permanent = matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot));
+    let permanent =
+        matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot));
     if permanent { StoreError::Refused(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
 }

@@ -8,8 +8,8 @@ use super::codec::{self, unreadable};
 use super::intake::{first_call, unexpected};
 use super::reply::{Reply, call_status};
 use super::store::RedisStore;
-use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, Timestamp, WorkerId};
 use crate::model::organisation::RequestOrder;
+use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, Timestamp, WorkerId};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 

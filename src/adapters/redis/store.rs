@@ -15,9 +15,7 @@ use super::script::{Ops, Scripts};
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
-use crate::model::{
-    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
-};
+use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
 use crate::ports::store::*;
 use crate::ports::{Bell, CampaignStore, Clock, Listener};
 

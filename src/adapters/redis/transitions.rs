@@ -49,16 +49,18 @@ impl RedisStore {
                     events: answer.events(organisation)?,
                     refill: Vec::new(),
                 }),
-                "back" => DialDecision::GivenBack {
-                    why: not_now(&answer.text()?)?,
-                    events: answer.events(organisation)?,
-                },
+                "back" => {
+                    DialDecision::GivenBack { why: not_now(&answer.text()?)?, events: answer.events(organisation)? }
+                }
                 other => return Err(unexpected(other)),
             });
         }
     }
 
-    pub(super) async fn return_claim(&self, held: &Held) -> StoreResult<Written<Vec<crate::model::event::RequestEvent>>> {
+    pub(super) async fn return_claim(
+        &self,
+        held: &Held,
+    ) -> StoreResult<Written<Vec<crate::model::event::RequestEvent>>> {
         let organisation = &held.organisation;
         let mut answer = self.send(organisation, self.ops(organisation).text("back").held(held)).await?.list()?;
         written(&answer.text()?, || answer.events(organisation))

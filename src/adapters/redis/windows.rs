@@ -27,9 +27,9 @@ impl RedisStore {
         for mut lane in stale {
             let (request, number, zones) = (lane.text()?, lane.int()?, lane.text()?);
             let header = self.header_now(organisation, &request).await?;
-            let state = header.as_deref().map_or(WindowState::Closed { until: now + UNREADABLE }, |header| {
-                read(header, &zones, now)
-            });
+            let state = header
+                .as_deref()
+                .map_or(WindowState::Closed { until: now + UNREADABLE }, |header| read(header, &zones, now));
             let open = matches!(state, WindowState::Open { .. });
             ops = ops.text("windows").text(&request).int(1).int(number).int(u8::from(open)).time(Some(state.until()));
         }
