@@ -94,7 +94,13 @@ impl DialLogFile {
     /// A network of this seed has begun: of the legs before it none lives.
     pub(super) fn began(&self, at: Timestamp, seed: u64) {
         let version = Some(env!("CARGO_PKG_VERSION"));
-        self.open_file().write(&Line { at: at.as_millis(), event: "began", seed: Some(seed), version, ..Line::default() });
+        self.open_file().write(&Line {
+            at: at.as_millis(),
+            event: "began",
+            seed: Some(seed),
+            version,
+            ..Line::default()
+        });
     }
 
     /// Hands every line to the system.

@@ -41,20 +41,62 @@ pub(super) enum Question {
     Ping,
     /// Reports on the legs of `app`, marked with `stream`, a number of the client's choice. With `since` it goes on
     /// with a stream of that age, which is refused if a newer one was opened meanwhile; without, it takes over.
-    Listen { stream: u32, app: WorkerId, since: Option<u64> },
+    Listen {
+        stream: u32,
+        app: WorkerId,
+        since: Option<u64>,
+    },
     /// No more of these reports.
-    Hush { stream: u32 },
-    Create { app: WorkerId, leg: LegId, target: Target, caller: Option<Phone>, lives_at_most: u64 },
-    Dial { leg: LegId, ring_timeout: u64 },
-    HangUp { leg: LegId },
-    Play { leg: LegId, playback: u32, millis: u32, expects_key: bool, missing: bool },
-    StopPlayback { leg: LegId, playback: u32 },
-    DetectMachine { leg: LegId, wait_for_beep: bool },
-    Bridge { leg: LegId, other: LegId },
-    BlindTransfer { leg: LegId, other: LegId, target: Target },
-    Record { leg: LegId },
-    Inspect { leg: LegId },
-    LegsOf { app: WorkerId },
+    Hush {
+        stream: u32,
+    },
+    Create {
+        app: WorkerId,
+        leg: LegId,
+        target: Target,
+        caller: Option<Phone>,
+        lives_at_most: u64,
+    },
+    Dial {
+        leg: LegId,
+        ring_timeout: u64,
+    },
+    HangUp {
+        leg: LegId,
+    },
+    Play {
+        leg: LegId,
+        playback: u32,
+        millis: u32,
+        expects_key: bool,
+        missing: bool,
+    },
+    StopPlayback {
+        leg: LegId,
+        playback: u32,
+    },
+    DetectMachine {
+        leg: LegId,
+        wait_for_beep: bool,
+    },
+    Bridge {
+        leg: LegId,
+        other: LegId,
+    },
+    BlindTransfer {
+        leg: LegId,
+        other: LegId,
+        target: Target,
+    },
+    Record {
+        leg: LegId,
+    },
+    Inspect {
+        leg: LegId,
+    },
+    LegsOf {
+        app: WorkerId,
+    },
 }
 
 /// What the network says.

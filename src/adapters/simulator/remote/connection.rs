@@ -147,7 +147,8 @@ async fn write(shared: &Shared, stream: &TcpStream, batch: &mut Batch) -> Result
     let (mut written, mut begun) = (0, 0);
     loop {
         if written >= begun {
-            while let Some(mut first) = requests.pop_front_if(|first| shared.is_late(first.not_after) || !first.is_wanted())
+            while let Some(mut first) =
+                requests.pop_front_if(|first| shared.is_late(first.not_after) || !first.is_wanted())
             {
                 first.refuse(TelephonyError::TooLate);
                 written = first.end;

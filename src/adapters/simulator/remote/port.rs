@@ -63,14 +63,7 @@ impl Telephony for RemoteNetwork {
         self.command(Question::HangUp { leg }, not_after).await
     }
 
-    async fn play(
-        &self,
-        leg: LegId,
-        playback: u32,
-        audio: &Audio,
-        expects_key: bool,
-        not_after: Timestamp,
-    ) -> Outcome {
+    async fn play(&self, leg: LegId, playback: u32, audio: &Audio, expects_key: bool, not_after: Timestamp) -> Outcome {
         let missing = &*audio.reference == MISSING_AUDIO;
         let millis = u32::try_from(audio.length.as_millis()).unwrap_or(u32::MAX);
         self.command(Question::Play { leg, playback, millis, expects_key, missing }, not_after).await

@@ -42,7 +42,9 @@ impl Ages {
         let age = match since {
             Some(since) if before.is_some_and(|before| before > since) => return None,
             Some(since) => since,
-            None => u64::try_from(now.as_millis()).unwrap_or(0).max(before.map_or(0, |before| before.saturating_add(1))),
+            None => {
+                u64::try_from(now.as_millis()).unwrap_or(0).max(before.map_or(0, |before| before.saturating_add(1)))
+            }
         };
         self.youngest.insert(app.clone(), age);
         Some(age)

@@ -138,9 +138,7 @@ impl SimulatorServer {
         // Dropped with this future, and their tasks with them.
         let mut tasks = JoinSet::new();
         let driver = shared.network.run();
-        tasks.spawn(async move {
-            match driver.await {}
-        });
+        tasks.spawn(async move { match driver.await {} });
         tasks.spawn(write_log_now_and_then(Arc::clone(&shared)));
         loop {
             let accepted = tokio::select! {
