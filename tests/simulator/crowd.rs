@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::intruders::GREETING;
+use super::intruders::{GREETING, legs_of_x};
 use super::scene::{Served, Worker, app, ended, fresh_leg, in_real_time, magic, new_leg, next, soon, until, wall};
 
 #[test]
@@ -65,22 +65,24 @@ fn thousands_of_legs_at_once_are_all_heard_to_their_end() {
 fn a_worker_that_does_not_read_stalls_nobody() {
     in_real_time(async {
         let served = Served::at_speed(50.0).await;
+        let worker = served.worker();
+        let mut reports = worker.listen("x").await;
+        for _ in 0..2_000 {
+            worker.telephony.create(&app("x"), &new_leg(fresh_leg(), magic(10)), soon()).await.unwrap();
+        }
         let mut lazy = TcpStream::connect(served.address).await.unwrap();
         lazy.write_all(&GREETING).await.unwrap();
-        // An unknown leg's state, asked again and again, never listened to: the answers outgrow every buffer.
-        let question = super::intruders::legs_of_nobody();
-        let many = question.repeat(4_096);
+        lazy.write_all(&legs_of_x()).await.unwrap();
+        let mut first = vec![0; 20_000];
+        lazy.read_exact(&mut first).await.unwrap();
+        // The same question again and again, its answers not read any more: they outgrow every buffer.
         let asking = tokio::spawn(async move {
             // Ends when the server has had enough.
-            while lazy.write_all(&many).await.is_ok() {}
-            let mut rest = Vec::new();
-            let _reset = lazy.read_to_end(&mut rest).await;
+            while lazy.write_all(&legs_of_x()).await.is_ok() {}
         });
-        let worker = served.worker();
-        let mut reports = worker.listen("w1").await;
         while !asking.is_finished() {
             let begin = wall().now();
-            let leg = worker.call("w1", 20).await;
+            let leg = worker.call("x", 20).await;
             assert_eq!(until(&mut reports, ended).await.leg, leg);
             assert!(wall().now().since(begin) < Duration::from_secs(10), "one who does not read is no burden");
         }

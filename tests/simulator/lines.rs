@@ -41,7 +41,7 @@ fn a_worker_whose_line_was_cut_goes_on_hearing_its_calls() {
 #[test]
 fn what_happened_while_the_line_was_cut_is_found_out_when_it_is_mended() {
     in_real_time(async {
-        let served = Served::at_speed(SPEED).await;
+        let served = Served::at_speed(5.0).await;
         let (proxy, bystander) = (Proxy::to(served.address).await, served.worker());
         let worker = Worker::impatient(proxy.address);
         let mut reports = worker.listen("w1").await;
@@ -49,6 +49,7 @@ fn what_happened_while_the_line_was_cut_is_found_out_when_it_is_mended() {
         let undialled = fresh_leg();
         worker.telephony.create(&app("w1"), &new_leg(undialled, magic(10)), soon()).await.unwrap();
         proxy.be(Wire::Cut);
+        while worker.telephony.inspect(undialled).await.is_ok() {}
 
         bystander.telephony.hang_up(ends, soon()).await.unwrap();
         while bystander.telephony.inspect(answers).await != Ok(Some(LegState::Up)) {}
@@ -62,7 +63,7 @@ fn what_happened_while_the_line_was_cut_is_found_out_when_it_is_mended() {
                 LegEvent::Ringing => {}
                 LegEvent::Answered if report.leg == answers => heard_answer += 1,
                 LegEvent::Answered if report.leg == ends => {}
-                LegEvent::Ended(_) if report.leg == ends => heard_end += 1,
+                LegEvent::Ended(end) if report.leg == ends && end.lost => heard_end += 1,
                 other => panic!("{other:?} of {}", report.leg),
             }
         }
@@ -111,9 +112,8 @@ fn a_line_that_falls_silent_is_noticed_without_being_used() {
         until(&mut reports, |event| *event == LegEvent::Answered).await;
         proxy.be(Wire::Silent);
         bystander.telephony.hang_up(leg, soon()).await.unwrap();
-        // The proxy keeps the silent connection for ever, and lets new ones through.
-        wall().sleep_until(wall().now() + Duration::from_millis(700)).await;
-        proxy.be(Wire::Cut);
+        // Nobody closes the silent connection; the worker makes another.
+        proxy.connections(2).await;
         proxy.be(Wire::Whole);
         let end = until(&mut reports, ended).await;
         assert!(end.leg == leg && lost(&end), "{end:?}");

@@ -196,6 +196,7 @@ pub enum Wire {
 pub struct Proxy {
     pub address: SocketAddr,
     wire: watch::Sender<Wire>,
+    accepted: watch::Receiver<usize>,
 }
 
 impl Proxy {
@@ -203,12 +204,19 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (wire, state) = watch::channel(Wire::Whole);
+        let (count, accepted) = watch::channel(0);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                count.send_modify(|count| *count += 1);
                 tokio::spawn(carry(client, server, state.clone()));
             }
         });
-        Self { address, wire }
+        Self { address, wire, accepted }
+    }
+
+    /// Waits until there have been so many connections.
+    pub async fn connections(&self, count: usize) {
+        within(self.accepted.clone().wait_for(|accepted| *accepted >= count)).await.unwrap();
     }
 
     pub fn be(&self, wire: Wire) {

@@ -156,7 +156,7 @@ impl Line {
     /// What to say first over a new connection: the streams go on.
     pub(super) fn go_on(&mut self, now: Timestamp) -> Result<Batch, Garbled> {
         let mut batch = Batch::default();
-        for (stream, app, age) in self.streams.to_go_on_with() {
+        for (stream, app, age) in self.streams.resumable() {
             let what = Question::Listen { stream, app, since: Some(age) };
             let ask = Ask { what, not_after: None, meaning: Meaning::Listens(stream) };
             batch.requests.push_back(Self::numbered(&mut self.next_id, &mut batch.bytes, ask, None, now)?);

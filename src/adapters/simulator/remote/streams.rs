@@ -98,7 +98,7 @@ impl Streams {
     }
 
     /// The streams to go on with over a new connection; those that nobody listens to, or that had not begun, end.
-    pub(super) fn to_go_on_with(&mut self) -> Vec<(u32, WorkerId, u64)> {
+    pub(super) fn resumable(&mut self) -> Vec<(u32, WorkerId, u64)> {
         self.open.retain(|_, stream| !stream.listener.is_closed());
         let begun = |(number, stream): (&u32, &Stream)| Some((*number, stream.app.clone(), stream.age?));
         self.open.iter().filter_map(begun).collect()
