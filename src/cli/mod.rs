@@ -18,6 +18,7 @@ mod report;
 mod request;
 mod run;
 mod schema;
+mod simulator;
 mod spool;
 mod status_document;
 mod terminal;
@@ -62,6 +63,7 @@ Exit codes:
 enum Command {
     Run(run::RunArgs),
     Demo(demo::DemoArgs),
+    Simulator(simulator::SimulatorArgs),
     /// Look at call requests.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -110,6 +112,7 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
     let ended = match command {
         Command::Run(args) => run::run(args, json, &terminal),
         Command::Demo(args) => demo::run(args, json, &terminal, &surroundings.called()),
+        Command::Simulator(args) => simulator::run(args, json),
         Command::Request(command) => request::run(command, json),
         Command::Flow(command) => flow::run(command, json, &terminal),
         Command::Schema(args) => schema::run(args),

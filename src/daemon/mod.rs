@@ -1,6 +1,7 @@
 //! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
 
 mod embedded;
+mod simulator;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::ports::{Clock, Speech};
 pub use crate::adapters::memory::EventSink;
 pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
 pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
+pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
 
 /// The simulated network's voice, which takes its time and makes no sound.
 pub fn silent_speech() -> Arc<dyn Speech> {

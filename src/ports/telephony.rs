@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::speech::Audio;
@@ -41,7 +42,8 @@ pub struct NewLeg {
 }
 
 /// How far a leg is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum LegState {
     /// Made, not dialled.
     Created,
@@ -52,7 +54,7 @@ pub enum LegState {
 }
 
 /// Something that happened to a leg.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LegReport {
     /// Which leg.
     pub leg: LegId,
@@ -63,7 +65,7 @@ pub struct LegReport {
 }
 
 /// What happened to a leg.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LegEvent {
     /// It rings.
     Ringing,

@@ -10,7 +10,7 @@ use super::agenda::{Agenda, Due};
 use super::callee::Callee;
 use super::dice;
 use super::leg::{AppIndex, Audience, Leg, Link, Playback, Scene};
-use super::log::{Counters, DialLog, Invite};
+use super::log::{Counters, DialLog, Invite, Seen};
 use super::population::NetworkSettings;
 use crate::callflow::call::LegEnd;
 use crate::callflow::program::Target;
@@ -52,8 +52,8 @@ impl Exchange {
 
     /// A leg by its fingerprint, and what it needs when something happens to it.
     pub(super) fn scene(&mut self, key: u64, at: Timestamp) -> Option<(&mut Leg, Scene<'_>)> {
-        let Self { legs, agenda, audience, counters, settings, .. } = self;
-        Some((legs.get_mut(&key)?, Scene { at, agenda, audience, counters, population: &settings.population }))
+        let Self { legs, agenda, audience, counters, log, settings, .. } = self;
+        Some((legs.get_mut(&key)?, Scene { at, agenda, audience, counters, log, population: &settings.population }))
     }
 
     fn leg(&mut self, leg: LegId, at: Timestamp) -> Outcome<(&mut Leg, Scene<'_>)> {
@@ -78,7 +78,9 @@ impl Exchange {
             .present(app)
             .ok_or_else(|| TelephonyError::Unavailable(format!("nobody listens to the app {app}")))?;
         let over = now + new.lives_at_most;
-        self.make(app, new.leg, new.target.clone(), new.caller, over).map(drop)
+        let made = self.make(app, new.leg, new.target.clone(), new.caller, over).map(drop);
+        self.note_refusal("create", new.leg, &made, now);
+        made
     }
 
     fn make(
@@ -103,14 +105,28 @@ impl Exchange {
     }
 
     pub(super) fn dial(&mut self, leg: LegId, ring_timeout: Duration, now: Timestamp) -> Outcome<Invite> {
+        let dialled = self.invite(leg, ring_timeout, now);
+        self.note_refusal("dial", leg, &dialled, now);
+        dialled
+    }
+
+    fn invite(&mut self, leg: LegId, ring_timeout: Duration, now: Timestamp) -> Outcome<Invite> {
         let (leg, mut scene) = self.leg(leg, now)?;
         if leg.state != LegState::Created {
             return Err(TelephonyError::Conflict);
         }
+        let seen = Seen::Invited { app: scene.audience.name(leg.app), target: &leg.target, caller: leg.caller };
+        scene.log.saw(now, leg.id, seen);
         leg.dialled(&mut scene, ring_timeout);
         let invite = Invite { leg: leg.id, target: leg.target.clone(), caller: leg.caller, at: now };
         self.log.note(&invite);
         Ok(invite)
+    }
+
+    fn note_refusal<T>(&mut self, command: &'static str, leg: LegId, outcome: &Outcome<T>, now: Timestamp) {
+        if let Err(error) = outcome {
+            self.log.saw(now, leg, Seen::Refused { command, error });
+        }
     }
 
     pub(super) fn hang_up(&mut self, leg: LegId, now: Timestamp) -> Outcome<()> {

@@ -4,6 +4,7 @@ use super::agenda::Due;
 use super::callee::Response;
 use super::exchange::Exchange;
 use super::leg::Link;
+use super::log::Seen;
 use crate::callflow::call::LegEnd;
 use crate::model::{Party, Timestamp};
 use crate::ports::telephony::LegState;
@@ -73,6 +74,7 @@ impl Exchange {
         }
         let Some((first, second)) = self.legs.get(&one).zip(self.legs.get(&two)) else { return };
         let until = at + first.callee.talk(&self.settings.population);
+        self.log.saw(at, first.id, Seen::Bridged { with: second.id });
         let leaver = match (first.callee.ends_talks(), second.callee.ends_talks()) {
             (true, true) if first.callee.has_last_word() => one,
             (true, false) => one,

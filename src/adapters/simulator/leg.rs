@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::agenda::{Agenda, Due, Entry};
 use super::callee::Callee;
-use super::log::Counters;
+use super::log::{Counters, DialLog, Seen};
 use super::population::Population;
 use crate::callflow::call::LegEnd;
 use crate::callflow::program::{Digit, Target};
@@ -66,6 +66,7 @@ pub(super) struct Scene<'a> {
     pub(super) agenda: &'a mut Agenda,
     pub(super) audience: &'a mut Audience,
     pub(super) counters: &'a mut Counters,
+    pub(super) log: &'a mut DialLog,
     pub(super) population: &'a Population,
 }
 
@@ -122,6 +123,7 @@ impl Leg {
     }
 
     fn report(&self, scene: &mut Scene<'_>, what: LegEvent) {
+        scene.log.saw(scene.at, self.id, Seen::Reported { event: &what, state: self.state });
         if !scene.audience.tell(self.app, LegReport { leg: self.id, at: scene.at, what }) {
             scene.counters.reports_lost += 1;
         }
@@ -289,6 +291,7 @@ pub(super) struct AppIndex(u32);
 #[derive(Default)]
 pub(super) struct Audience {
     indices: BTreeMap<WorkerId, AppIndex>,
+    names: Vec<WorkerId>,
     listeners: Vec<UnboundedSender<LegReport>>,
 }
 
@@ -301,6 +304,7 @@ impl Audience {
         } else {
             let index = AppIndex(u32::try_from(self.listeners.len()).unwrap_or(u32::MAX));
             self.indices.insert(app.clone(), index);
+            self.names.push(app.clone());
             self.listeners.push(sender);
         }
         receiver
@@ -309,6 +313,11 @@ impl Audience {
     /// The app, if anybody ever listened to it.
     pub(super) fn index(&self, app: &WorkerId) -> Option<AppIndex> {
         self.indices.get(app).copied()
+    }
+
+    /// An app's name.
+    pub(super) fn name(&self, AppIndex(index): AppIndex) -> Option<&WorkerId> {
+        self.names.get(index as usize)
     }
 
     /// The app, if somebody listens to it now.

@@ -1,9 +1,12 @@
-//! What the network itself knows of its calls, whatever the workers say: its dials and its counters.
+//! What the network itself knows of its calls, whatever the workers say: its dials, its counters, and what it tells a
+//! witness.
 
 use std::collections::VecDeque;
 
 use crate::callflow::program::Target;
-use crate::model::{LegId, Phone, Timestamp};
+use crate::model::{LegId, Phone, Timestamp, WorkerId};
+use crate::ports::TelephonyError;
+use crate::ports::telephony::{LegEvent, LegState};
 
 /// A dial as it left for the callee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,15 +63,66 @@ impl Counters {
     }
 }
 
-/// The latest dials.
+/// Something that happened to a leg, as the network saw it.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// It was dialled.
+    Invited {
+        /// By whom.
+        app: Option<&'a WorkerId>,
+        /// Whom it leads to.
+        target: &'a Target,
+        /// The number shown.
+        caller: Option<Phone>,
+    },
+    /// It was not made, or not dialled.
+    Refused {
+        /// Which of the two was asked for.
+        command: &'static str,
+        /// Why not.
+        error: &'a TelephonyError,
+    },
+    /// It reported something to its app, whether or not anybody heard it.
+    Reported {
+        /// What.
+        event: &'a LegEvent,
+        /// How far it was.
+        state: LegState,
+    },
+    /// It was joined with another leg.
+    Bridged {
+        /// With which.
+        with: LegId,
+    },
+}
+
+/// Sees everything that happens to legs, in order, at the instant it takes effect and while the network is locked: it
+/// must not ask the network anything.
+pub trait Witness: Send {
+    /// Something has happened.
+    fn saw(&mut self, at: Timestamp, leg: LegId, what: Seen<'_>);
+}
+
+/// The latest dials, and whoever sees all that happens.
 pub(super) struct DialLog {
     latest: VecDeque<Invite>,
     limit: usize,
+    witness: Option<Box<dyn Witness>>,
 }
 
 impl DialLog {
     pub(super) fn new(limit: u32) -> Self {
-        Self { latest: VecDeque::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX) }
+        Self { latest: VecDeque::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX), witness: None }
+    }
+
+    pub(super) fn show_to(&mut self, witness: Box<dyn Witness>) {
+        self.witness = Some(witness);
+    }
+
+    pub(super) fn saw(&mut self, at: Timestamp, leg: LegId, what: Seen<'_>) {
+        if let Some(witness) = &mut self.witness {
+            witness.saw(at, leg, what);
+        }
     }
 
     pub(super) fn note(&mut self, invite: &Invite) {

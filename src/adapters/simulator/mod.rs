@@ -29,6 +29,7 @@
 
 mod agenda;
 mod callee;
+mod dial_log;
 mod dice;
 mod exchange;
 mod happenings;
@@ -36,11 +37,17 @@ mod leg;
 mod log;
 mod network;
 mod population;
+mod remote;
+mod server;
 mod telephony;
+mod wire;
 
-pub use log::{Counters, Invite};
+pub use log::{Counters, Invite, Seen, Witness};
 pub use network::{OnInvite, SimulatedNetwork};
 pub use population::{Chance, InvalidSetting, Keys, NetworkSettings, Population, Shares, Span, Staff};
+pub use remote::{RemoteNetwork, RemoteSettings};
+pub use server::{ServerError, ServerSettings, SimulatorServer};
+pub use wire::MOST_BYTES;
 
 /// Audio of this reference cannot be played, as a file that is not there.
 pub const MISSING_AUDIO: &str = "missing";

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::exchange::{Exchange, Outcome};
-use super::log::{Counters, Invite};
+use super::log::{Counters, Invite, Witness};
 use super::population::NetworkSettings;
 use crate::model::{LegId, Timestamp};
 use crate::ports::telephony::LegState;
@@ -74,6 +74,11 @@ impl SimulatedNetwork {
     /// Has `hook` told of every dial from now on, in place of an earlier one.
     pub fn on_invite(&self, hook: OnInvite) {
         self.shared.state().on_invite = Some(hook);
+    }
+
+    /// Lets a witness see everything from now on, in place of an earlier one.
+    pub fn show_to(&self, witness: Box<dyn Witness>) {
+        self.shared.state().exchange.log.show_to(witness);
     }
 
     /// The latest dials in order, as many as the settings keep.
