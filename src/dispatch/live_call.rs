@@ -108,6 +108,7 @@ impl<'s> LiveCall<'s> {
                 biased;
                 mail = self.seat.mail() => match mail {
                     Mail::Input(input) => self.machine.handle(clock.now(), input),
+                    Mail::LetGo => return self.let_go().await,
                     Mail::Fenced => return Err(Fenced),
                 },
                 () = wakeup => {}
@@ -115,6 +116,14 @@ impl<'s> LiveCall<'s> {
             }
             self.on_time().await?;
         }
+    }
+
+    /// Leaves the call to another worker, which goes on from what is stored.
+    async fn let_go<T>(mut self) -> Result<T, Fenced> {
+        while self.ledger.is_behind() && !self.ledger.store(self.machine.state()).await? {
+            self.pause().await;
+        }
+        Err(Fenced)
     }
 
     fn deadline(&self, now: Timestamp) -> Timestamp {

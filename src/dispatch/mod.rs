@@ -11,6 +11,7 @@ mod assignment;
 mod call_task;
 mod claims;
 mod commands;
+mod drain;
 mod fence;
 mod insist;
 mod intake;

@@ -95,6 +95,9 @@ impl Telephony for ChaosTelephony {
         if loss == Loss::Reply {
             return lost();
         }
+        if self.fate.gets_up() {
+            self.checker.crew.gets_up();
+        }
         let (listener, heard) = unbounded_channel();
         tokio::spawn(garble(reports, Arc::clone(&self.fate), Arc::clone(&self.checker), listener));
         Ok(heard)
