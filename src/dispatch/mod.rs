@@ -20,6 +20,7 @@ mod ledger;
 mod legs;
 mod live_call;
 mod organisations;
+mod playing;
 mod ports;
 mod programs;
 mod publisher;

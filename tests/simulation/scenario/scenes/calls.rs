@@ -155,6 +155,36 @@ fn a_call_that_was_hung_up_before_its_dial_was_sent_is_not_tried_again() {
 }
 
 #[test]
+fn a_message_whose_end_was_not_reported_counts_as_heard_when_it_is_surely_over() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        fate.prepare("end of a playback", Accident::LoseRequest);
+        fate.prepare("end of a playback", Accident::LoseRequest);
+        let gather = json!({"name": "gather", "message": {"msg": "press one"}, "branches": [
+            {"digit": "1", "callFlow": {"steps": [says("thank you")]}},
+            {"default": "true", "callFlow": {"steps": [says("bye then")]}},
+        ]});
+        world.ask(&[ANSWERS], json!([says("one"), gather]), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let answered_at = world.clock.now();
+        let calls = world.until_over().await;
+        assert!(fate.all_happened());
+        let ends: Vec<_> = calls[0]
+            .1
+            .iter()
+            .filter_map(|fact| match &fact.what {
+                Happening::StepFinished { status, .. } => Some(*status),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ends, [StepStatus::SuccessOk; 3], "{calls:?}");
+        let lasted = world.clock.now().since(answered_at);
+        assert!(lasted < Duration::from_secs(40), "ten seconds more for each, and some for the key: {lasted:?}");
+        world
+    });
+}
+
+#[test]
 fn two_who_were_not_joined_at_once_are_joined_at_last() {
     play(|mut world| async move {
         let fate = world.worker(2);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{MemoryCommandBus, Sabotage};
 use robocall::model::{
-    CallId, CallStatus, DispositionResult, Fact, Happening, LegRole, Organisation, Party, RequestStatus,
+    CallId, CallStatus, DispositionResult, Fact, Happening, LegRole, Organisation, Party, RequestStatus, StepStatus,
 };
 use robocall::ports::store::{CampaignStore, RequestKey};
 use robocall::ports::{Clock, Command, CommandKind, CommandReply};
