@@ -5,7 +5,7 @@
 //! then open it, and nobody who carries a call goes deaf by somebody else's adoption.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
@@ -30,8 +30,8 @@ pub struct Apps {
 }
 
 impl Apps {
-    /// Begins a round: renews the locks of this worker's own app and of those whose calls it carries, and closes those
-    /// of which nothing is left.
+    /// Begins a round: renews the locks of the apps whose calls it carries, and closes those of which nothing is left.
+    /// That of its own app is renewed with its leases.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -40,8 +40,6 @@ impl Apps {
         self.locked.clear();
         let now = shared.ports.clock.now();
         self.left_until.retain(|_, until| *until > now);
-        let own = &shared.settings.id;
-        self.lock(shared, own).await?;
         let open: BTreeSet<WorkerId> = self.open.keys().cloned().collect();
         for app in open {
             // An ended stream has fenced its calls; without calls there is nothing to listen for.
@@ -91,6 +89,9 @@ impl Apps {
         }
         let mine = shared.ports.store.lock_app(app, shared.settings.process).await?;
         self.locked.insert(app.clone(), mine);
+        if mine {
+            shared.names.lock().unwrap_or_else(PoisonError::into_inner).insert(app.clone());
+        }
         Ok(mine)
     }
 }

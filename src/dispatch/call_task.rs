@@ -93,6 +93,10 @@ async fn attempt(shared: &Arc<Shared>, fresh: Fresh) -> Vec<Fresh> {
         return Vec::new();
     }
     let ready = prepare(shared, &claim).await;
+    if shared.is_draining() {
+        give_back(shared, &claim.held).await;
+        return Vec::new();
+    }
     let steps = match &ready {
         Ok(ready) => Arc::clone(&ready.program.labels),
         Err(_) => {
@@ -180,7 +184,7 @@ enum Dialled {
 
 async fn dial_and_follow(
     shared: &Arc<Shared>,
-    seat: Seat,
+    mut seat: Seat,
     mut ledger: Ledger<'_>,
     ready: Ready,
 ) -> Result<Vec<Fresh>, Fenced> {
@@ -204,10 +208,16 @@ async fn dial_and_follow(
         ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
         return Ok(Vec::new());
     }
+    if shared.is_draining() {
+        let _ = ports.telephony.hang_up(leg, not_after).await;
+        give_back(shared, &ledger.held).await;
+        return Ok(Vec::new());
+    }
     let machine = CallMachine::start(ready.program, CallTerms::from(&*header), ledger.held.attempt, ports.clock.now());
     let Some(committed_at) = commit(shared, &mut ledger, leg, ready.caller, machine.state()).await? else {
         return Ok(Vec::new());
     };
+    seat.is_dialling();
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
     let (ledger, end) = match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
         Dialled::Follow => {
@@ -217,7 +227,9 @@ async fn dial_and_follow(
             (ledger, end)
         }
         Dialled::NotSent => {
-            let end = end_of_unsent(&ledger, ports.clock.now());
+            let mut end = end_of_unsent(&ledger, ports.clock.now());
+            // Whoever wanted it to end was told that it does.
+            end.retry_at = end.retry_at.filter(|_| !seat.is_to_end());
             (ledger, end)
         }
         Dialled::Unknown => {

@@ -76,8 +76,11 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
 /// Hangs a call up, here or at its owner's; answers unless the owner will.
 async fn hang_up(shared: &Shared, command: &Command, call: CallId) -> Option<CommandReply> {
     let mail = Mail::Input(CallInput::HangUpRequested);
-    if shared.roster.send_to_call(&command.organisation, call, mail) {
-        return Some(CommandReply::Done);
+    match shared.roster.send_to_call(&command.organisation, call, mail) {
+        Some(true) => return Some(CommandReply::Done),
+        // It is about to be dialled, or given back: nobody can promise that it will be hung up.
+        Some(false) => return Some(CommandReply::Adopting),
+        None => {}
     }
     match shared.ports.store.owner(&command.organisation, call).await {
         // The store says it is ours, the roster that it is not any more: it is about to end or to change hands.

@@ -1,13 +1,11 @@
-//! Holding on to what this worker holds: one batch renews every lease each ten seconds.
+//! Holding on to what this worker holds: one batch renews every lease each ten seconds, and the lock of its own name.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fence::Fence;
-use super::ports::Ports;
-use super::roster::{Mail, Roster};
+use super::roster::Mail;
+use super::shared::Shared;
 use crate::callflow::call::CallInput;
-use crate::model::WorkerId;
 
 /// How often everything is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -18,8 +16,11 @@ pub const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 /// How soon an unanswered renewal is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Renews everything the roster holds, for as long as the worker lives.
-pub async fn renew_for_ever(ports: Arc<Ports>, worker: WorkerId, roster: Arc<Roster>, fence: Arc<Fence>) {
+/// Renews everything the roster holds for as long as the worker's name is its own: when it is another's, so are its
+/// reports, and its calls are about to be.
+pub async fn renew(shared: Arc<Shared>) {
+    let Shared { ports, roster, fence, settings, .. } = &*shared;
+    let worker = &settings.id;
     let mut next = ports.clock.now() + RENEWAL;
     loop {
         tokio::select! {
@@ -29,7 +30,7 @@ pub async fn renew_for_ever(ports: Arc<Ports>, worker: WorkerId, roster: Arc<Ros
         }
         let sent_at = ports.clock.now();
         let (listing, held) = roster.list();
-        match ports.store.renew(&worker, &held).await {
+        match ports.store.renew(worker, &held).await {
             Ok(renewed) => {
                 for held in renewed.lost {
                     tracing::warn!(attempt = %held.attempt, "another worker has taken the call over");
@@ -40,6 +41,14 @@ pub async fn renew_for_ever(ports: Arc<Ports>, worker: WorkerId, roster: Arc<Ros
                 }
                 fence.renewed(listing, sent_at);
                 next = sent_at + RENEWAL;
+                match ports.store.lock_app(worker, settings.process).await {
+                    Ok(true) => {}
+                    Ok(false) => return tracing::error!(%worker, "another process listens in this worker's name"),
+                    Err(error) => {
+                        tracing::warn!(%error, "the worker's name could not be held on to");
+                        next = next.min(ports.clock.now() + AGAIN);
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "leases could not be renewed");

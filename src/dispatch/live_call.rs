@@ -6,18 +6,18 @@ use std::time::Duration;
 use super::alarm::Alarm;
 use super::ledger::{Fenced, Ledger};
 use super::legs::lost_leg;
+use super::playing::Playing;
 use super::roster::{Mail, Seat};
 use super::shared::Shared;
 use crate::callflow::Utterances;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
-use crate::callflow::program::MessageIndex;
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
 use crate::ports::{Listener, TelephonyError};
 
 /// How long to wait before asking again what was not answered.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a backend that does not answer is asked to play something or to join two legs.
+/// How often a backend that does not answer is asked to join two legs.
 const TRIES: u32 = 10;
 
 /// A dialled call.
@@ -26,7 +26,7 @@ pub struct LiveCall<'s> {
     pub(super) seat: Seat,
     pub(super) ledger: Ledger<'s>,
     pub(super) machine: CallMachine,
-    utterances: Utterances,
+    pub(super) utterances: Utterances,
     /// Under whose name the backend reports on its legs.
     pub(super) app: WorkerId,
     pub(super) caller: Option<Phone>,
@@ -34,6 +34,7 @@ pub struct LiveCall<'s> {
     commands: Vec<CallCommand>,
     pub(super) waiting: Option<Waiting>,
     pub(super) grant: Option<Grant>,
+    pub(super) playing: Option<Playing>,
     /// When to ask the backend whether the callee's leg is still there.
     doubt: Option<Timestamp>,
     alarm: Alarm,
@@ -75,12 +76,27 @@ impl<'s> LiveCall<'s> {
         caller: Option<Phone>,
     ) -> Self {
         let leg = LegId::callee(ledger.held.attempt);
-        let (commands, waiting, grant, doubt, alarm) = (Vec::new(), None, None, None, Alarm::default());
-        Self { shared, seat, ledger, machine, utterances, app, caller, leg, commands, waiting, grant, doubt, alarm }
+        Self {
+            shared,
+            seat,
+            ledger,
+            machine,
+            utterances,
+            app,
+            caller,
+            leg,
+            commands: Vec::new(),
+            waiting: None,
+            grant: None,
+            playing: None,
+            doubt: None,
+            alarm: Alarm::default(),
+        }
     }
 
     /// Tells the machine something before, or while, it is followed.
     pub fn tell(&mut self, input: CallInput) {
+        self.note_played(&input);
         self.machine.handle(self.shared.ports.clock.now(), input);
     }
 
@@ -107,7 +123,8 @@ impl<'s> LiveCall<'s> {
             tokio::select! {
                 biased;
                 mail = self.seat.mail() => match mail {
-                    Mail::Input(input) => self.machine.handle(clock.now(), input),
+                    Mail::Input(input) => self.tell(input),
+                    Mail::LetGo => return self.let_go().await,
                     Mail::Fenced => return Err(Fenced),
                 },
                 () = wakeup => {}
@@ -117,10 +134,19 @@ impl<'s> LiveCall<'s> {
         }
     }
 
+    /// Leaves the call to another worker, which goes on from what is stored.
+    async fn let_go<T>(mut self) -> Result<T, Fenced> {
+        while self.ledger.is_behind() && !self.ledger.store(self.machine.state()).await? {
+            self.pause().await;
+        }
+        Err(Fenced)
+    }
+
     fn deadline(&self, now: Timestamp) -> Timestamp {
         let own = [
             self.machine.next_timeout(),
             self.doubt,
+            self.playing.map(|playing| playing.over_at),
             self.waiting.as_ref().map(|waiting| waiting.ask_at),
             self.ledger.is_behind().then_some(now + AGAIN),
         ];
@@ -139,6 +165,7 @@ impl<'s> LiveCall<'s> {
     async fn on_time(&mut self) -> Result<(), Fenced> {
         self.do_overdue();
         let now = self.shared.ports.clock.now();
+        self.miss_no_end(now);
         if self.doubt.is_some_and(|at| at <= now) {
             self.doubt = match self.shared.ports.telephony.inspect(self.leg).await {
                 Ok(None) => {
@@ -215,6 +242,7 @@ impl<'s> LiveCall<'s> {
                 }
             }
             CallCommand::StopPlayback { playback } => {
+                self.playing = None;
                 let sent = telephony.stop_playback(leg, playback, self.authority().await?).await;
                 self.heard(sent);
             }
@@ -279,37 +307,6 @@ impl<'s> LiveCall<'s> {
         }
     }
 
-    async fn play(&mut self, playback: u32, message: MessageIndex, expects_key: bool) -> Result<Heard, Fenced> {
-        let Some(utterance) = self.utterances.get(message) else { return Ok(Heard::No) };
-        let audio = match self.shared.ports.speech.prepare(utterance).await {
-            Ok(audio) => audio,
-            Err(error) => {
-                tracing::warn!(leg = %self.leg, %error, "a message cannot be played");
-                return Ok(Heard::No);
-            }
-        };
-        let mut unanswered = 0;
-        loop {
-            let until = self.authority().await?;
-            match self.shared.ports.telephony.play(self.leg, playback, &audio, expects_key, until).await {
-                // Nothing was sent: the worker stood still for a moment, which is no reason to cut somebody off.
-                Err(TelephonyError::TooLate) => {}
-                // It may be playing: its name tells, if asked again.
-                Err(TelephonyError::Unavailable(_)) if unanswered < TRIES => {
-                    unanswered += 1;
-                    self.pause().await;
-                    // A short one may have been played meanwhile.
-                    let is_over = |input: &CallInput| matches!(input, CallInput::PlaybackFinished { playback: number, .. } if *number == playback);
-                    if self.read_mail(is_over)? {
-                        return Ok(Heard::Yes);
-                    }
-                }
-                Err(TelephonyError::Conflict) if unanswered > 0 => return Ok(Heard::Yes),
-                sent => return Ok(self.heard(sent)),
-            }
-        }
-    }
-
     /// Joins a second leg with the callee; until they are, neither hears anything.
     async fn bridge(&mut self, other: LegId) -> Result<(), Fenced> {
         let shared = self.shared;
@@ -341,7 +338,7 @@ impl<'s> LiveCall<'s> {
         Ok(found)
     }
 
-    async fn pause(&mut self) {
+    pub(super) async fn pause(&mut self) {
         let clock = &self.shared.ports.clock;
         clock.sleep_until(clock.now() + AGAIN).await;
     }

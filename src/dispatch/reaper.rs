@@ -87,16 +87,17 @@ async fn round(
     apps.keep(shared).await?;
     let (events, mut look_at) = shared.ports.store.sweep().await?;
     publish_requests(shared, events);
-    if may_adopt {
-        let suspects = shared.ports.store.suspects(*reach).await?;
-        let (all, found) = (suspects.len(), adopt(shared, apps, suspects, began_at + STANDSTILL).await?);
-        // Those that cannot be taken over must not hide the others.
-        if found > 0 && all == *reach as usize {
-            // There are more, and nobody speaks to their callees.
-            look_at = Some(shared.ports.clock.now());
-        }
-        *reach = if found == 0 && all == *reach as usize { reach.saturating_mul(2).min(REACH) } else { BATCH };
+    let mut suspects = shared.ports.store.suspects(*reach).await?;
+    let all = suspects.len();
+    // Nobody renews what was handed over: it waits for an adopter and for nothing else.
+    suspects.retain(|suspect| may_adopt || suspect.handed_over);
+    let found = adopt(shared, apps, suspects, began_at + STANDSTILL).await?;
+    if found > 0 && all == *reach as usize {
+        // There are more, and nobody speaks to their callees.
+        look_at = Some(shared.ports.clock.now());
     }
+    // Those that cannot be taken over must not hide the others.
+    *reach = if may_adopt && found == 0 && all == *reach as usize { reach.saturating_mul(2).min(REACH) } else { BATCH };
     // What was handed in last time is still waiting, as while the bus does not confirm.
     if !shared.publisher.has_confirmed(*republished) {
         return Ok(look_at);

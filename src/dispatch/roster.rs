@@ -17,6 +17,8 @@ use crate::ports::store::Held;
 pub enum Mail {
     /// Something happened to one of its legs, or somebody wants something of it.
     Input(CallInput),
+    /// It is to be left to another worker: write down what is not written yet, and touch it no more.
+    LetGo,
     /// It is somebody else's now: touch it no more.
     Fenced,
 }
@@ -41,6 +43,8 @@ struct Entry {
     app: WorkerId,
     mailbox: UnboundedSender<Mail>,
     lost: Arc<AtomicBool>,
+    /// Whether its dial was committed to: what is asked of it before that may find nobody, for it may be given back.
+    dialling: bool,
 }
 
 impl Entry {
@@ -77,9 +81,27 @@ impl Seat {
         self.mail.try_recv().ok()
     }
 
+    /// Whether somebody wanted the call to end, going by the mail that is there; it is read.
+    pub fn is_to_end(&mut self) -> bool {
+        let mut asked = false;
+        while let Some(mail) = self.mail_at_hand() {
+            asked |= matches!(mail, Mail::Input(CallInput::HangUpRequested));
+        }
+        asked
+    }
+
     /// Whether the call was found to be somebody else's.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// Notes that the call's dial was committed to: from now on it hears what is asked of it.
+    pub fn is_dialling(&self) {
+        let mut inner = self.roster.lock();
+        let entry = inner.entries.get_mut(&self.held.attempt).filter(|entry| entry.held.token == self.held.token);
+        if let Some(entry) = entry {
+            entry.dialling = true;
+        }
     }
 
     /// Completes when the backend may be given commands for this call, and answers until when: at once as a rule, after a
@@ -120,7 +142,7 @@ impl Roster {
     pub fn enter(self: &Arc<Self>, held: &Held, app: WorkerId, asked_at: Timestamp) -> Seat {
         let (mailbox, mail) = unbounded_channel();
         let lost = Arc::new(AtomicBool::new(false));
-        let entry = Entry { held: held.clone(), app, mailbox, lost: Arc::clone(&lost) };
+        let entry = Entry { held: held.clone(), app, mailbox, lost: Arc::clone(&lost), dialling: false };
         let mut inner = self.lock();
         let entered = inner.listings;
         if let Some(earlier) = inner.entries.insert(held.attempt, entry) {
@@ -142,6 +164,22 @@ impl Roster {
         self.lock().entries.values().filter(|entry| entry.app == *app).for_each(Entry::fence);
     }
 
+    /// Tells every call that it will be another worker's, and answers which those are.
+    pub fn let_go(&self) -> Vec<Held> {
+        let inner = self.lock();
+        let told = inner.entries.values().map(|entry| {
+            // The task may have ended meanwhile.
+            let _ = entry.mailbox.send(Mail::LetGo);
+            entry.held.clone()
+        });
+        told.collect()
+    }
+
+    /// Fences every call: whatever still runs does nothing more.
+    pub fn fence_all(&self) {
+        self.lock().entries.values().for_each(Entry::fence);
+    }
+
     /// Whether the backend reports on any call held here to `app`.
     pub fn hears(&self, app: &WorkerId) -> bool {
         self.lock().entries.values().any(|entry| entry.app == *app)
@@ -152,21 +190,22 @@ impl Roster {
         self.lock().entries.get(&attempt).is_some_and(|entry| entry.mailbox.send(mail).is_ok())
     }
 
-    /// Sends mail to an attempt held under this very proof; false if this worker does not.
+    /// Sends mail to an attempt held under this very proof, and dialled; false if this worker holds none such.
     pub fn send_to_holder(&self, held: &Held, mail: Mail) -> bool {
         let inner = self.lock();
         let entry = inner.entries.get(&held.attempt).filter(|entry| entry.held.token == held.token);
-        entry.is_some_and(|entry| entry.mailbox.send(mail).is_ok())
+        entry.is_some_and(|entry| entry.dialling && entry.mailbox.send(mail).is_ok())
     }
 
-    /// Sends mail to whatever attempt of an organisation's call this worker holds; false if it holds none.
-    pub fn send_to_call(&self, organisation: &OrganisationId, call: CallId, mail: Mail) -> bool {
+    /// Sends mail to whatever attempt of an organisation's call this worker holds: none if it holds none, false if that
+    /// is not dialled yet.
+    pub fn send_to_call(&self, organisation: &OrganisationId, call: CallId, mail: Mail) -> Option<bool> {
         let inner = self.lock();
         let from = AttemptId { call, claim: 0 };
         let to = AttemptId { call, claim: u32::MAX };
         let entry = inner.entries.range(from..=to).next_back().map(|(_, entry)| entry);
-        let theirs = entry.filter(|entry| entry.held.organisation == *organisation);
-        theirs.is_some_and(|entry| entry.mailbox.send(mail).is_ok())
+        let theirs = entry.filter(|entry| entry.held.organisation == *organisation)?;
+        Some(theirs.dialling && theirs.mailbox.send(mail).is_ok())
     }
 
     /// Whether this worker holds an attempt.
@@ -255,6 +294,7 @@ mod tests {
     fn a_call_that_is_anothers_is_lost_before_any_other_mail_is_read() {
         let roster = Arc::new(Roster::default());
         let mut seat = roster.enter(&held(1), worker(), NOW);
+        seat.is_dialling();
         assert!(roster.send_to_holder(&held(1), Mail::Input(CallInput::Ringing)));
         roster.fence(&held(2));
         assert!(!seat.is_lost(), "another proof is another's");
@@ -270,6 +310,8 @@ mod tests {
         let before = roster.enter(&held(1), worker(), NOW);
         let mut after = roster.enter(&held(2), worker(), NOW);
         assert!(before.is_lost() && !after.is_lost());
+        after.is_dialling();
+        before.is_dialling();
         assert!(!roster.send_to_holder(&held(1), Mail::Input(CallInput::Ringing)), "the earlier proof reaches nobody");
         drop(before);
         assert!(roster.send_to_holder(&held(2), Mail::Input(CallInput::Answered)));
@@ -282,9 +324,29 @@ mod tests {
     fn a_call_of_another_organisation_hears_nothing() {
         let roster = Arc::new(Roster::default());
         let mut seat = roster.enter(&held(1), worker(), NOW);
+        seat.is_dialling();
         let (call, other) = (held(1).attempt.call, "shop".parse().unwrap());
-        assert!(!roster.send_to_call(&other, call, Mail::Input(CallInput::HangUpRequested)));
+        assert_eq!(roster.send_to_call(&other, call, Mail::Input(CallInput::HangUpRequested)), None);
         assert!(seat.mail_at_hand().is_none());
-        assert!(roster.send_to_call(&held(1).organisation, call, Mail::Input(CallInput::HangUpRequested)));
+        assert_eq!(roster.send_to_call(&held(1).organisation, call, hang_up()), Some(true));
+    }
+
+    fn hang_up() -> Mail {
+        Mail::Input(CallInput::HangUpRequested)
+    }
+
+    #[test]
+    fn a_call_that_is_not_dialled_takes_no_wishes() {
+        let roster = Arc::new(Roster::default());
+        let mut seat = roster.enter(&held(1), worker(), NOW);
+        let (bank, call) = (held(1).organisation, held(1).attempt.call);
+        assert_eq!(roster.send_to_call(&bank, call, hang_up()), Some(false), "it may be given back instead");
+        assert!(!roster.send_to_holder(&held(1), hang_up()));
+        assert!(roster.send(held(1).attempt, Mail::Input(CallInput::Ringing)), "what happens to it, it hears");
+        assert!(!seat.is_to_end());
+        seat.is_dialling();
+        assert_eq!(roster.send_to_call(&bank, call, hang_up()), Some(true));
+        assert!(roster.send_to_holder(&held(1), hang_up()));
+        assert!(seat.is_to_end() && !seat.is_to_end());
     }
 }

@@ -1,7 +1,9 @@
 //! What all parts of a worker share, and what one worker is like.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,6 +18,9 @@ use super::roster::Roster;
 use crate::model::WorkerId;
 use crate::ports::store::ProcessId;
 
+/// How long calls may go on after a worker was told to drain, unless settled otherwise: longer than most last.
+const GRACE: Duration = Duration::from_secs(600);
+
 /// What one worker is like.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
@@ -29,12 +34,14 @@ pub struct WorkerSettings {
     pub max_destinations: u32,
     /// Requests loaded at a time, in turns.
     pub intakes: usize,
+    /// How long live calls may go on once it is told to drain; then they are handed over to other workers.
+    pub grace: Duration,
 }
 
 impl WorkerSettings {
     /// The usual settings.
     pub fn new(id: WorkerId, process: ProcessId) -> Self {
-        Self { id, process, capacity: 10_000, max_destinations: 1_000_000, intakes: 4 }
+        Self { id, process, capacity: 10_000, max_destinations: 1_000_000, intakes: 4, grace: GRACE }
     }
 }
 
@@ -52,6 +59,8 @@ pub struct Shared {
     pub live: AtomicUsize,
     /// Told when a call ends without a successor.
     pub room: Notify,
+    /// In whose names this process has listened, or was about to: to be let go at its end.
+    pub names: Mutex<BTreeSet<WorkerId>>,
     /// Where calls to be carried are handed in.
     pub assignments: UnboundedSender<Assignment>,
 }

@@ -1,31 +1,43 @@
 //! One worker: its ports, its parts, and the order in which they start and stop.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::claims::Claimer;
 use super::fence::Fence;
 use super::insist::insist;
-use super::leases::renew_for_ever;
+use super::leases::TIME_TO_LIVE;
 use super::organisations::Organisations;
 use super::ports::Ports;
 use super::programs::Programs;
 use super::publisher::{publish_for_ever, publisher};
 use super::roster::Roster;
 use super::shared::{Shared, WorkerSettings};
-use super::{commands, intake, legs, reaper};
+use super::{commands, drain, intake, leases, legs, reaper};
 use crate::model::WorkerId;
 use crate::ports::TelephonyError;
+use crate::ports::telephony::LegReport;
+
+/// How long to wait before looking again whether the worker's name is free.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a process that died may hold its name: as long as its lock lives, and a moment more, since the store's clock
+/// is another.
+const NAME_IS_FREE_AFTER: Duration = TIME_TO_LIVE.saturating_add(Duration::from_secs(2));
+
+type Reports = UnboundedReceiver<LegReport>;
 
 /// How a worker is told to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Take nothing new, finish what is live, then end.
+    /// Take nothing new, finish what is live, hand over what is live still after the time of grace, then end.
     pub drain: CancellationToken,
     /// End now; what is live is adopted by others.
     pub stop: CancellationToken,
@@ -34,11 +46,12 @@ pub struct Shutdown {
 /// Why a worker ended by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkerFailure {
-    /// Another process opened this worker's stream of reports: two of one name, or an adopter that thinks us dead.
+    /// Another process has this worker's name now, or opened its stream of reports: an adopter that thinks us dead.
     #[error("another process listens in this worker's name")]
     Replaced,
-    /// Another worker carries calls in this name: one of the same name runs, or its calls were taken over and last still.
-    #[error("another worker listens in the name {0}: names must be unique")]
+    /// Another process holds this name and goes on doing so: one of the same name runs, or the calls of one that died
+    /// were taken over and last still.
+    #[error("another process listens in the name {0}: names must be unique")]
     NameInUse(WorkerId),
     /// One of its own parts panicked: what it holds is safer with others.
     #[error("a part of the worker failed: {0}")]
@@ -67,75 +80,141 @@ impl Worker {
     /// When another process listens in this worker's name, or the backend cannot be listened to.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerFailure> {
         let Self { ports, programs, settings } = self;
-        let name = &settings.id;
-        let mine = tokio::select! {
+        let reports = tokio::select! {
             biased;
             () = shutdown.stop.cancelled() => return Ok(()),
             () = shutdown.drain.cancelled() => return Ok(()),
-            mine = insist(&*ports.clock, || ports.store.lock_app(name, settings.process)) => mine,
+            reports = take_name(&ports, &settings) => reports?,
         };
-        if mine != Ok(true) {
-            return Err(WorkerFailure::NameInUse(settings.id));
-        }
-        let reports = ports.telephony.listen(name).await?;
         let (publisher, outbox) = publisher();
         let (assignments, incoming) = unbounded_channel();
-        let fence = Arc::new(Fence::new(ports.clock.now()));
-        let roster = Arc::new(Roster::default());
         let shared = Arc::new(Shared {
-            ports: Arc::clone(&ports),
             programs,
-            roster: Arc::clone(&roster),
-            fence: Arc::clone(&fence),
+            roster: Arc::new(Roster::default()),
+            fence: Arc::new(Fence::new(ports.clock.now())),
             organisations: Organisations::default(),
             publisher,
             draining: AtomicBool::new(false),
             live: AtomicUsize::new(0),
             room: Notify::new(),
+            names: Mutex::new(BTreeSet::from([settings.id.clone()])),
             assignments,
             settings,
+            ports: Arc::clone(&ports),
         });
-
-        // The sets are dropped with this future, and their tasks with them: nothing of a worker outlives it.
-        let mut taking_in = JoinSet::new();
-        taking_in.spawn(intake::take_in(Arc::clone(&shared)));
-        let mut upkeep = JoinSet::new();
-        upkeep.spawn(renew_for_ever(Arc::clone(&ports), shared.settings.id.clone(), Arc::clone(&roster), fence));
-        upkeep.spawn(reaper::look_after_others(Arc::clone(&shared)));
-        upkeep.spawn(commands::obey(Arc::clone(&shared)));
-        let mut hearing = JoinSet::new();
-        hearing.spawn(legs::hand_on(reports, shared.settings.id.clone(), roster));
         let mut publishing = JoinSet::new();
-        publishing.spawn(publish_for_ever(ports, outbox));
-
-        let mut calling = JoinSet::new();
-        calling.spawn(Claimer::new(Arc::clone(&shared), incoming, shutdown.drain.clone()).run());
-
-        let mut draining = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.stop.cancelled() => return Ok(()),
-                () = shutdown.drain.cancelled(), if !draining => {
-                    draining = true;
-                    shared.draining.store(true, Ordering::Release);
-                    taking_in.abort_all();
-                }
-                _ = hearing.join_next() => return Err(WorkerFailure::Replaced),
-                Some(Err(error)) = upkeep.join_next() => return Err(WorkerFailure::Broken(error.to_string())),
-                Some(Err(error)) = publishing.join_next() => return Err(WorkerFailure::Broken(error.to_string())),
-                _ = calling.join_next() => break,
-            }
+        publishing.spawn(publish_for_ever(Arc::clone(&ports), outbox));
+        let claimer = Claimer::new(Arc::clone(&shared), incoming, shutdown.drain.clone());
+        let parts = Parts::start(&shared, reports, claimer);
+        tokio::select! {
+            biased;
+            () = shutdown.stop.cancelled() => return Ok(()),
+            ended = parts.work(&shared, &shutdown.drain, &mut publishing) => ended?,
         }
-        // Every call has ended; what remains is to let the last events out.
-        upkeep.shutdown().await;
-        taking_in.shutdown().await;
         drop(shared);
         tokio::select! {
             biased;
             () = shutdown.stop.cancelled() => {}
-            _ = publishing.join_next() => {}
+            () = drain::let_events_out(&*ports.clock, &mut publishing) => {}
         }
+        Ok(())
+    }
+}
+
+/// Makes the worker's name its own and listens in it. A process of that name that died lately holds it still: a pod
+/// that comes back under its old name waits until it does not.
+async fn take_name(ports: &Ports, settings: &WorkerSettings) -> Result<Reports, WorkerFailure> {
+    let (name, process, clock) = (&settings.id, settings.process, &*ports.clock);
+    let began_at = clock.now();
+    loop {
+        match insist(clock, || ports.store.lock_app(name, process)).await {
+            Ok(true) => break,
+            Ok(false) if clock.now() < began_at + NAME_IS_FREE_AFTER => {
+                tracing::info!(worker = %name, "waiting for another process to let this worker's name go");
+                clock.sleep_until(clock.now() + AGAIN).await;
+            }
+            Ok(false) | Err(_) => return Err(WorkerFailure::NameInUse(name.clone())),
+        }
+    }
+    match ports.telephony.listen(name).await {
+        Ok(reports) => Ok(reports),
+        Err(error) => {
+            // Whoever starts it again need not wait; if it is not heard, they do.
+            let _ = ports.store.unlock_app(name, process).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// What a worker is made of. The sets are dropped with the worker's future, and their tasks with them: nothing of a
+/// worker outlives it.
+struct Parts {
+    taking_in: JoinSet<()>,
+    /// Looking after others, and obeying.
+    upkeep: JoinSet<()>,
+    renewing: JoinSet<()>,
+    hearing: JoinSet<()>,
+    calling: JoinSet<()>,
+}
+
+impl Parts {
+    fn start(shared: &Arc<Shared>, reports: Reports, claimer: Claimer) -> Self {
+        let mut parts = Self {
+            taking_in: JoinSet::new(),
+            upkeep: JoinSet::new(),
+            renewing: JoinSet::new(),
+            hearing: JoinSet::new(),
+            calling: JoinSet::new(),
+        };
+        parts.taking_in.spawn(intake::take_in(Arc::clone(shared)));
+        parts.renewing.spawn(leases::renew(Arc::clone(shared)));
+        parts.upkeep.spawn(reaper::look_after_others(Arc::clone(shared)));
+        parts.upkeep.spawn(commands::obey(Arc::clone(shared)));
+        parts.hearing.spawn(legs::hand_on(reports, shared.settings.id.clone(), Arc::clone(&shared.roster)));
+        parts.calling.spawn(claimer.run());
+        parts
+    }
+
+    /// Works until it is told to drain and has nothing left to do, or has handed over what is left.
+    async fn work(
+        mut self,
+        shared: &Arc<Shared>,
+        drain: &CancellationToken,
+        publishing: &mut JoinSet<()>,
+    ) -> Result<(), WorkerFailure> {
+        let clock = &*shared.ports.clock;
+        let mut until = None;
+        loop {
+            let grace = async {
+                match until {
+                    Some(until) => clock.sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = drain.cancelled(), if until.is_none() => {
+                    until = Some(clock.now() + shared.settings.grace);
+                    shared.draining.store(true, Ordering::Release);
+                    self.taking_in.abort_all();
+                }
+                _ = self.hearing.join_next() => return Err(WorkerFailure::Replaced),
+                Some(ended) = self.renewing.join_next() => return Err(match ended {
+                    Ok(()) => WorkerFailure::Replaced,
+                    Err(error) => WorkerFailure::Broken(error.to_string()),
+                }),
+                Some(Err(error)) = self.upkeep.join_next() => return Err(WorkerFailure::Broken(error.to_string())),
+                Some(Err(error)) = publishing.join_next() => return Err(WorkerFailure::Broken(error.to_string())),
+                _ = self.calling.join_next() => break,
+                () = grace => break,
+            }
+        }
+        // Nobody else's calls are taken over any more, and nobody's orders.
+        self.upkeep.shutdown().await;
+        self.taking_in.shutdown().await;
+        drain::hand_over(shared, &mut self.calling, &mut self.renewing).await;
+        self.hearing.shutdown().await;
+        drain::let_names_go(shared).await;
         Ok(())
     }
 }

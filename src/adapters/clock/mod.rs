@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing else in the house reads the system's time.
 
+mod steady;
 mod system;
 mod virtual_time;
 

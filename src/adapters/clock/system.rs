@@ -1,13 +1,15 @@
 //! The system's clock, which can be made to run faster or slower.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 
+use super::steady::Steady;
 use crate::model::Timestamp;
 use crate::ports::Clock;
 
-/// How long a sleep goes on without looking at the wall clock, so that a step of it (a correction, a machine that was
+/// How long a sleep goes on without looking at the wall clock, so that a step forward (a correction, a machine that was
 /// suspended) is noticed within this time.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 
@@ -15,15 +17,19 @@ const LONGEST_NAP: Duration = Duration::from_secs(30);
 const SHORTEST_NAP: Duration = Duration::from_micros(50);
 
 /// The system's clock. Needs a tokio runtime with its timer enabled.
+///
+/// It follows the wall clock forward at once and never goes back: after the wall clock was set back it goes on a little
+/// slower until the two agree ([`Steady`]). So whatever is believed for a while, as authority over calls is, is believed
+/// for a tenth too long at most, and a machine that was suspended finds it over.
 #[derive(Debug)]
 pub struct SystemClock {
-    pace: Pace,
+    pace: Arc<Pace>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Pace {
-    /// The wall clock itself, steps included: what other machines see, and what a fence is compared with.
-    Wall,
+    /// The wall clock, steadied.
+    Wall(Mutex<Steady>),
     /// Time that began at `origin` when the monotonic clock stood at `started`.
     Scaled { origin: Timestamp, started: Instant, speed: f64 },
 }
@@ -40,20 +46,20 @@ impl SystemClock {
     pub const FASTEST: f64 = 100_000.0;
 
     /// Time as it is.
-    pub const fn new() -> Self {
-        Self { pace: Pace::Wall }
+    pub fn new() -> Self {
+        Self { pace: Arc::new(Pace::Wall(Mutex::new(Steady::at(wall(), monotonic())))) }
     }
 
     /// Time that runs `speed` times as fast as the system's, from now on.
     ///
     /// # Errors
     /// When the speed is not between [`Self::SLOWEST`] and [`Self::FASTEST`].
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn at_speed(speed: f64) -> Result<Self, InvalidSpeed> {
         if !(Self::SLOWEST..=Self::FASTEST).contains(&speed) {
             return Err(InvalidSpeed(speed));
         }
-        Ok(Self { pace: Pace::Scaled { origin: wall(), started: Instant::now(), speed } })
+        let origin = Timestamp::from_millis(i64::try_from(wall().as_millis()).unwrap_or(i64::MAX));
+        Ok(Self { pace: Arc::new(Pace::Scaled { origin, started: monotonic(), speed }) })
     }
 }
 
@@ -64,28 +70,38 @@ impl Default for SystemClock {
 }
 
 impl Pace {
-    fn now(self) -> Timestamp {
+    fn now(&self) -> Timestamp {
         match self {
-            Pace::Wall => wall(),
-            Pace::Scaled { origin, started, speed } => origin + scale(started.elapsed(), speed),
+            Pace::Wall(steady) => {
+                let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+                // Read in the lock: nobody else may have shown a later time in between.
+                let shown = steady.read(wall(), monotonic());
+                Timestamp::from_millis(i64::try_from(shown.as_millis()).unwrap_or(i64::MAX))
+            }
+            Pace::Scaled { origin, started, speed } => *origin + scale(started.elapsed(), *speed),
         }
     }
 
     /// How long to sleep before looking again, `left` before the time.
-    fn nap(self, left: Duration) -> Duration {
+    fn nap(&self, left: Duration) -> Duration {
         let real = match self {
-            Pace::Wall => left,
+            Pace::Wall(_) => left,
             Pace::Scaled { speed, .. } => scale(left, 1.0 / speed),
         };
         real.clamp(SHORTEST_NAP, LONGEST_NAP)
     }
 }
 
+/// Time since 1970. A machine whose clock stands before that gets 1970: no calling window is open then, and nothing is
+/// dialled.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-fn wall() -> Timestamp {
-    // A machine whose clock stands before 1970 gets 1970: no calling window is open then, and nothing is dialled.
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn monotonic() -> Instant {
+    Instant::now()
 }
 
 fn scale(length: Duration, factor: f64) -> Duration {
@@ -99,7 +115,7 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        let pace = self.pace;
+        let pace = Arc::clone(&self.pace);
         Box::pin(async move {
             loop {
                 let left = at.since(pace.now());

@@ -128,7 +128,10 @@ impl CommandBus for MemoryCommandBus {
     async fn answer(&self, command: &Command, reply: CommandReply) {
         let key = key(command);
         let mut state = self.lock();
-        for asker in state.askers.remove(&key).unwrap_or_default() {
+        // What nobody gave here was made by a worker of what somebody did: thousands of hang-ups of one cancellation must
+        // not push out what may be asked again.
+        let Some(askers) = state.askers.remove(&key) else { return };
+        for asker in askers {
             // Whoever asked may have stopped waiting.
             let _ = asker.send(reply);
         }
@@ -223,6 +226,20 @@ mod tests {
         }
         bus.close();
         assert_eq!(bus.next(&worker("w")).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_workers_tell_each_other_does_not_push_answers_out() {
+        let bus = MemoryCommandBus::new();
+        let answer = bus.send(command("1"));
+        let taken = taken_by_w(&bus).await;
+        bus.answer(&taken, CommandReply::Done).await;
+        assert_eq!(answer.await.unwrap(), CommandReply::Done);
+        for number in 0..=REMEMBERED {
+            bus.answer(&command(&format!("cancel/{number}")), CommandReply::Done).await;
+        }
+        assert_eq!(bus.send(command("1")).await.unwrap(), CommandReply::Done, "not carried out again");
+        assert_eq!(bus.lock().answers.len(), 1);
     }
 
     #[tokio::test]

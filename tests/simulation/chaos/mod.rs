@@ -39,6 +39,8 @@ pub struct Fate {
     accidents: Mutex<Vec<(&'static str, Accident)>>,
     /// The same between its next commitment, or granted slot, and the dial.
     late: AtomicU64,
+    /// Whether it has its name and listens in it.
+    up: AtomicBool,
     dead: AtomicBool,
     died: tokio::sync::Notify,
 }
@@ -87,6 +89,7 @@ impl Fate {
             ambush: AtomicU64::new(0),
             accidents: Mutex::default(),
             late: AtomicU64::new(0),
+            up: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             died: tokio::sync::Notify::new(),
         })
@@ -147,6 +150,16 @@ impl Fate {
             || self.dead.load(Ordering::Relaxed)
             || self.ambush.load(Ordering::Relaxed) > 0
             || self.clock.now().as_millis() < self.frozen_until.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has its name and listens in it: one that waits for its name does no work.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// It listens for the first time, or again: answers whether it did not before.
+    fn gets_up(&self) -> bool {
+        !self.up.swap(true, Ordering::Relaxed)
     }
 
     pub async fn death(&self) {

@@ -195,7 +195,13 @@ impl CampaignStore for ChaosStore {
         self.in_passing("suspects", checked.boxed()).await
     }
     async fn hand_over(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<()> {
-        self.through("hand_over", self.inner.hand_over(worker, held), |_| Touched::Leases).await
+        let checked = async {
+            let theirs = self.checker.before_hand_over(&self.fate, held);
+            let done = self.inner.hand_over(worker, held).await;
+            self.checker.handed_over(&self.fate, theirs);
+            done
+        };
+        self.through("hand_over", checked.boxed(), |_| Touched::Leases).await
     }
     async fn lock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<bool> {
         self.in_passing("lock_app", self.inner.lock_app(app, process)).await

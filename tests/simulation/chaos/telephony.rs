@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use robocall::callflow::program::Target;
 use robocall::model::{LegId, LegRole, Timestamp, WorkerId};
-use robocall::ports::telephony::{LegReport, LegState, NewLeg};
+use robocall::ports::telephony::{LegEvent, LegReport, LegState, NewLeg};
 use robocall::ports::{Audio, Telephony, TelephonyError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{Delivered, Fate, Loss};
+use super::{Accident, Delivered, Fate, Loss};
 use crate::checker::Checker;
 
 type Outcome<T> = Result<T, TelephonyError>;
@@ -61,7 +61,9 @@ async fn garble(
         };
         let Some(report) = report else { return };
         checker.tell(|| format!("{} hears {:?} of {}", fate.name, report.what, report.leg));
-        let times = match fate.delivered() {
+        let ends_playing = matches!(report.what, LegEvent::PlaybackFinished { .. });
+        let lost = ends_playing && fate.accident("end of a playback") == Some(Accident::LoseRequest);
+        let times = match if lost { Delivered::Never } else { fate.delivered() } {
             Delivered::Once => 1,
             Delivered::Twice => {
                 checker.count("reports doubled");
@@ -94,6 +96,9 @@ impl Telephony for ChaosTelephony {
         self.fate.gate().await;
         if loss == Loss::Reply {
             return lost();
+        }
+        if self.fate.gets_up() {
+            self.checker.crew.gets_up();
         }
         let (listener, heard) = unbounded_channel();
         tokio::spawn(garble(reports, Arc::clone(&self.fate), Arc::clone(&self.checker), listener));

@@ -63,6 +63,7 @@ impl Checker {
             self.seen.lock().unwrap().books.slots = slots;
         }
         self.look_at_legs(!matches!(touched, Touched::Nothing));
+        self.look_at_drains();
         self.look_at_service();
     }
 

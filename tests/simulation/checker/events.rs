@@ -72,6 +72,7 @@ impl Checker {
             self.broken(violation);
         }
         self.check_hang_up(event);
+        self.check_cut(event);
     }
 
     /// No key of a gather that asks for a secret is in any field anywhere.

@@ -6,6 +6,7 @@
 mod books;
 mod crew;
 mod dials;
+mod drains;
 mod events;
 mod legs;
 mod orders;
@@ -44,6 +45,7 @@ struct Seen {
     keys: BTreeMap<RequestKey, CallId>,
     tally: BTreeMap<&'static str, u64>,
     dials: dials::Dials,
+    drains: drains::Drains,
     events: events::Events,
     orders: orders::Orders,
     books: books::Books,

@@ -99,10 +99,14 @@ impl Checker {
         };
         let Disposition { result: DispositionResult::Cancelled, by: Some(Party::Us), .. } = disposition else { return };
         let key = RequestKey { organisation: context.header.organisation.clone(), request: context.header.id.clone() };
-        let seen = self.seen.lock().unwrap();
-        let wanted = seen.orders.wanted.contains(&attempt) || seen.orders.hung_up.contains(&key);
-        drop(seen);
+        let wanted = self.is_wanted(attempt, &key);
         self.expect(wanted, || format!("I7: {attempt} was hung up and nobody had asked for it"));
+    }
+
+    /// Whether somebody wanted an attempt of a request to end.
+    pub(super) fn is_wanted(&self, attempt: AttemptId, key: &RequestKey) -> bool {
+        let seen = self.seen.lock().unwrap();
+        seen.orders.wanted.contains(&attempt) || seen.orders.hung_up.contains(key)
     }
 
     /// So many calls were suspect at once.

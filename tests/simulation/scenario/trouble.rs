@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId};
 use robocall::ports::store::CampaignStore;
-use robocall::ports::{Clock, Command, CommandKind};
+use robocall::ports::{Command, CommandKind};
 
 use super::World;
 
@@ -26,7 +26,7 @@ impl World {
             5 => self.freeze_all(),
             6 | 7 if self.workers.len() < CREW => self.start_worker(),
             8 | 20 => self.start_namesake(),
-            9 => self.drain(),
+            9 => self.drain_one(),
             10 => self.command(CommandKind::Pause),
             11 | 12 => self.command(CommandKind::Resume),
             13 if self.dice.below(3) == 0 => {
@@ -122,10 +122,9 @@ impl World {
         self.checker.count("restarts under the same name");
     }
 
-    fn drain(&mut self) {
+    fn drain_one(&mut self) {
         if let Some(victim) = self.victim() {
-            self.workers[victim].shutdown.drain.cancel();
-            self.checker.crew.upset(self.clock.now());
+            self.checker.crew.drain(&self.workers[victim].fate);
             self.checker.count("drains");
         }
     }

@@ -1,6 +1,7 @@
 //! Workers: how they are made, and how one knows that they are gone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use robocall::adapters::speech::SilentSpeech;
 use robocall::dispatch::{Ports, Shutdown, Worker, WorkerSettings};
@@ -11,6 +12,9 @@ use robocall::ports::{CampaignStore, RequestQueue};
 use super::World;
 use crate::chaos::{ChaosBus, ChaosCommands, ChaosQueue, ChaosSpeech, ChaosStore, ChaosTelephony, Fate};
 use crate::checker::{Checker, Member};
+
+/// How long a scene's worker may go on with its calls when it drains.
+const GRACE: Duration = Duration::from_secs(600);
 
 pub struct Alive {
     pub id: WorkerId,
@@ -47,15 +51,16 @@ impl World {
         let (loss, garble) =
             if self.well || self.dice.below(2) == 0 { (0, 0) } else { (self.dice.below(60), self.dice.below(3) * 15) };
         let capacity = 1 + self.dice.below(8) as usize;
-        self.start(id, capacity, loss, garble);
+        let grace = Duration::from_secs([0, 5, 30, 600][self.dice.below(4) as usize]);
+        self.start(id, capacity, grace, (loss, garble));
     }
 
     pub fn start_well_worker(&mut self, capacity: usize) {
         let id = format!("worker{}", self.started + 1).parse().unwrap();
-        self.start(id, capacity, 0, 0);
+        self.start(id, capacity, GRACE, (0, 0));
     }
 
-    fn start(&mut self, id: WorkerId, capacity: usize, loss: u64, garble: u64) {
+    pub fn start(&mut self, id: WorkerId, capacity: usize, grace: Duration, (loss, garble): (u64, u64)) {
         self.started += 1;
         let name = format!("{id} ({})", self.started);
         let seed = self.seed ^ (self.started << 32);
@@ -89,11 +94,12 @@ impl World {
             speech: Arc::new(ChaosSpeech { inner: Arc::new(SilentSpeech::new()), fate: Arc::clone(&fate) }),
         };
         let process = ProcessId(u128::from(self.started));
-        let settings = WorkerSettings { capacity, ..WorkerSettings::new(id.clone(), process) };
+        let settings = WorkerSettings { capacity, grace, ..WorkerSettings::new(id.clone(), process) };
         let worker = Worker::new(Arc::new(ports), Arc::clone(&self.programs), settings);
         let shutdown = Shutdown::default();
         let drain = shutdown.drain.clone();
-        self.checker.crew.join(Member { id: id.clone(), capacity, fate: Arc::clone(&fate), drain });
+        let member = Member { id: id.clone(), capacity, fate: Arc::clone(&fate), drain, grace, told_to_drain: None };
+        self.checker.crew.join(member);
         let task = tokio::spawn({
             let gone = Gone(checker(), Arc::clone(&fate));
             let (fate, shutdown, checker) = (Arc::clone(&fate), shutdown.clone(), checker());
@@ -105,7 +111,10 @@ impl World {
                     () = fate.death() => {}
                     // A worker that finds itself replaced ends; nobody restarts it here but trouble and peace.
                     ended = worker.run(shutdown) => match ended {
-                        Ok(()) if drain.is_cancelled() => checker.count("workers drained to their end"),
+                        Ok(()) if drain.is_cancelled() => {
+                            checker.count("workers drained to their end");
+                            checker.drained(&fate);
+                        }
                         Ok(()) => {}
                         Err(robocall::dispatch::WorkerFailure::Broken(reason)) => {
                             checker.report(format!("a part of a worker failed: {reason}"));

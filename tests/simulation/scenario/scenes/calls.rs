@@ -47,6 +47,7 @@ fn a_call_whose_recording_cannot_be_paused_is_ended_before_a_secret_is_keyed_in(
         ]}]);
         fate.prepare("record", Accident::LoseReply);
         fate.prepare("record", Accident::LoseRequest);
+        world.checker.keeps_secrets(&key());
         world.ask(&[PRESSES_ONE], gather, json!({"enableCallRecording": true})).await;
         let calls = world.until_over().await;
         let (_, history) = &calls[0];
@@ -105,6 +106,82 @@ fn a_prompt_that_was_not_answered_is_played_once_whether_or_not_it_reached_the_b
             world
         });
     }
+}
+
+#[test]
+fn nobody_is_told_that_a_call_was_hung_up_which_was_not_dialled_yet() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        fate.prepare("create", Accident::Hang);
+        world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
+        world.pass(1).await;
+        let call = CallId::new(&key().organisation, &key().request, 0);
+        let kind = CommandKind::HangUp(call);
+        let reply = world.commands.send(Command { id: "h".into(), organisation: key().organisation, kind });
+        assert_eq!(reply.await.unwrap(), CommandReply::Adopting, "whoever wants it asks again");
+        world.workers.remove(0).task.abort();
+        world.worker(1);
+        assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
+        world
+    });
+}
+
+#[test]
+fn a_call_that_was_hung_up_before_its_dial_was_sent_is_not_tried_again() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        // The commitment stands, and its answers are lost for so long that the dial comes too late.
+        for _ in 0..6 {
+            fate.prepare("begin_dial", Accident::LoseReply);
+        }
+        fate.prepare("dial", Accident::Stand(Duration::from_millis(100)));
+        world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
+        world.until(|what| matches!(what, Happening::Dialing { .. })).await;
+        let kind = CommandKind::HangUp(CallId::new(&key().organisation, &key().request, 0));
+        let reply = loop {
+            let id = world.clock.now().to_string().into();
+            let reply = world.commands.send(Command { id, organisation: key().organisation, kind: kind.clone() });
+            match reply.await.unwrap() {
+                CommandReply::Adopting => world.clock.sleep_until(world.clock.now() + Duration::from_millis(10)).await,
+                reply => break reply,
+            }
+        };
+        let calls = world.until_over().await;
+        assert!(fate.all_happened());
+        assert_eq!((reply, calls[0].0), (CommandReply::Done, CallStatus::Failed), "{calls:?}");
+        assert!(world.checker.network().dial_log().is_empty());
+        world
+    });
+}
+
+#[test]
+fn a_message_whose_end_was_not_reported_counts_as_heard_when_it_is_surely_over() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        fate.prepare("end of a playback", Accident::LoseRequest);
+        fate.prepare("end of a playback", Accident::LoseRequest);
+        let gather = json!({"name": "gather", "message": {"msg": "press one"}, "branches": [
+            {"digit": "1", "callFlow": {"steps": [says("thank you")]}},
+            {"default": "true", "callFlow": {"steps": [says("bye then")]}},
+        ]});
+        world.ask(&[ANSWERS], json!([says("one"), gather]), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let answered_at = world.clock.now();
+        let calls = world.until_over().await;
+        assert!(fate.all_happened());
+        let ends: Vec<_> = calls[0]
+            .1
+            .iter()
+            .filter_map(|fact| match &fact.what {
+                Happening::StepFinished { status, .. } => Some(*status),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ends, [StepStatus::SuccessOk; 3], "{calls:?}");
+        let lasted = world.clock.now().since(answered_at);
+        assert!(lasted < Duration::from_secs(40), "ten seconds more for each, and some for the key: {lasted:?}");
+        world
+    });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod calls;
 mod crew;
+mod drains;
+mod names;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,9 +11,11 @@ use std::time::Duration;
 
 use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{MemoryCommandBus, Sabotage};
-use robocall::model::{CallStatus, DispositionResult, Fact, Happening, LegRole, Organisation, Party, RequestStatus};
+use robocall::model::{
+    CallId, CallStatus, DispositionResult, Fact, Happening, LegRole, Organisation, Party, RequestStatus, StepStatus,
+};
 use robocall::ports::store::{CampaignStore, RequestKey};
-use robocall::ports::{Clock, Command, CommandKind};
+use robocall::ports::{Clock, Command, CommandKind, CommandReply};
 use serde_json::{Value, json};
 
 use super::World;
@@ -44,6 +48,11 @@ fn says(text: &str) -> Value {
     json!({"name": "play", "message": {"msg": text}})
 }
 
+/// Twenty messages of half a minute or so each.
+fn talk() -> Value {
+    (0..20).map(|_| json!({"name": "play", "message": {"msg": "a long story. ".repeat(40)}})).collect()
+}
+
 fn transfer_to(target: &str) -> Value {
     json!([
         {"name": "transfer", "destination": target, "onFailure": "continue"},
@@ -55,6 +64,26 @@ impl World {
     fn worker(&mut self, capacity: usize) -> Arc<Fate> {
         self.start_well_worker(capacity);
         Arc::clone(&self.workers.last().unwrap().fate)
+    }
+
+    /// A worker whose calls may go on for so long once it drains.
+    fn worker_with_grace(&mut self, grace: Duration) -> Arc<Fate> {
+        let id = format!("worker{}", self.started + 1).parse().unwrap();
+        self.start(id, 8, grace, (0, 0));
+        Arc::clone(&self.workers.last().unwrap().fate)
+    }
+
+    fn drain(&self, worker: usize) {
+        self.checker.crew.drain(&self.workers[worker].fate);
+    }
+
+    /// Waits until a worker has ended, for so long at most.
+    async fn until_gone(&self, worker: usize, within: Duration) {
+        let until = self.clock.now() + within;
+        while !self.workers[worker].task.is_finished() {
+            assert!(self.clock.now() < until, "it should have ended by now");
+            self.clock.sleep_until(self.clock.now() + Duration::from_millis(100)).await;
+        }
     }
 
     async fn limit(&self, limit: u32) {
