@@ -1,0 +1,223 @@
+//! The other side: what submits requests, gives commands and looks at what became of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use lapin::options::BasicConsumeOptions;
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Consumer};
+
+use super::link::{InvalidUrl, Link, Live, within};
+use super::post::{self, Letter, PostError, let_go, send_on};
+use super::queue::{MAX_REQUEST, request_properties};
+use super::settings::{AmqpSettings, Topology};
+use super::wire::{self, Answer};
+use crate::model::OrganisationId;
+use crate::model::status::RequestSummary;
+use crate::ports::{Clock, CommandKind, CommandReply};
+
+/// How long a client waits for the broker.
+const REACHED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long the broker may take to confirm what a client sends.
+const SENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a command that nobody takes has force, in milliseconds: one that was given up must not take effect
+/// whenever a worker comes back.
+const COMMAND_LIFE: &str = "60000";
+
+/// The broker's own return address: answers to it come over the channel that asked.
+const REPLIES: &str = "amq.rabbitmq.reply-to";
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// No broker, or none that answers. What was asked for may have been done all the same.
+    #[error("the broker does not answer: {0}")]
+    Unavailable(String),
+    /// The broker took it; whoever should answer did not in time.
+    #[error("no answer within {0:?}")]
+    Unanswered(Duration),
+    /// The broker has no queue for it.
+    #[error("nobody listens there: is the name right, and has a worker ever run here?")]
+    Unroutable,
+    /// A request is larger than a message may be.
+    #[error("a request may have {limit} bytes in one message, this one has {size}")]
+    TooLarge {
+        /// Most bytes a message may have.
+        limit: u64,
+        /// Bytes this one has.
+        size: u64,
+    },
+    /// It was understood and refused.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// There is no such thing.
+    #[error("there is no such thing")]
+    NotFound,
+}
+
+impl From<lapin::Error> for ClientError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<PostError> for ClientError {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::Unavailable(why) => Self::Unavailable(why),
+            PostError::Unroutable => Self::Unroutable,
+            PostError::Refused => Self::Refused("the broker's queue is full".to_owned()),
+        }
+    }
+}
+
+/// A client of the broker. Every operation waits for a connection for a bounded time.
+pub struct Client {
+    link: Arc<Link>,
+    settings: AmqpSettings,
+}
+
+impl Client {
+    /// A client; it begins to connect.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn new(settings: AmqpSettings, clock: Arc<dyn Clock>) -> Result<Self, InvalidUrl> {
+        let link = Link::open(&settings, "client", &clock)?;
+        Ok(Self { link, settings })
+    }
+
+    pub(super) fn names(&self) -> &Topology {
+        &self.settings.names
+    }
+
+    pub(super) fn settings(&self) -> &AmqpSettings {
+        &self.settings
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(super) async fn live(&self) -> Result<Arc<Live>, ClientError> {
+        self.link.up_within(REACHED_WITHIN).await.map_err(|why| ClientError::Unavailable(why.to_string()))
+    }
+
+    /// Hands a request in. It is durable at the broker afterwards; no worker has looked at it yet.
+    ///
+    /// # Errors
+    /// When the broker does not have it for sure.
+    pub async fn submit(&self, organisation: &OrganisationId, body: &[u8]) -> Result<(), ClientError> {
+        let properties = request_properties();
+        let channel = self.ask(organisation, body, properties, None).await?.channel;
+        let_go(channel);
+        Ok(())
+    }
+
+    /// Hands a request in and waits for what a worker says to it.
+    ///
+    /// # Errors
+    /// [`ClientError::Unanswered`] if none did in time: the request is at the broker all the same.
+    pub async fn submit_and_wait(
+        &self,
+        organisation: &OrganisationId,
+        body: &[u8],
+        bound: Duration,
+    ) -> Result<RequestSummary, ClientError> {
+        let asked = self.ask(organisation, body, request_properties(), Some("submit")).await?;
+        let answer = self.answer(asked, "submit", bound).await?;
+        serde_json::from_slice(&answer).map_err(|error| ClientError::Refused(error.to_string()))
+    }
+
+    async fn ask(
+        &self,
+        organisation: &OrganisationId,
+        body: &[u8],
+        properties: BasicProperties,
+        correlation: Option<&str>,
+    ) -> Result<Asked, ClientError> {
+        let size = body.len() as u64;
+        if size > MAX_REQUEST {
+            return Err(ClientError::TooLarge { limit: MAX_REQUEST, size });
+        }
+        let exchange = self.names().requests();
+        let key = Topology::request_key(organisation);
+        self.send(&exchange, &key, properties, body, correlation).await
+    }
+
+    /// Gives a command and waits for its answer. The same `id` again is the same command.
+    ///
+    /// # Errors
+    /// [`ClientError::Unanswered`] if no worker answered in time: it may be carried out all the same.
+    /// [`ClientError::Refused`] if a worker does not understand it.
+    pub async fn command(
+        &self,
+        organisation: &OrganisationId,
+        id: &str,
+        kind: &CommandKind,
+        bound: Duration,
+    ) -> Result<CommandReply, ClientError> {
+        let id = ShortString::try_new(id).map_err(|error| ClientError::Refused(error.to_string()))?;
+        let body = wire::command_body(kind).map_err(|error| ClientError::Refused(error.to_string()))?;
+        let properties = request_properties().with_message_id(id.clone()).with_expiration(COMMAND_LIFE.into());
+        let (exchange, key) = (self.names().commands(), wire::command_key(organisation, kind));
+        let asked = self.send(&exchange, &key, properties, &body, Some(id.as_str())).await?;
+        let answer = self.answer(asked, id.as_str(), bound).await?;
+        Answer::read(&answer).map_err(|error| ClientError::Refused(error.to_string()))
+    }
+
+    /// Sends a message; listens for answers if it has a correlation.
+    async fn send(
+        &self,
+        exchange: &str,
+        key: &str,
+        mut properties: BasicProperties,
+        body: &[u8],
+        correlation: Option<&str>,
+    ) -> Result<Asked, ClientError> {
+        let live = self.live().await?;
+        let sending = async {
+            let channel = live.channel().await?;
+            let mut answers = None;
+            if let Some(correlation) = correlation {
+                let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+                let none = FieldTable::default();
+                answers = Some(channel.basic_consume(REPLIES.into(), "".into(), options, none).await?);
+                let correlation = ShortString::try_new(correlation).unwrap_or_default();
+                properties = properties.with_reply_to(REPLIES.into()).with_correlation_id(correlation);
+            }
+            let channel = post::open(&channel).await?;
+            send_on(&channel, Letter { exchange, key, must_arrive: true, properties, body }).await?;
+            Ok(Asked { channel, answers })
+        };
+        let sent = within(&**self.link.clock(), SENT_WITHIN, sending).await;
+        sent.unwrap_or_else(|| Err(ClientError::Unavailable(format!("no confirmation within {SENT_WITHIN:?}"))))
+    }
+
+    /// Waits for the answer of a correlation.
+    async fn answer(&self, asked: Asked, correlation: &str, bound: Duration) -> Result<Vec<u8>, ClientError> {
+        let Asked { channel, answers } = asked;
+        let Some(mut answers) = answers else { return Err(ClientError::NotFound) };
+        let waiting = async {
+            while let Some(answer) = answers.next().await {
+                let answer = answer?;
+                if answer.properties.correlation_id().as_ref().is_some_and(|id| id.as_str() == correlation) {
+                    return Ok(answer.data);
+                }
+            }
+            Err(ClientError::Unavailable("the connection was lost".to_owned()))
+        };
+        let answer = within(&**self.link.clock(), bound, waiting).await;
+        let_go(channel);
+        answer.unwrap_or(Err(ClientError::Unanswered(bound)))
+    }
+}
+
+/// Something that was sent.
+struct Asked {
+    channel: Channel,
+    answers: Option<Consumer>,
+}

@@ -1,0 +1,110 @@
+//! A queue that is consumed for as long as somebody wants it: through lost connections, closed channels, and a queue
+//! that was deleted and is declared again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use lapin::message::Delivery;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::link::{Link, Live, within};
+use super::settings::AmqpSettings;
+use super::topology;
+use crate::model::WorkerId;
+
+/// How long the end of a subscription waits for the broker to take its messages back.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is consumed, and how.
+pub(super) struct Subscription {
+    pub link: Arc<Link>,
+    pub settings: AmqpSettings,
+    pub queue: String,
+    /// Most messages that are not acknowledged; without, they count as acknowledged when they are sent.
+    pub prefetch: Option<u16>,
+    /// Whose orders these are; their queue is declared with everything else.
+    pub orders_to: Option<WorkerId>,
+    /// Ends the subscription: what was not acknowledged goes back to the queue.
+    pub over: CancellationToken,
+}
+
+impl Subscription {
+    /// Hands messages on until it is over.
+    pub async fn run<T>(self, wrap: impl Fn(Delivery) -> T, sink: UnboundedSender<T>) {
+        let clock = Arc::clone(self.link.clock());
+        let mut backoff = Backoff::default();
+        while !self.over.is_cancelled() {
+            let live = tokio::select! {
+                biased;
+                () = self.over.cancelled() => return,
+                live = self.link.up() => live,
+            };
+            match self.consume(&live, &wrap, &sink, &mut backoff).await {
+                Ok(()) => return,
+                Err(error) if live.gone.is_cancelled() => tracing::debug!(queue = self.queue, %error, "interrupted"),
+                Err(error) => tracing::warn!(queue = self.queue, %error, "nothing comes from the queue for a moment"),
+            }
+            let wait = backoff.next(&self.settings.connection_name, clock.now());
+            tokio::select! {
+                biased;
+                () = self.over.cancelled() => return,
+                () = clock.sleep_until(clock.now() + wait) => {}
+            }
+        }
+    }
+
+    /// Ends well only when it is over.
+    async fn consume<T>(
+        &self,
+        live: &Live,
+        wrap: &impl Fn(Delivery) -> T,
+        sink: &UnboundedSender<T>,
+        backoff: &mut Backoff,
+    ) -> lapin::Result<()> {
+        // A queue that was deleted is made anew, by whoever misses it first.
+        topology::declare(live, &self.settings).await?;
+        if let Some(worker) = &self.orders_to {
+            topology::declare_orders(live, &self.settings.names, worker).await?;
+        }
+        let channel = live.channel().await?;
+        if let Some(prefetch) = self.prefetch {
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        }
+        let options = BasicConsumeOptions { no_ack: self.prefetch.is_none(), ..BasicConsumeOptions::default() };
+        let queue = self.queue.as_str().into();
+        let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = self.over.cancelled() => {
+                    let clock = &**self.link.clock();
+                    return within(clock, GIVEN_BACK_WITHIN, topology::close(&channel)).await.unwrap_or(Ok(()));
+                }
+                () = live.gone.cancelled() => None,
+                delivery = deliveries.next() => delivery,
+            };
+            match delivery {
+                Some(delivery) => {
+                    backoff.reset();
+                    if sink.send(wrap(delivery?)).is_err() {
+                        return Ok(());
+                    }
+                }
+                None => {
+                    // What was delivered here and is not settled comes again.
+                    let closed = channel.close(200, "the consumer was cancelled".into()).await;
+                    let state = lapin::ErrorKind::InvalidChannelState(
+                        lapin::ChannelState::Closed,
+                        "the consumer was cancelled by the broker",
+                    );
+                    return closed.and(Err(state.into()));
+                }
+            }
+        }
+    }
+}

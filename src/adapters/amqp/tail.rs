@@ -1,0 +1,164 @@
+//! The event log, read from any point on and for as long as one likes.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
+
+use super::backoff::Backoff;
+use super::client::{Client, ClientError};
+use super::dead::message_id;
+use super::link::Link;
+use super::post::let_go;
+use super::settings::AmqpSettings;
+use crate::model::Timestamp;
+
+/// Events that are on their way to a reader at once.
+const PREFETCH: u16 = 512;
+
+/// Every how many events the broker is told that they were read.
+const ACKNOWLEDGED: u64 = 128;
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailFrom {
+    /// With the oldest event that is kept.
+    First,
+    /// With the last piece that was written: a few events at least, if there are any.
+    Last,
+    /// With what is published from now on.
+    Next,
+    /// At an offset, or the first one that is kept after it.
+    Offset(u64),
+    /// With the piece that was written at that time.
+    Since(Timestamp),
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// Its place in the log; ascending, not without gaps.
+    pub offset: u64,
+    /// The event's id, the same however often it was published.
+    pub id: Option<Arc<str>>,
+    /// `{organisation}.{type}`.
+    pub routing_key: String,
+    /// The CloudEvent in JSON.
+    pub body: Vec<u8>,
+}
+
+/// A reader of the event log. It reads on behind the last event it gave after a lost connection.
+pub struct Tail {
+    link: Arc<Link>,
+    settings: AmqpSettings,
+    from: TailFrom,
+    open: Option<(Channel, Consumer)>,
+    unacknowledged: u64,
+    backoff: Backoff,
+}
+
+impl Client {
+    /// Reads the event log from somewhere on. Reading has begun when this returns: with [`TailFrom::Next`], everything
+    /// that is published afterwards is seen.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn tail(&self, from: TailFrom) -> Result<Tail, ClientError> {
+        self.live().await?;
+        let mut tail = Tail {
+            link: Arc::clone(self.link()),
+            settings: self.settings().clone(),
+            from,
+            open: None,
+            unacknowledged: 0,
+            backoff: Backoff::default(),
+        };
+        tail.open = Some(tail.open().await?);
+        Ok(tail)
+    }
+}
+
+impl Tail {
+    /// The next event; waits for it, through lost connections.
+    pub async fn next(&mut self) -> LoggedEvent {
+        loop {
+            if let Some((_, consumer)) = &mut self.open {
+                match consumer.next().await {
+                    Some(Ok(delivery)) => {
+                        self.backoff.reset();
+                        if let Some(event) = self.note(delivery).await {
+                            return event;
+                        }
+                        continue;
+                    }
+                    Some(Err(error)) => tracing::debug!(%error, "reading of the event log is interrupted"),
+                    None => tracing::debug!("reading of the event log was cancelled"),
+                }
+                if let Some((channel, _)) = self.open.take() {
+                    let_go(channel);
+                }
+                let clock = self.link.clock();
+                clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
+            }
+            match self.open().await {
+                Ok(open) => self.open = Some(open),
+                Err(error) => {
+                    tracing::warn!(%error, "the event log cannot be read for a moment");
+                    let clock = self.link.clock();
+                    clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
+                }
+            }
+        }
+    }
+
+    /// Begins to read where the last event ended.
+    async fn open(&self) -> lapin::Result<(Channel, Consumer)> {
+        let channel = self.link.up().await.channel().await?;
+        channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-stream-offset".into(), offset(self.from));
+        let queue = self.settings.names.event_log();
+        let options = BasicConsumeOptions::default();
+        let consumer = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments).await?;
+        Ok((channel, consumer))
+    }
+
+    async fn note(&mut self, delivery: Delivery) -> Option<LoggedEvent> {
+        let headers = delivery.properties.headers().as_ref();
+        let offset = match headers.and_then(|headers| headers.inner().get("x-stream-offset")) {
+            Some(AMQPValue::LongLongInt(offset)) => u64::try_from(*offset).ok(),
+            _ => None,
+        };
+        self.unacknowledged += 1;
+        if self.unacknowledged >= ACKNOWLEDGED {
+            self.unacknowledged = 0;
+            // Only leave to send more; without it the connection is lost, which is noticed.
+            let _ = delivery.acker.ack(BasicAckOptions { multiple: true }).await;
+        }
+        let offset = offset?;
+        if let TailFrom::Offset(wanted) = self.from
+            && offset < wanted
+        {
+            // The broker begins with a whole piece.
+            return None;
+        }
+        self.from = TailFrom::Offset(offset + 1);
+        let id = message_id(&delivery.properties);
+        Some(LoggedEvent { offset, id, routing_key: delivery.routing_key.to_string(), body: delivery.data })
+    }
+}
+
+fn offset(from: TailFrom) -> AMQPValue {
+    let word = |word: &str| AMQPValue::LongString(word.into());
+    match from {
+        TailFrom::First => word("first"),
+        TailFrom::Last => word("last"),
+        TailFrom::Next => word("next"),
+        TailFrom::Offset(offset) => AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX)),
+        // In whole seconds; a piece holds what came within some time.
+        TailFrom::Since(at) => AMQPValue::Timestamp(u64::try_from(at.as_millis() / 1000).unwrap_or(0)),
+    }
+}

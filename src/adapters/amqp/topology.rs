@@ -1,0 +1,136 @@
+//! What must exist at the broker: declared on every new connection, so that a broker that came back empty is whole again.
+//!
+//! What exists with other arguments, because an operator or an older version made it, is used as it is.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ErrorKind, ExchangeKind};
+
+use super::link::Live;
+use super::settings::{AmqpSettings, Topology};
+use crate::model::WorkerId;
+
+/// How often a request may be delivered before it is taken for one that kills workers.
+const DELIVERIES: i64 = 20;
+
+/// How often a dead letter may be looked at. Every look is a delivery, and newer brokers have a limit of twenty of their
+/// own for queues that name none.
+const LOOKS: i64 = 1_000_000;
+
+/// Size of a piece of the event log, which is kept or dropped as a whole, in bytes.
+const SEGMENT: i64 = 64 << 20;
+
+/// How long an order waits for its worker; owners look at its instant all the same. In milliseconds.
+pub(super) const ORDER_LIFE: u32 = 2_000;
+
+/// How long a worker's queue outlives the worker, in milliseconds.
+const ORDERS_LIFE: i64 = 60_000;
+
+/// Most orders that wait for one worker.
+const MOST_ORDERS: i64 = 10_000;
+
+/// Declares everything that all workers share.
+pub(super) async fn declare(live: &Live, settings: &AmqpSettings) -> lapin::Result<()> {
+    let names = &settings.names;
+    for exchange in [names.requests(), names.dead(), names.events(), names.commands()] {
+        declare_exchange(live, &exchange).await?;
+    }
+    queue(live, &names.dead(), quorum().with("x-delivery-limit", LOOKS).0).await?;
+    bind(live, &names.dead(), &names.dead(), "#").await?;
+    queue(live, &names.requests(), requests(names)).await?;
+    bind(live, &names.requests(), &names.requests(), "requests.#").await?;
+    let log = Arguments::default()
+        .with_text("x-queue-type", "stream")
+        .with_text("x-max-age", &format!("{}s", settings.retention.as_secs().max(1)))
+        .with("x-stream-max-segment-size-bytes", SEGMENT);
+    queue(live, &names.event_log(), log.0).await?;
+    bind(live, &names.event_log(), &names.events(), "#").await?;
+    queue(live, &names.commands(), quorum().0).await?;
+    bind(live, &names.commands(), &names.commands(), "*.*").await
+}
+
+/// Declares the queue of orders to one worker. It is not exclusive: a worker that comes back while the broker still
+/// believes in its old connection could not open it.
+pub(super) async fn declare_orders(live: &Live, names: &Topology, worker: &WorkerId) -> lapin::Result<()> {
+    let arguments = Arguments::default()
+        .with("x-expires", ORDERS_LIFE)
+        .with("x-message-ttl", i64::from(ORDER_LIFE))
+        .with("x-max-length", MOST_ORDERS);
+    queue(live, &names.orders(worker), arguments.0).await
+}
+
+fn requests(names: &Topology) -> FieldTable {
+    quorum()
+        .with("x-delivery-limit", DELIVERIES)
+        .with_text("x-dead-letter-exchange", &names.dead())
+        .with_text("x-dead-letter-strategy", "at-least-once")
+        .with_text("x-overflow", "reject-publish")
+        .0
+}
+
+#[derive(Default)]
+struct Arguments(FieldTable);
+
+impl Arguments {
+    fn with(mut self, name: &str, number: i64) -> Self {
+        self.0.insert(name.into(), AMQPValue::LongLongInt(number));
+        self
+    }
+
+    fn with_text(mut self, name: &str, text: &str) -> Self {
+        self.0.insert(name.into(), AMQPValue::LongString(text.into()));
+        self
+    }
+}
+
+fn quorum() -> Arguments {
+    Arguments::default().with_text("x-queue-type", "quorum")
+}
+
+async fn declare_exchange(live: &Live, name: &str) -> lapin::Result<()> {
+    let channel = live.channel().await?;
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let declared = channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await;
+    let Err(error) = declared else { return close(&channel).await };
+    refused(name, error)?;
+    let channel = live.channel().await?;
+    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await?;
+    close(&channel).await
+}
+
+async fn queue(live: &Live, name: &str, arguments: FieldTable) -> lapin::Result<()> {
+    let channel = live.channel().await?;
+    let declared = channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await;
+    let Err(error) = declared else { return close(&channel).await };
+    refused(name, error)?;
+    let channel = live.channel().await?;
+    channel.queue_declare(name.into(), QueueDeclareOptions::default().passive(), FieldTable::default()).await?;
+    close(&channel).await
+}
+
+/// Lets a refusal pass with a word: it exists with other arguments, or may only be used and not declared by us.
+fn refused(name: &str, error: lapin::Error) -> lapin::Result<()> {
+    match error.kind() {
+        ErrorKind::ProtocolError(refusal) if error.is_amqp_soft_error() => {
+            tracing::warn!(name, %refusal, "it is used as it is, if it exists");
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
+
+async fn bind(live: &Live, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {
+    let channel = live.channel().await?;
+    let options = QueueBindOptions::default();
+    let bound = channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await;
+    match bound {
+        Ok(()) => close(&channel).await,
+        Err(error) => refused(queue, error),
+    }
+}
+
+/// Closes a channel that is needed no more.
+pub(super) async fn close(channel: &Channel) -> lapin::Result<()> {
+    channel.close(200, "done".into()).await
+}
