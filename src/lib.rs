@@ -8,6 +8,8 @@ pub mod callflow;
 #[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
 #[doc(hidden)]
 pub mod conformance;
 #[cfg(feature = "daemon")]

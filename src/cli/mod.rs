@@ -6,6 +6,7 @@
 mod amounts;
 mod campaign;
 mod completions;
+mod configuration;
 mod demo;
 mod documents;
 mod exit;
@@ -25,6 +26,7 @@ mod terminal;
 mod untimely;
 mod values;
 mod waiting;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,10 @@ enum Command {
     Run(run::RunArgs),
     Demo(demo::DemoArgs),
     Simulator(simulator::SimulatorArgs),
+    Worker(worker::WorkerArgs),
+    /// Look at the settings of the daemon.
+    #[command(subcommand)]
+    Config(configuration::ConfigCommand),
     /// Look at call requests.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -113,6 +119,8 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
         Command::Run(args) => run::run(args, json, &terminal),
         Command::Demo(args) => demo::run(args, json, &terminal, &surroundings.called()),
         Command::Simulator(args) => simulator::run(args, json),
+        Command::Worker(args) => worker::run(args, json),
+        Command::Config(command) => configuration::run(command, json),
         Command::Request(command) => request::run(command, json),
         Command::Flow(command) => flow::run(command, json, &terminal),
         Command::Schema(args) => schema::run(args),

@@ -1,7 +1,9 @@
 //! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
 
+mod deployment;
 mod embedded;
 mod simulator;
+mod worker;
 
 use std::sync::Arc;
 
@@ -12,8 +14,10 @@ use crate::ports::{Clock, Speech};
 
 pub use crate::adapters::memory::EventSink;
 pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
+pub use deployment::Deployment;
 pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
+pub use worker::{DaemonError, run_worker};
 
 /// The simulated network's voice, which takes its time and makes no sound.
 pub fn silent_speech() -> Arc<dyn Speech> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use futures_util::FutureExt as _;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;

@@ -26,13 +26,15 @@ pub struct RedisSettings {
     pub prefix: String,
     /// Concurrent calls of an organisation that has no limit of its own.
     pub default_limit: u32,
+    /// Replicas that must have a dial before it is made; 0: none are waited for.
+    pub wait_replicas: u32,
 }
 
 impl RedisSettings {
     /// The usual settings for a server at `url`.
     pub fn new(url: impl Into<String>) -> Self {
         let default_limit = crate::model::Organisation::default().limit;
-        Self { url: SecretString::from(url.into()), prefix: "robocall".to_owned(), default_limit }
+        Self { url: SecretString::from(url.into()), prefix: "robocall".to_owned(), default_limit, wait_replicas: 0 }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod claims;
 mod codec;
+mod health;
 mod intake;
 mod link;
 mod reply;
@@ -18,5 +19,6 @@ mod store;
 mod transitions;
 mod windows;
 
+pub use health::Health;
 pub use link::RedisSettings;
 pub use store::RedisStore;

@@ -140,6 +140,11 @@ impl RedisStore {
         Ok(self.link.run(&self.scripts.app, &ops.0).await? == Value::Int(1))
     }
 
+    /// Runs a plain command.
+    pub(super) async fn command(&self, command: &redis::Cmd) -> StoreResult<Value> {
+        self.link.command(command).await
+    }
+
     /// The header of a sealed request.
     pub(super) async fn header(
         &self,

@@ -38,6 +38,12 @@ pub struct FlowLibrary {
 }
 
 impl FlowLibrary {
+    /// The same, with another folder if none was named.
+    #[must_use]
+    pub fn or(self, folder: Option<PathBuf>) -> Self {
+        Self { folder: self.folder.or(folder) }
+    }
+
     /// All of them by name; those of the folder come before those built in.
     pub fn catalogue(&self) -> Result<FlowCatalogue, Failure> {
         let mut flows: BTreeMap<String, Value> = BTreeMap::new();

@@ -1,0 +1,80 @@
+//! `robocall worker`: the daemon.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use serde_json::json;
+
+use super::configuration::{self, ConfigArgs};
+use super::exit::say;
+use super::flow::FlowLibrary;
+use super::{Exit, Failure};
+use crate::daemon::{DaemonError, run_worker};
+use crate::model::WorkerId;
+use crate::shutdown::Interrupts;
+
+/// Work: take requests from the broker, call, and tell of every step.
+///
+/// Any number of workers share the organisations' slots. SIGTERM or Ctrl-C drains: nothing new is dialled, live calls go
+/// on for the time of grace and are then handed over to other workers; the second one stops at once, and other workers
+/// take over what was live.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// This worker's name, unique among all that run [default: the host's name and a number].
+    #[arg(long, value_name = "NAME")]
+    id: Option<WorkerId>,
+    /// Most live calls at a time.
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..))]
+    capacity: Option<u32>,
+    /// Seconds that live calls may go on after SIGTERM.
+    #[arg(long, value_name = "SECONDS")]
+    grace: Option<u64>,
+    #[command(flatten)]
+    flows: FlowLibrary,
+}
+
+const HELP: &str = "\
+Exit codes:
+  0    drained, or stopped
+  1    it ended by itself: another process has its name, a part of it broke
+  2    a setting or an option cannot be used
+
+Examples:
+  robocall worker --config config
+  ROBOCALL__REDIS__URL=redis://db/ robocall worker --id worker-1 --capacity 500";
+
+/// Works.
+pub fn run(args: WorkerArgs, json: bool) -> Result<Exit, Failure> {
+    let WorkerArgs { config, id, capacity, grace, flows } = args;
+    let mut settings = config.read()?;
+    settings.worker.id = id.or(settings.worker.id);
+    settings.worker.capacity = capacity.unwrap_or(settings.worker.capacity);
+    settings.worker.grace_secs = grace.unwrap_or(settings.worker.grace_secs);
+    let flows = flows.or(settings.worker.flows.clone()).catalogue()?;
+    let interrupts = Interrupts::listen();
+    let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
+    let started = |id: &WorkerId| {
+        if json {
+            let mut out = io::stdout().lock();
+            // Whoever started it may not care to read.
+            let _unread = writeln!(out, "{}", json!({"status": "started", "worker": id})).and_then(|()| out.flush());
+        } else {
+            say(&format!("Worker {id} has started.\n"));
+        }
+    };
+    run_worker(&settings, flows, &interrupts, started).map_err(failure)?;
+    Ok(Exit::Completed)
+}
+
+fn failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Config(error) => configuration::failure(&error),
+        DaemonError::Settings(message) => Failure::usage(message),
+        DaemonError::Runtime(_) | DaemonError::Store(_) | DaemonError::Worker(_) => {
+            Failure::Internal(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The servers of a deployment, as workers and the command line reach them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::worker::DaemonError;
+use crate::adapters::amqp::{AmqpSettings, Broker, Client, Topology};
+use crate::adapters::redis::{RedisSettings, RedisStore};
+use crate::config::Settings;
+use crate::ports::{CampaignStore, Clock};
+
+/// The servers of a deployment.
+pub struct Deployment {
+    clock: Arc<dyn Clock>,
+    store: Arc<RedisStore>,
+    amqp: AmqpSettings,
+    require_durable: bool,
+}
+
+impl Deployment {
+    /// Puts clients together; servers need not be there yet. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, DaemonError> {
+        let redis = &settings.redis;
+        let store = RedisStore::new(&RedisSettings {
+            url: redis.url.clone(),
+            prefix: redis.prefix.clone(),
+            default_limit: redis.default_limit,
+            wait_replicas: redis.wait_replicas,
+        });
+        let store = store.map_err(|error| DaemonError::Settings(format!("redis.url: {error}")))?;
+        let amqp = &settings.amqp;
+        let names = Topology::prefixed(&amqp.prefix);
+        let amqp = AmqpSettings {
+            trusted: settings.trusted()?,
+            prefetch: amqp.prefetch.max(1),
+            heartbeat: Duration::from_secs(u64::from(amqp.heartbeat_secs.max(1))),
+            retention: Duration::from_secs(u64::from(amqp.event_log_hours) * 3600),
+            names: names.map_err(|error| DaemonError::Settings(format!("amqp.prefix: {error}")))?,
+            ..AmqpSettings::at(amqp.url.clone())
+        };
+        Ok(Self { clock, store: Arc::new(store), amqp, require_durable: redis.require_durable })
+    }
+
+    /// The waiting room.
+    pub fn store(&self) -> Arc<dyn CampaignStore> {
+        Arc::<RedisStore>::clone(&self.store)
+    }
+
+    /// A worker's connections to the broker.
+    ///
+    /// # Errors
+    /// When its address is none.
+    pub fn broker(&self) -> Result<Broker, DaemonError> {
+        Broker::connect(self.amqp.clone(), &self.clock).map_err(|error| DaemonError::Settings(format!("amqp.url: {error}")))
+    }
+
+    /// A client of the broker.
+    ///
+    /// # Errors
+    /// When its address is none.
+    pub fn client(&self) -> Result<Client, DaemonError> {
+        let client = Client::new(self.amqp.clone(), Arc::clone(&self.clock));
+        client.map_err(|error| DaemonError::Settings(format!("amqp.url: {error}")))
+    }
+
+    /// Looks whether the database may forget: warns, or refuses if the settings ask for that.
+    ///
+    /// # Errors
+    /// When it may forget and must not.
+    pub async fn check_durability(&self) -> Result<(), DaemonError> {
+        match self.store.durability().await {
+            Ok(weaknesses) if weaknesses.is_empty() => Ok(()),
+            Ok(weaknesses) if self.require_durable => {
+                Err(DaemonError::Settings(format!("redis.require_durable: {}", weaknesses.join("; "))))
+            }
+            Ok(weaknesses) => {
+                for weakness in weaknesses {
+                    tracing::warn!(%weakness, "the database may forget");
+                }
+                Ok(())
+            }
+            // It is absent, or does not tell: looked at again by `doctor`.
+            Err(error) if self.require_durable => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "whether the database may forget is not known");
+                Ok(())
+            }
+        }
+    }
+}

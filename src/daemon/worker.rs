@@ -1,0 +1,101 @@
+//! A worker between servers: requests and events through the broker, slots through the database, calls through a phone
+//! network.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+use super::{deployment::Deployment, remote_telephony, silent_speech};
+use crate::adapters::clock::SystemClock;
+use crate::config::{ConfigError, Settings};
+use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
+use crate::model::WorkerId;
+use crate::ports::store::ProcessId;
+use crate::ports::{Clock, StoreError};
+use crate::shutdown::Interrupts;
+
+/// Why a worker did not work, or works no more.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address or a name in the settings is none.
+    #[error("{0}")]
+    Settings(String),
+    /// The runtime could not be made.
+    #[error("no runtime: {0}")]
+    Runtime(#[from] io::Error),
+    /// The database refuses, or may forget.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The worker ended by itself.
+    #[error(transparent)]
+    Worker(#[from] WorkerFailure),
+}
+
+/// Works until told to stop: once to finish what is live, twice to end at once. `started` is called with the worker's
+/// name when its parts are put together; servers may still be absent then.
+///
+/// # Errors
+/// When it cannot begin, or ends by itself.
+pub fn run_worker(
+    settings: &Settings,
+    flows: FlowCatalogue,
+    interrupts: &Interrupts,
+    started: impl FnOnce(&WorkerId),
+) -> Result<(), DaemonError> {
+    // One thread: a cluster scales processes, and calls that share a thread share no locks.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let process = ProcessId(random_number());
+    let id = match &settings.worker.id {
+        Some(id) => id.clone(),
+        None => own_name(process)?,
+    };
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let deployment = Deployment::new(settings, Arc::clone(&clock))?;
+        let broker = deployment.broker()?;
+        let speech = silent_speech();
+        let ports = Ports {
+            queue: Arc::new(broker.requests()),
+            store: deployment.store(),
+            events: Arc::new(broker.events()),
+            commands: Arc::new(broker.commands(id.clone())),
+            telephony: remote_telephony(&settings.telephony.simulator, Arc::clone(&clock)),
+            speech: Arc::clone(&speech),
+            clock,
+        };
+        let worker = WorkerSettings {
+            capacity: usize::try_from(settings.worker.capacity).unwrap_or(usize::MAX),
+            max_destinations: settings.worker.max_destinations,
+            intakes: usize::from(settings.worker.intakes.max(1)),
+            grace: Duration::from_secs(settings.worker.grace_secs),
+            ..WorkerSettings::new(id.clone(), process)
+        };
+        deployment.check_durability().await?;
+        started(&id);
+        let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
+        let programs = Arc::new(Programs::new(flows, speech));
+        Ok(Worker::new(Arc::new(ports), programs, worker).run(shutdown).await?)
+    })
+}
+
+/// A number that no other process draws.
+fn random_number() -> u128 {
+    use std::hash::{BuildHasher as _, RandomState};
+    // The system's randomness, by way of the keys of two hash maps.
+    let half = || u128::from(RandomState::new().hash_one(std::process::id()));
+    half() << 64 | half()
+}
+
+/// The host's name and a part of the process's number: readable, and unique without anybody's care.
+fn own_name(process: ProcessId) -> Result<WorkerId, DaemonError> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let readable: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(50).collect();
+    let readable = if readable.is_empty() { "worker".to_owned() } else { readable };
+    let number = process.to_string();
+    format!("{readable}-{}", &number[..8]).parse().map_err(|error| DaemonError::Settings(format!("worker.id: {error}")))
+}
