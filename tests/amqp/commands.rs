@@ -53,14 +53,11 @@ async fn a_command_is_taken_by_one_worker_and_answered() {
 async fn a_command_given_twice_is_carried_out_once() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
-    let (first, second) = tokio::join!(
-        async { client.command(&bank(), "c-1", &pause(), BOUND).await },
-        async {
-            let taken = command(&bus, "w").await;
-            soon(bus.answer(&taken, CommandReply::Done)).await;
-            taken
-        },
-    );
+    let (first, second) = tokio::join!(async { client.command(&bank(), "c-1", &pause(), BOUND).await }, async {
+        let taken = command(&bus, "w").await;
+        soon(bus.answer(&taken, CommandReply::Done)).await;
+        taken
+    },);
     assert_eq!((first, &*second.id), (Ok(CommandReply::Done), "c-1"));
     let (mine, me, kind) = (bank(), worker("w"), pause());
     let again = soon(client.command(&mine, "c-1", &kind, BOUND));
@@ -113,8 +110,7 @@ async fn an_order_reaches_its_worker_only_and_the_worker_answers_the_client() {
 async fn an_order_to_a_worker_that_is_gone_is_answered_with_adopting() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("taker")));
-    let asked =
-        tokio::spawn(async move { client.command(&bank(), "c-1", &CommandKind::HangUp(call()), BOUND).await });
+    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &CommandKind::HangUp(call()), BOUND).await });
     let taken = command(&bus, "taker").await;
     soon(bus.forward(&worker("nobody"), order(&scene, taken))).await;
     assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Adopting));
@@ -149,11 +145,9 @@ async fn what_is_no_command_is_answered_with_what_is_wrong_and_dropped() {
     let (_connection, channel) = scene.channel().await;
     let options = lapin::options::BasicConsumeOptions { no_ack: true, ..Default::default() };
     let none = lapin::types::FieldTable::default();
-    let mut answers =
-        channel.basic_consume("amq.rabbitmq.reply-to".into(), "".into(), options, none).await.unwrap();
-    let properties = lapin::BasicProperties::default()
-        .with_reply_to("amq.rabbitmq.reply-to".into())
-        .with_correlation_id("7".into());
+    let mut answers = channel.basic_consume("amq.rabbitmq.reply-to".into(), "".into(), options, none).await.unwrap();
+    let properties =
+        lapin::BasicProperties::default().with_reply_to("amq.rabbitmq.reply-to".into()).with_correlation_id("7".into());
     let (exchange, options) = (scene.settings.names.commands(), lapin::options::BasicPublishOptions::default());
     let sent = channel.basic_publish(exchange.as_str().into(), "bank.explode".into(), options, b"{}", properties);
     soon(sent).await.unwrap();
