@@ -137,6 +137,7 @@ macro_rules! store_conformance {
                 a_claim_that_is_handed_over_is_given_back_by_whoever_adopts_it
                 calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_adoption
                 a_live_call_has_an_owner
+                calls_in_hands_are_shown_with_whoever_holds_them
             ]
             controlling: [
                 pausing_and_resuming_is_told_once

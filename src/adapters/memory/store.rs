@@ -11,7 +11,9 @@ use super::state::State;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
-use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use crate::model::{
+    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
+};
 use crate::ports::Clock;
 use crate::ports::store::*;
 use crate::ports::{Bell, Listener};
@@ -181,6 +183,14 @@ impl CampaignStore for MemoryStore {
 
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         Ok(self.with(|state| state.owner(organisation, call)))
+    }
+
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        Ok(self.with(|state| state.live_calls(organisation, request)))
     }
 
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {

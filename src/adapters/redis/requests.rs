@@ -9,7 +9,7 @@ use super::intake::{first_call, unexpected};
 use super::reply::{Reply, call_status};
 use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
-use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, Timestamp, WorkerId};
+use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, RequestId, Timestamp, WorkerId};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
@@ -42,6 +42,26 @@ impl RedisStore {
         let ops = self.ops(organisation).text("owner").text(&call.to_string());
         let owner = self.send(organisation, ops).await?.list()?;
         if owner.is_empty() { Ok(None) } else { read_owner(organisation, owner).map(Some) }
+    }
+
+    pub(super) async fn find_live(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        let ops = self.ops(organisation).text("live");
+        let ops = match request {
+            Some(request) => ops.request(CallId::new(organisation, request, 0)),
+            None => ops.text(""),
+        };
+        let answer = self.send(organisation, ops).await?.lists()?;
+        let mut found: Vec<LiveCall> =
+            answer.into_iter().map(|live| read_live(organisation, live)).collect::<StoreResult<_>>()?;
+        found.sort_by(|one, other| {
+            let place = |call: &LiveCall| (call.held.request.clone(), call.held.attempt.call.index());
+            place(one).cmp(&place(other))
+        });
+        Ok(found)
     }
 
     pub(super) async fn show(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
@@ -165,6 +185,21 @@ fn read_owner(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(He
     let attempt = AttemptId { call: list.call()?, claim: list.small()? };
     let token = Token(list.large()?);
     Ok((Held { organisation: organisation.clone(), request, attempt, token }, list.parse()?))
+}
+
+fn read_live(organisation: &OrganisationId, mut list: Reply) -> StoreResult<LiveCall> {
+    let request = list.parse()?;
+    let attempt = AttemptId { call: list.call()?, claim: list.small()? };
+    let held = Held { organisation: organisation.clone(), request, attempt, token: Token(list.large()?) };
+    let (worker, stage) = (list.parse()?, super::transitions::stage(&list.text()?));
+    Ok(LiveCall {
+        worker,
+        stage,
+        renewed_until: list.time()?,
+        destination: codec::read_destination(attempt.call.index(), &list.bytes()?)?,
+        history: codec::read_facts(&list.bytes()?)?,
+        held,
+    })
 }
 
 fn read_call(over: &str, mut list: Reply) -> StoreResult<CallSnapshot> {

@@ -15,7 +15,9 @@ use super::script::{Ops, Scripts};
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
-use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use crate::model::{
+    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
+};
 use crate::ports::store::*;
 use crate::ports::{Bell, CampaignStore, Clock, Listener};
 
@@ -288,6 +290,14 @@ impl CampaignStore for RedisStore {
 
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.owner_of(organisation, call).await
+    }
+
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        self.find_live(organisation, request).await
     }
 
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {

@@ -9,7 +9,7 @@ use robocall::callflow::call::CallState;
 use robocall::model::event::RequestEvent;
 use robocall::model::status::RequestSummary;
 use robocall::model::{
-    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
 };
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Listener};
@@ -240,6 +240,13 @@ impl CampaignStore for ChaosStore {
     }
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.in_passing("owner", self.inner.owner(organisation, call)).await
+    }
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        self.in_passing("live_calls", self.inner.live_calls(organisation, request)).await
     }
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
         // What a sweep changes without a word is noticed by one of the next.

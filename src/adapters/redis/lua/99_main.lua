@@ -32,6 +32,7 @@ local operations = {
   suspects = function() return Owner.suspects(number()) end,
   adopt = function() return Owner.adopt(arg(), number(), number(), arg(), arg()) end,
   owner = function() return Owner.of(arg()) end,
+  live = function() return Owner.live(arg()) end,
   confirm_call = function() Control.confirm_call(arg(), number()) end,
   confirm_request = function() Control.confirm_request(arg(), number()) end,
   unconfirmed = function() return Control.unconfirmed(number(), number()) end,
@@ -49,7 +50,7 @@ local operations = {
   windows = function() return Control.windows(arg(), number()) end,
 }
 
-local reads = { owner = true, request = true, header = true, calls = true, organisation = true, slots = true,
+local reads = { owner = true, live = true, request = true, header = true, calls = true, organisation = true, slots = true,
   suspects = true }
 
 local answers, looked, wrote = {}, false, false
