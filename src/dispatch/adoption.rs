@@ -59,7 +59,10 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
         Happening::Dialing { caller, .. } => Some(caller),
         _ => None,
     });
-    let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
+    let mut ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
+    if let Some(state) = &state {
+        ledger.stands_at(state);
+    }
 
     let fate = loop {
         match ports.telephony.inspect(leg).await {

@@ -42,7 +42,7 @@ impl AmqpSettings {
 
 /// The names of exchanges and queues. All carry the same prefix, so that several installations, or tests, can share a
 /// virtual host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     prefix: String,
 }
@@ -51,12 +51,6 @@ pub struct Topology {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a prefix of names matches ^[A-Za-z0-9._-]{{0,64}}$")]
 pub struct InvalidPrefix;
-
-impl Default for Topology {
-    fn default() -> Self {
-        Self { prefix: String::new() }
-    }
-}
 
 impl Topology {
     /// Names with something before them.
@@ -130,8 +124,14 @@ mod tests {
     fn a_prefix_is_before_every_name() {
         let names = Topology::prefixed("test-1.").unwrap();
         let worker = "w".parse().unwrap();
-        let all =
-            [names.requests(), names.dead(), names.events(), names.event_log(), names.commands(), names.orders(&worker)];
+        let all = [
+            names.requests(),
+            names.dead(),
+            names.events(),
+            names.event_log(),
+            names.commands(),
+            names.orders(&worker),
+        ];
         assert!(all.iter().all(|name| name.starts_with("test-1.robocall.")), "{all:?}");
         assert_eq!(Topology::prefixed("a b"), Err(InvalidPrefix));
         assert_eq!(Topology::prefixed(&"x".repeat(65)), Err(InvalidPrefix));

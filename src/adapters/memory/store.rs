@@ -9,7 +9,7 @@ use super::Sabotage;
 use super::audit::{Audit, BooksAudit, SlotsAudit};
 use super::state::State;
 use crate::callflow::call::CallState;
-use crate::model::event::RequestEvent;
+use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
 use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
 use crate::ports::Clock;
@@ -142,6 +142,18 @@ impl CampaignStore for MemoryStore {
 
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         Ok(self.with(|state| state.renew(held)))
+    }
+
+    async fn reassert(
+        &self,
+        held: &Held,
+        _: &WorkerId,
+        _: &CallContext,
+        _: &[Fact],
+        _: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        // Memory forgets nothing, but with the process.
+        Ok(self.with(|state| state.holding(held).map_or(Written::Fenced, |_| Written::Done(Vec::new()))))
     }
 
     async fn hand_over(&self, _: &WorkerId, held: &[Held]) -> StoreResult<()> {

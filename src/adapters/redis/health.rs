@@ -36,7 +36,8 @@ impl RedisStore {
         let mut weaknesses = Vec::new();
         let policy = field(&info, "maxmemory_policy").unwrap_or("noeviction");
         if field(&info, "maxmemory").is_some_and(|bytes| bytes != "0") && policy != "noeviction" {
-            weaknesses.push(format!("it evicts keys when memory is short: set maxmemory-policy noeviction, not {policy}"));
+            weaknesses
+                .push(format!("it evicts keys when memory is short: set maxmemory-policy noeviction, not {policy}"));
         }
         if field(&info, "aof_enabled") == Some("0") {
             weaknesses.push("it keeps no log of what it writes: set appendonly yes".to_owned());
@@ -72,11 +73,7 @@ impl RedisStore {
     }
 
     async fn info(&self) -> StoreResult<String> {
-        match self.command(&redis::cmd("INFO")).await? {
-            Value::BulkString(bytes) => String::from_utf8(bytes).map_err(unreadable),
-            Value::VerbatimString { text, .. } => Ok(text),
-            other => Err(unreadable(format!("{other:?} to INFO"))),
-        }
+        text(self.command(&redis::cmd("INFO")).await?)
     }
 
     async fn time(&self) -> StoreResult<Timestamp> {
@@ -85,6 +82,16 @@ impl RedisStore {
     }
 }
 
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+/// What the server says of itself.
+pub(super) fn text(info: Value) -> StoreResult<String> {
+    match info {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(unreadable),
+        Value::VerbatimString { text, .. } => Ok(text),
+        other => Err(unreadable(format!("{other:?} to INFO"))),
+    }
+}
+
+/// One thing that the server says of itself.
+pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }

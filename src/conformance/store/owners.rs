@@ -311,7 +311,10 @@ pub async fn calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_
     let cancelled = store.control(&key("r"), Control::Cancel { hang_up: true }).await.unwrap();
     assert_eq!(cancelled.live.len(), 2);
     for _ in 0..2 {
-        assert_eq!(store.renew(&worker("w"), &both).await.unwrap(), Renewed { lost: vec![], hang_up: both.to_vec() });
+        assert_eq!(
+            store.renew(&worker("w"), &both).await.unwrap(),
+            Renewed { hang_up: both.to_vec(), ..Renewed::default() }
+        );
     }
     world.advance(secs(30)).await;
     let [one, _] = both;

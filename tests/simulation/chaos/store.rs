@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use robocall::callflow::call::CallState;
-use robocall::model::event::RequestEvent;
+use robocall::model::event::{CallContext, RequestEvent};
 use robocall::model::status::RequestSummary;
 use robocall::model::{
     CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
@@ -193,6 +193,17 @@ impl CampaignStore for ChaosStore {
             self.inner.suspects(limit).await
         };
         self.in_passing("suspects", checked.boxed()).await
+    }
+    async fn reassert(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        call: &CallContext,
+        history: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        let again = self.inner.reassert(held, worker, call, history, state);
+        self.in_passing("reassert", again.boxed()).await
     }
     async fn hand_over(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<()> {
         let checked = async {
