@@ -137,6 +137,22 @@ fn what_was_not_written_down_is_before_a_call_is_handed_over() {
 }
 
 #[test]
+fn a_backend_that_does_not_answer_does_not_keep_a_call_from_being_handed_over() {
+    play(|mut world| async move {
+        let fate = world.worker_with_grace(Duration::ZERO);
+        fate.prepare("play", Accident::Hang);
+        world.ask(&[ANSWERS], talk(), json!({"maxCallDurationSecs": 3600})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        world.drain(0);
+        world.until_gone(0, Duration::from_secs(3)).await;
+        world.worker(8);
+        let calls = world.until_over().await;
+        assert_eq!((calls[0].0, adopted(&calls[0].1).0), (CallStatus::Completed, 1), "{calls:?}");
+        world
+    });
+}
+
+#[test]
 fn what_is_claimed_and_not_dialled_is_given_back_by_a_worker_that_drains() {
     play(|mut world| async move {
         let fate = world.worker_with_grace(Duration::from_secs(600));

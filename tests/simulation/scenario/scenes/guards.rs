@@ -75,8 +75,9 @@ fn a_worker_that_drains_takes_no_calls_of_the_dead_upon_itself() {
         assert!(!world.workers[1].task.is_finished(), "it has a call of its own");
         assert_eq!(world.adoptions().await, 0);
         world.worker(8);
-        assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
-        assert_eq!(world.adoptions().await, 1);
+        world.pass(4).await;
+        assert_eq!(world.adoptions().await, 1, "another does");
+        world.until_over().await;
         world
     });
 }
@@ -187,49 +188,65 @@ fn what_the_last_events_confirmations_were_is_told_before_a_worker_ends() {
     });
 }
 
-/// A worker's answer of this kind comes late: what it holds counts from when it asked, and the checker sees to it.
-fn slow(what: &'static str) {
-    play(move |mut world| async move {
+/// Sixty messages of a second or two each: the backend is given commands all the time.
+fn chatter() -> Value {
+    (0..60).map(|_| says("a short story, and then another")).collect()
+}
+
+#[test]
+fn authority_counts_from_the_asking_when_a_claim_is_answered_late() {
+    play(|mut world| async move {
         let fate = world.worker(8);
-        let second = if what == "adopt" {
-            world.ask(&[ANSWERS], talk(), json!({"maxCallDurationSecs": 3600})).await;
-            world.until(|what| matches!(what, Happening::Answered)).await;
-            let second = world.worker(8);
-            world.workers[0].task.abort();
-            second
-        } else {
-            world.limit(1).await;
-            Arc::clone(&fate)
-        };
-        second.prepare(what, Accident::Slow(Duration::from_secs(15)));
-        if what != "adopt" {
-            world
-                .ask(&[ANSWERS, "+9991000002", "+9991000003"], json!([says("one"), talk()[0], talk()[1]]), json!({}))
-                .await;
-        }
-        let calls = world.until_over().await;
-        assert!(second.all_happened());
-        assert!(calls.iter().all(|(status, _)| *status == CallStatus::Completed), "{calls:?}");
+        world.pass(1).await;
+        fate.prepare("claim", Accident::Slow(Duration::from_secs(15)));
+        world.ask(&[ANSWERS], chatter(), json!({})).await;
+        assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
+        assert!(fate.all_happened());
         world
     });
 }
 
 #[test]
-fn authority_counts_from_the_asking_when_a_claim_is_answered_late() {
-    slow("claim");
-}
-
-#[test]
 fn authority_counts_from_the_asking_when_an_end_with_an_exchange_is_answered_late() {
-    slow("finish");
+    play(|mut world| async move {
+        let fate = world.worker(8);
+        world.limit(1).await;
+        world.pass(1).await;
+        fate.prepare("finish", Accident::Slow(Duration::from_secs(15)));
+        world.ask(&[ANSWERS, "+9991000002", "+9991000003"], chatter(), json!({})).await;
+        world.until_over().await;
+        assert!(fate.all_happened());
+        world
+    });
 }
 
 #[test]
 fn authority_counts_from_the_asking_when_a_renewal_is_answered_late() {
-    slow("renew");
+    play(|mut world| async move {
+        let fate = world.worker(8);
+        world.ask(&[ANSWERS], chatter(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        fate.prepare("renew", Accident::Slow(Duration::from_secs(15)));
+        for _ in 0..12 {
+            fate.prepare("renew", Accident::LoseRequest);
+        }
+        assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
+        assert!(fate.all_happened());
+        world
+    });
 }
 
 #[test]
 fn authority_counts_from_the_asking_when_an_adoption_is_answered_late() {
-    slow("adopt");
+    play(|mut world| async move {
+        world.worker(8);
+        world.ask(&[ANSWERS], chatter(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let adopter = world.worker(8);
+        world.workers[0].task.abort();
+        adopter.prepare("adopt", Accident::Slow(Duration::from_secs(15)));
+        assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
+        assert!(adopter.all_happened());
+        world
+    });
 }
