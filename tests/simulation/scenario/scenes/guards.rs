@@ -75,7 +75,7 @@ fn a_worker_that_drains_takes_no_calls_of_the_dead_upon_itself() {
         assert!(!world.workers[1].task.is_finished(), "it has a call of its own");
         assert_eq!(world.adoptions().await, 0);
         world.worker(8);
-        world.pass(4).await;
+        world.pass(40).await;
         assert_eq!(world.adoptions().await, 1, "another does");
         world.until_over().await;
         world
@@ -143,6 +143,23 @@ fn a_leg_that_a_worker_left_undialled_does_not_linger() {
         world.worker(8);
         assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
         assert_eq!(world.undialled_legs(), 0);
+        world
+    });
+}
+
+#[test]
+fn an_adopted_call_can_be_hung_up() {
+    play(|mut world| async move {
+        world.talking().await;
+        world.workers[0].task.abort();
+        world.worker(8);
+        world.until(|what| matches!(what, Happening::Adopted { .. })).await;
+        let kind = CommandKind::HangUp(CallId::new(&key().organisation, &key().request, 0));
+        let reply = world.commands.send(Command { id: "h".into(), organisation: key().organisation, kind });
+        assert_eq!(reply.await.unwrap(), CommandReply::Done);
+        let began_at = world.clock.now();
+        world.until_over().await;
+        assert!(world.clock.now().since(began_at) <= Duration::from_secs(2));
         world
     });
 }
