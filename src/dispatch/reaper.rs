@@ -11,7 +11,7 @@ use super::shared::Shared;
 use crate::model::event::{Beginning, CallContext};
 use crate::model::happening::events_in;
 use crate::model::{CallId, Event, Timestamp};
-use crate::ports::store::{Suspect, Unconfirmed, Written};
+use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
 use crate::ports::{StoreError, StoreResult};
 
 /// How often to look.
@@ -138,6 +138,9 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
                 found += 1;
                 // From here on it is renewed, and its reports are kept for whoever will carry it.
                 let seat = shared.roster.enter(&adopted.claim.held, suspect.app, asked_at);
+                if adopted.stage == Stage::Dialing {
+                    seat.is_dialling();
+                }
                 // Only a worker that is ending has closed this; the lease then runs out again.
                 let _ = shared.assignments.send(Assignment::Adopted(Box::new(Adoption { adopted, seat })));
             }

@@ -154,6 +154,7 @@ fn an_adopted_call_can_be_hung_up() {
         world.workers[0].task.abort();
         world.worker(8);
         world.until(|what| matches!(what, Happening::Adopted { .. })).await;
+        world.pass(1).await;
         let kind = CommandKind::HangUp(CallId::new(&key().organisation, &key().request, 0));
         let reply = world.commands.send(Command { id: "h".into(), organisation: key().organisation, kind });
         assert_eq!(reply.await.unwrap(), CommandReply::Done);
