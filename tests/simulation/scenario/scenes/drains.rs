@@ -4,8 +4,8 @@ use super::*;
 
 /// How many times a call was taken over, and when last.
 fn adopted(history: &[Fact]) -> (usize, Option<robocall::model::Timestamp>) {
-    let adoptions = history.iter().filter(|fact| matches!(fact.what, Happening::Adopted { .. }));
-    (adoptions.clone().count(), adoptions.last().map(|fact| fact.at))
+    let mut adoptions = history.iter().filter(|fact| matches!(fact.what, Happening::Adopted { .. }));
+    (adoptions.clone().count(), adoptions.next_back().map(|fact| fact.at))
 }
 
 /// How often a step was begun, by step.
