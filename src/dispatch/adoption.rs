@@ -46,7 +46,6 @@ async fn take_down(shared: &Arc<Shared>, adopted: &Adopted) {
 
 async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) -> Result<Vec<Fresh>, Fenced> {
     let Adopted { claim, state, hang_up, .. } = adopted;
-    seat.is_dialling();
     let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let ports = &shared.ports;
     let leg = LegId::callee(held.attempt);

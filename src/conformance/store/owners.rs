@@ -234,7 +234,7 @@ pub async fn whoever_hands_a_call_over_is_fenced_everywhere(world: &dyn StoreWor
     let (claim, after) = claim_and_dial(&store).await;
     let held = claim.held;
     store.hand_over(&worker("w"), std::slice::from_ref(&held)).await.unwrap();
-    assert_eq!(store.renew(&worker("w"), std::slice::from_ref(&held)).await.unwrap().lost, [held.clone()]);
+    assert_eq!(store.renew(&worker("w"), std::slice::from_ref(&held)).await.unwrap().lost, std::slice::from_ref(&held));
     let late = [fact(world.now(), Happening::Answered)];
     assert_eq!(store.checkpoint(&held, after, &late, &flow_state()).await.unwrap(), Written::Fenced);
     let ended = store.finish(&held, &worker("w"), after, &[], ends(DispositionResult::Busy), 5).await.unwrap();

@@ -49,13 +49,16 @@ impl ChaosStore {
         self.fate.gate().await;
         let loss = self.fate.strike(what).await;
         let lost = || Err(StoreError::Unavailable("lost by the test".to_owned()));
-        if loss == Loss::Request {
+        if loss == Loss::Request || self.fate.is_cut_off() {
             self.fate.gate().await;
             return lost();
         }
         self.checker.before_step();
         let answer = call.await;
         self.checker.after_step(touched(&answer));
+        if let Loss::Slow(length) = loss {
+            self.fate.clock.sleep_until(self.fate.clock.now() + length).await;
+        }
         self.fate.gate().await;
         if loss == Loss::Reply { lost() } else { answer }
     }
