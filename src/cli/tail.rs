@@ -142,7 +142,7 @@ fn line(kind: &str, event: &Value) -> String {
         }
     };
     match kind.split('.').next().unwrap_or_default() {
-        "request" => say(format!("{} of {}", text(&data["status"]), data["total"])),
+        "request" => say(format!("{}, {} calls", text(&data["status"]), data["total"])),
         "step" => {
             let step = data["callFlowSteps"].as_array().and_then(|steps| steps.last()).unwrap_or(&Value::Null);
             say(format!("{} {}", text(&step["path"]), text(&step["stepName"])));

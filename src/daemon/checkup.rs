@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::console::{Console, ConsoleError, Server};
+use super::console::{Console, ConsoleError, Server, plain};
 use super::simulator::remote_telephony;
 use crate::adapters::amqp::{Client, reachability};
 use crate::model::happening::dialled_by;
 use crate::model::{LegId, OrganisationId, WorkerId};
-use crate::ports::Telephony;
 use crate::ports::store::{LiveCall, Stage};
+use crate::ports::{Telephony, TelephonyError};
 
 /// How long the phone network may take for one answer.
 const PHONES_WITHIN: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 const LETTERS: usize = 100;
 
 /// The first release of RabbitMQ with streams as we use them.
-const STREAMS_SINCE: (u32, u32) = (3, 11);
+const STREAMS_SINCE: (u32, u32) = (3, 10);
 
 /// What looking at one thing found.
 #[derive(Clone, Debug, Serialize)]
@@ -216,10 +216,15 @@ impl Console {
     fn legs_of(&self, phones: &dyn Telephony, app: &WorkerId) -> Result<BTreeSet<LegId>, ConsoleError> {
         let why = match self.wait(self.within(PHONES_WITHIN, phones.legs_of(app))) {
             Some(Ok(legs)) => return Ok(legs.into_iter().map(|(leg, _)| leg).collect()),
+            Some(Err(TelephonyError::Unavailable(why))) => why,
             Some(Err(error)) => error.to_string(),
             None => format!("no answer within {PHONES_WITHIN:?}"),
         };
-        Err(ConsoleError::Unreachable { server: Server::PhoneNetwork, address: self.phones_at.clone(), why })
+        Err(ConsoleError::Unreachable {
+            server: Server::PhoneNetwork,
+            address: self.phones_at.clone(),
+            why: plain(&why),
+        })
     }
 
     /// An organisation's slots, and whether its dialled calls are where the phone network says.
@@ -322,7 +327,7 @@ mod tests {
 
     #[test]
     fn versions_are_compared_by_number() {
-        assert!(is_older("3.9.27", (3, 11)) && is_older("2.99", (3, 11)));
-        assert!(!is_older("3.12.1", (3, 11)) && !is_older("4.0.5", (3, 11)) && !is_older("unknown", (3, 11)));
+        assert!(is_older("3.9.27", (3, 10)) && is_older("2.99", (3, 10)));
+        assert!(!is_older("3.12.1", (3, 10)) && !is_older("4.0.5", (3, 10)) && !is_older("unknown", (3, 10)));
     }
 }

@@ -161,7 +161,7 @@ impl Console {
     pub(super) fn of_broker(&self, error: ClientError) -> ConsoleError {
         match error {
             ClientError::Unavailable(why) => {
-                ConsoleError::Unreachable { server: Server::Broker, address: self.broker_at.clone(), why }
+                ConsoleError::Unreachable { server: Server::Broker, address: self.broker_at.clone(), why: plain(&why) }
             }
             ClientError::Unanswered(bound) => ConsoleError::Unanswered(bound),
             ClientError::NotFound => ConsoleError::NotFound,
@@ -189,7 +189,7 @@ impl Console {
             Some(Err(StoreError::Unavailable(why))) => why,
             None => format!("no answer within {STORE_WITHIN:?}"),
         };
-        Err(ConsoleError::Unreachable { server: Server::Database, address: self.database_at.clone(), why })
+        Err(ConsoleError::Unreachable { server: Server::Database, address: self.database_at.clone(), why: plain(&why) })
     }
 
     /// A request as it is now.
@@ -239,6 +239,11 @@ impl Console {
     pub fn slots(&self, organisation: &OrganisationId) -> Result<SlotUse, ConsoleError> {
         self.ask_store(self.store().slot_use(organisation))
     }
+}
+
+/// A reason without the system's number.
+pub(super) fn plain(why: &str) -> String {
+    why.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// Where a URL leads, without who is asked for and with which password.

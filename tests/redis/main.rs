@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
+mod loss;
 #[path = "../support/redis.rs"]
 #[allow(dead_code, reason = "each test program uses what it needs")]
 mod server;

@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::ring::Ring;
 use super::script::{Ops, Scripts};
 use crate::callflow::call::CallState;
-use crate::model::event::RequestEvent;
+use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
 use crate::model::{
     CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
@@ -77,7 +77,7 @@ impl RedisStore {
         let bell = Bell::default();
         let link = Link::new(settings, bell.clone())?;
         let scripts = Arc::new(Scripts::new());
-        let ring = Ring::new(link.clone(), scripts.ring.clone(), &settings.prefix, bell.clone());
+        let ring = Ring::new(link.clone(), scripts.ring.clone(), &settings.prefix, bell.clone(), clock.is_none());
         let mut upkeep = JoinSet::new();
         if clock.is_none() {
             upkeep.spawn(Arc::clone(&ring).tell_for_ever());
@@ -254,6 +254,17 @@ impl CampaignStore for RedisStore {
 
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         self.renew_all(held).await
+    }
+
+    async fn reassert(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        call: &CallContext,
+        history: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        self.say_again(held, worker, call, history, state).await
     }
 
     async fn hand_over(&self, _: &WorkerId, held: &[Held]) -> StoreResult<()> {
