@@ -187,6 +187,7 @@ impl Console {
             Some(Err(StoreError::NotFound)) => return Err(ConsoleError::NotFound),
             Some(Err(StoreError::Refused(why))) => return Err(ConsoleError::Refused(why)),
             Some(Err(StoreError::Unavailable(why))) => why,
+            Some(Err(error @ StoreError::Forgotten)) => error.to_string(),
             None => format!("no answer within {STORE_WITHIN:?}"),
         };
         Err(ConsoleError::Unreachable { server: Server::Database, address: self.database_at.clone(), why: plain(&why) })
