@@ -112,7 +112,6 @@ impl Command {
             self,
             Self::Submit(_)
                 | Self::Status(_)
-                | Self::Tail(_)
                 | Self::Calls(_)
                 | Self::Call(_)
                 | Self::Org(_)
@@ -128,9 +127,10 @@ impl Cli {
     pub fn log_filter<'a>(&'a self, surroundings: &'a Surroundings) -> &'a str {
         // An embedded run tells of a rejection itself, in full.
         const QUIET: &str = "warn,robocall::dispatch::intake=error";
-        // A worker tells nobody else. Whoever asks a deployment something is told what is wrong in the answer.
+        // A worker tells nobody else, nor does who only waits for events. Whoever asks a deployment something is told what is
+        // wrong in the answer.
         let default = match &self.command {
-            Command::Worker(_) => "warn",
+            Command::Worker(_) | Command::Tail(_) => "warn",
             command if command.asks_a_deployment() => "error,lapin=off",
             _ => QUIET,
         };

@@ -1,11 +1,12 @@
 //! `robocall org`: what an organisation may do, and its slots.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::amounts::{counted, lasting};
 use super::configuration::ConfigArgs;
 use super::documents::read_small;
 use super::flow::word;
@@ -23,6 +24,10 @@ pub enum OrgCommand {
     Set(SetArgs),
     /// Put numbers on its do-not-call list: they are never dialled again.
     Block(BlockArgs),
+    /// Take numbers off its do-not-call list.
+    Unblock(BlockArgs),
+    /// Show its do-not-call list.
+    Blocked(ShowArgs),
 }
 
 /// Which organisation.
@@ -149,9 +154,9 @@ fn prefix_of(text: &str) -> Result<String, String> {
 /// Does it.
 pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
     let which = match &command {
-        OrgCommand::Show(args) => &args.which,
+        OrgCommand::Show(args) | OrgCommand::Blocked(args) => &args.which,
         OrgCommand::Set(args) => &args.which,
-        OrgCommand::Block(args) => &args.which,
+        OrgCommand::Block(args) | OrgCommand::Unblock(args) => &args.which,
     };
     let console = Console::open(&which.config.read()?)?;
     let (store, org) = (console.store(), &which.org);
@@ -165,17 +170,43 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
             for phone in &args.phones {
                 console.ask_store(store.block_number(org, *phone))?;
             }
-            let mut out = io::stdout().lock();
-            if json {
-                writeln!(out, "{}", json!({"status": "done", "blocked": args.phones.len()}))?;
-            } else {
-                let numbers = super::amounts::counted(args.phones.len() as u64, "number");
-                writeln!(out, "{numbers} blocked for {org}")?;
-            }
-            return Ok(Exit::Completed);
+            return say_done("blocked", args.phones.len(), org, json);
         }
+        OrgCommand::Unblock(args) => {
+            let mut unblocked = 0;
+            for phone in &args.phones {
+                unblocked += usize::from(console.ask_store(store.unblock_number(org, *phone))?);
+            }
+            return say_done("unblocked", unblocked, org, json);
+        }
+        OrgCommand::Blocked(_) => return list(&console.ask_store(store.blocked_numbers(org))?, json),
     }
     show(org, &console.ask_store(store.organisation(org))?, console.slots(org)?, json)?;
+    Ok(Exit::Completed)
+}
+
+/// So many numbers of those given.
+fn say_done(done: &str, count: usize, org: &OrganisationId, json: bool) -> Result<Exit, Failure> {
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", json!({"status": "done", done: count}))?;
+    } else {
+        writeln!(out, "{} {done} for {org}", counted(count as u64, "number"))?;
+    }
+    Ok(Exit::Completed)
+}
+
+/// Numbers, a line each.
+fn list(phones: &[Phone], json: bool) -> Result<Exit, Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if json {
+        writeln!(out, "{}", json!({ "blocked": phones }))?;
+    } else {
+        for phone in phones {
+            writeln!(out, "{phone}")?;
+        }
+    }
+    out.flush()?;
     Ok(Exit::Completed)
 }
 
@@ -241,7 +272,7 @@ fn show(org: &OrganisationId, settings: &Organisation, slots: SlotUse, json: boo
     let Organisation { weight, request_order, calls_per_second, caller_ids, denied_prefixes, retention_secs, .. } =
         settings;
     let rate = calls_per_second.map_or("no bound".to_owned(), |rate| rate.to_string());
-    let retention = super::amounts::lasting(std::time::Duration::from_secs(*retention_secs));
+    let retention = lasting(std::time::Duration::from_secs(*retention_secs));
     let external =
         if external == u32::MAX { "unreadable: nothing is dialled".to_owned() } else { external.to_string() };
     write!(

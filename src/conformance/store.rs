@@ -90,6 +90,7 @@ macro_rules! store_conformance {
                 no_dial_when_others_took_the_slot
                 no_dial_over_the_rate
                 a_number_on_the_do_not_call_list_ends_blocked
+                the_do_not_call_list_can_be_read_and_put_right
                 a_dialled_call_is_not_given_back
                 checkpoints_are_appended_once
                 a_checkpoint_with_a_gap_is_not_written

@@ -460,6 +460,12 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Puts a number on the organisation's do-not-call list, durably.
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()>;
 
+    /// Takes a number off that list again; whether it was on it.
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool>;
+
+    /// Every number on that list, in order.
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>>;
+
     // Ownership.
 
     /// Renews everything the worker holds, leases of second legs included.

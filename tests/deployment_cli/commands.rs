@@ -44,6 +44,9 @@ fn a_blocked_number_is_not_dialled() {
     world.submit(&request("r", &[STAYS[0]]));
     world.wait_for("r", "request.completed", 1);
     assert_eq!(world.answer(&["status", "r"])["counts"]["blocked"], 1);
+    assert_eq!(world.answer(&["org", "blocked"]), json!({"blocked": [STAYS[0]]}));
+    assert_eq!(world.run(&["org", "unblock", STAYS[0], STAYS[1]]).out, "1 number unblocked for default\n");
+    assert_eq!(world.run(&["org", "blocked"]).out, "");
 }
 
 #[test]

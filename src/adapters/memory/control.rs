@@ -153,4 +153,14 @@ impl State {
         let ix = self.org_ix(organisation);
         self.org_mut(ix).blocked.insert(phone);
     }
+
+    pub fn unblock_number(&mut self, organisation: &OrganisationId, phone: Phone) -> bool {
+        let ix = self.org_ix(organisation);
+        self.org_mut(ix).blocked.remove(&phone)
+    }
+
+    pub fn blocked_numbers(&self, organisation: &OrganisationId) -> Vec<Phone> {
+        let org = self.org_names.get(organisation).map(|ix| self.org(*ix));
+        org.map(|org| org.blocked.iter().copied().collect()).unwrap_or_default()
+    }
 }

@@ -148,6 +148,14 @@ impl CampaignStore for MemoryStore {
         Ok(())
     }
 
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        Ok(self.with(|state| state.unblock_number(organisation, phone)))
+    }
+
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        Ok(self.with(|state| state.blocked_numbers(organisation)))
+    }
+
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         Ok(self.with(|state| state.renew(held)))
     }

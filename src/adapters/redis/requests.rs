@@ -1,6 +1,6 @@
 //! Requests and organisations as a whole: commands, Status, settings, and what leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Value;
 
@@ -9,12 +9,17 @@ use super::intake::{first_call, unexpected};
 use super::reply::{Reply, call_status};
 use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
-use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, RequestId, Timestamp, WorkerId};
+use crate::model::{
+    AttemptId, CallId, CallStatus, Organisation, OrganisationId, Phone, RequestId, Timestamp, WorkerId,
+};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
 /// Most confirmations in one script, and calls shown by one: others wait for it.
 const BATCH: usize = 256;
+
+/// Blocked numbers in one piece, about.
+const BLOCKED: u32 = 1_000;
 
 impl RedisStore {
     pub(super) async fn control_request(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
@@ -134,6 +139,24 @@ impl RedisStore {
         };
         ops.0.arg(settings.retention_secs);
         self.send(organisation, ops).await.map(drop)
+    }
+
+    /// A piece at a time, outside the script: the list may be long, and nobody must wait for it.
+    pub(super) async fn read_blocked(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        let (key, mut cursor, mut found) = (self.key(organisation, "blocked"), "0".to_owned(), BTreeSet::new());
+        loop {
+            let mut piece = redis::cmd("SSCAN");
+            piece.arg(&key).arg(&cursor).arg("COUNT").arg(BLOCKED);
+            let mut answer = Reply::of(self.command(&piece).await?)?;
+            cursor = answer.text()?;
+            let mut numbers = answer.list()?;
+            while !numbers.is_empty() {
+                found.insert(numbers.parse()?);
+            }
+            if cursor == "0" {
+                return Ok(found.into_iter().collect());
+            }
+        }
     }
 
     pub(super) async fn note_confirmed(&self, confirmations: &[Confirmation]) -> StoreResult<()> {

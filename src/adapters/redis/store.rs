@@ -108,9 +108,14 @@ impl RedisStore {
         self.clock.as_ref().map(|clock| clock.now())
     }
 
+    /// A key of an organisation's, by the name it has in scripts.
+    pub(super) fn key(&self, organisation: &OrganisationId, name: &str) -> String {
+        format!("{}:{{{organisation}}}:{name}", self.prefix)
+    }
+
     /// Operations of an organisation, none yet.
     pub(super) fn ops(&self, organisation: &OrganisationId) -> Ops {
-        let key = format!("{}:{{{organisation}}}:", self.prefix);
+        let key = self.key(organisation, "");
         Ops::new(&self.scripts.organisation, &key, self.now()).int(self.default_limit)
     }
 
@@ -250,6 +255,15 @@ impl CampaignStore for RedisStore {
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
         let ops = self.ops(organisation).text("block").text(&phone.digits().to_string());
         self.send(organisation, ops).await.map(drop)
+    }
+
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        let ops = self.ops(organisation).text("unblock").text(&phone.digits().to_string());
+        Ok(self.send(organisation, ops).await?.int()? == 1)
+    }
+
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        self.read_blocked(organisation).await
     }
 
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {

@@ -177,6 +177,12 @@ impl CampaignStore for ChaosStore {
         };
         self.in_passing("block_number", checked.boxed()).await
     }
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        self.in_passing("unblock_number", self.inner.unblock_number(organisation, phone)).await
+    }
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        self.in_passing("blocked_numbers", self.inner.blocked_numbers(organisation)).await
+    }
     async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         let renewed = async {
             let stale: Vec<Held> = held.iter().filter(|held| self.checker.is_stale(held)).cloned().collect();

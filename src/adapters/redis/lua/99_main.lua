@@ -27,6 +27,7 @@ local operations = {
   end,
   slot = function() return Owner.request_slot(arg(), number(), number(), arg(), number()) end,
   block = function() return call('SADD', P .. 'blocked', arg()) end,
+  unblock = function() return call('SREM', P .. 'blocked', arg()) end,
   renew = function() return Owner.renew(number()) end,
   reassert = function()
     local id, claim, token, worker, request = arg(), number(), number(), arg(), arg()
