@@ -1,14 +1,16 @@
 //! A database that forgets: emptied, or set back to what it was a moment ago.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use robocall::adapters::clock::SystemClock;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::event::CallContext;
 use robocall::model::{CallStatus, DispositionResult, EventType, Happening};
-use robocall::ports::Clock;
 use robocall::ports::store::*;
+use robocall::ports::{CampaignStore as _, Clock};
 
 use crate::server::Redis;
 
@@ -155,4 +157,87 @@ async fn a_database_set_back_is_told_of_live_calls_and_dials_nobody_twice() {
         assert_eq!(shown[0].history[..1], histories[0][..1], "its history is whole");
         assert_eq!(leased(&store).await, 1);
     }
+}
+
+/// A store that lives by the server's time.
+fn in_real_time(server: &Redis, wait_replicas: u32) -> RedisStore {
+    RedisStore::new(&RedisSettings { wait_replicas, ..RedisSettings::new(server.url()) }).unwrap()
+}
+
+/// What a worker gets, once the database is not new any more.
+async fn claimed(store: &RedisStore) -> Claim {
+    let clock = SystemClock::new();
+    loop {
+        let claims = store.claim(&worker("w"), 1).await.unwrap();
+        match claims.claims.into_iter().next() {
+            Some(claim) => return claim,
+            None => clock.sleep_until(claims.again_at.unwrap()).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_known_an_emptied_database_keeps_everybody_from_claiming_for_one_time_to_live() {
+    let server = Redis::start();
+    let known: Store = Arc::new(in_real_time(&server, 0));
+    submit(&known, header("r"), 3).await;
+    let known = in_real_time(&server, 0);
+    let claim = claimed(&known).await;
+    let mut harm = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let _: () = redis::cmd("FLUSHALL").query(&mut harm).unwrap();
+
+    // A worker that has just come finds an empty database, and nothing wrong with it.
+    let stranger: Store = Arc::new(in_real_time(&server, 0));
+    submit(&stranger, header("other"), 3).await;
+    let first = stranger.claim(&worker("v"), 3).await.unwrap();
+    assert!(first.claims.is_empty(), "it leaves it alone all the same, until the others have looked");
+
+    let now = SystemClock::new().now();
+    let closed = known.claim(&worker("w"), 3).await.unwrap();
+    assert!(closed.claims.is_empty() && closed.again_at.unwrap() > now + secs(20), "{closed:?}");
+    let closed = stranger.claim(&worker("v"), 3).await.unwrap();
+    assert!(closed.claims.is_empty() && closed.again_at.unwrap() > now + secs(20), "{closed:?}");
+    let renewed = known.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    assert_eq!(renewed.forgotten, [claim.held], "and its owner hears of it");
+}
+
+#[tokio::test]
+async fn a_server_that_was_restarted_is_left_alone_while_owners_speak() {
+    let mut server = Redis::with(&["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
+    let store: Store = Arc::new(in_real_time(&server, 0));
+    submit(&store, header("r"), 3).await;
+    let store = in_real_time(&server, 0);
+    let claim = claimed(&store).await;
+    server.kill();
+    assert!(matches!(store.claim(&worker("w"), 1).await, Err(StoreError::Unavailable(_))));
+    server.start_again();
+    let closed = loop {
+        match store.claim(&worker("w"), 3).await {
+            Ok(claims) => break claims,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    assert!(closed.claims.is_empty() && closed.again_at.is_some(), "{closed:?}");
+    let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    assert_eq!(renewed, Renewed::default(), "nothing was lost: it is still held");
+}
+
+#[tokio::test]
+async fn a_dial_counts_when_a_replica_has_it() {
+    let server = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &server.port().to_string(), "--save", ""]);
+    let mut asking = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let store: Store = Arc::new(in_real_time(&server, 1));
+    submit(&store, header("r"), 2).await;
+    let store = in_real_time(&server, 1);
+    let (one, other) = (claimed(&store).await, claimed(&store).await);
+    // A write, and the wait until the replica has it.
+    let _: () = redis::cmd("SET").arg("x").arg(1).query(&mut asking).unwrap();
+    let synchronised: i64 = redis::cmd("WAIT").arg(1).arg(20_000).query(&mut asking).unwrap();
+    assert_eq!(synchronised, 1);
+    let dialled = store.begin_dial(&one.held, &worker("w"), None, &flow_state()).await.unwrap();
+    assert!(matches!(dialled, DialDecision::Dial { again: false, .. }), "{dialled:?}");
+    drop(replica);
+    let alone = store.begin_dial(&other.held, &worker("w"), None, &flow_state()).await;
+    assert!(matches!(alone, Err(StoreError::Unavailable(_))), "nobody is dialled of whom a successor would not know");
 }

@@ -34,7 +34,8 @@ impl RedisStore {
         let (blocked, state, organisation) = (codec::happening(&blocked)?, codec::state(state)?, &held.organisation);
         loop {
             let ops = self.ops(organisation).text("begin").held(held).bytes(&before).bytes(&after);
-            let mut answer = self.send(organisation, ops.bytes(&state).bytes(&blocked)).await?.list()?;
+            let mut asked = self.ask_for_good(organisation, ops.bytes(&state).bytes(&blocked)).await?;
+            let mut answer = asked.answers.list()?;
             return Ok(match answer.text()?.as_str() {
                 // Its window was read on the clocks meanwhile.
                 "stale" => continue,

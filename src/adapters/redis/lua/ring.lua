@@ -93,8 +93,7 @@ if server ~= '' then
   if before and before ~= server then close_until = now + TTL end
   if before ~= server then call('SET', P .. 'server', server) end
 end
-if close_until > closed and closed <= now then
-  -- Once for each loss: whoever finds out later does not prolong it.
+if close_until > closed then
   closed = close_until
   call('SET', P .. 'closed', string.format('%.0f', closed))
 end
