@@ -158,6 +158,7 @@ impl From<ConsoleError> for Failure {
             ConsoleError::Unanswered(_) => Self::Unanswered(error.to_string()),
             ConsoleError::NotFound => Self::NotFound(error.to_string()),
             ConsoleError::Refused(_) => Self::usage(error.to_string()),
+            ConsoleError::Unusable(_) => Self::Internal(error.to_string()),
         }
     }
 }

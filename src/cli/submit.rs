@@ -1,5 +1,6 @@
 //! `robocall submit`: a request handed to a deployment's workers, in parts if it is large.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ pub fn run(args: SubmitArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fa
         check(&input, &args, &settings)?;
     }
     let request = request_id(&input)?;
-    let size = io::copy(&mut input.reader()?, &mut io::sink())?;
+    let size = fs::metadata(input.path()).map_err(|error| Failure::unreadable(&input.name, &error))?.len();
     let plan = if size > args.part_size << 20 { Some(plan(&input, args.part_size)?) } else { None };
     let console = Console::open(&settings)?;
     let key = request.map(|request| RequestKey { organisation: args.org.clone(), request });

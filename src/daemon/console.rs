@@ -73,6 +73,9 @@ pub enum ConsoleError {
     /// It was understood and refused.
     #[error("{0}")]
     Refused(String),
+    /// The database holds what is not understood, or does not do what it must.
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
 }
 
 /// A deployment, from outside. Its connections are served while something is waited for.
@@ -185,7 +188,7 @@ impl Console {
         let why = match answer {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(StoreError::NotFound)) => return Err(ConsoleError::NotFound),
-            Some(Err(StoreError::Refused(why))) => return Err(ConsoleError::Refused(why)),
+            Some(Err(StoreError::Refused(why))) => return Err(ConsoleError::Unusable(why)),
             Some(Err(StoreError::Unavailable(why))) => why,
             Some(Err(error @ StoreError::Forgotten)) => error.to_string(),
             None => format!("no answer within {STORE_WITHIN:?}"),

@@ -51,6 +51,14 @@ fn without_a_database_nothing_is_known() {
 }
 
 #[test]
+fn a_database_that_does_not_let_us_in_is_said_to() {
+    let strict = crate::redis::Redis::with(&["--save", "", "--appendonly", "no", "--requirepass", "another"]);
+    let url = strict.url().replace("redis://", &format!("redis://:{PASSWORD}@"));
+    let world = World::of_servers("amqp://127.0.0.1:1/%2f", &url, "127.0.0.1:1");
+    refuses(&world, "the database", &[&["status", "r"], &["org", "show"]]);
+}
+
+#[test]
 fn a_broker_that_does_not_let_us_in_is_said_to() {
     let url = crate::world::broker().url().replace("guest:guest", &format!("guest:{PASSWORD}"));
     let world = World::of_servers(&url, "redis://127.0.0.1:1/", "127.0.0.1:1");
