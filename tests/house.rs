@@ -16,13 +16,14 @@ const MOST_LINES: usize = 400;
 const CORE: [&str; 5] = ["model", "callflow", "policy", "request", "reading"];
 
 /// Crates of the outside.
-const OUTSIDE: [&str; 9] = [
+const OUTSIDE: [&str; 10] = [
     "tokio",
     "tokio_util",
     "async_trait",
     "futures_util",
     "tracing",
     "tracing_subscriber",
+    "lapin",
     "clap",
     "indicatif",
     "miette",
@@ -134,6 +135,19 @@ fn only_the_composition_root_names_adapters() {
     let applies = |name: &str| !["adapters", "conformance", "daemon", "lib"].contains(&room(name));
     let wrong = broken(applies, |_, path| path.split("::").next() == Some("adapters"));
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Libraries that speak with one neighbour, and the only folder that may name each.
+const NEIGHBOURS: [(&str, &str); 1] = [("lapin::", "adapters/amqp/")];
+
+#[test]
+fn a_neighbours_library_is_named_in_its_adapter_only() {
+    for (name, text) in sources() {
+        for (library, folder) in NEIGHBOURS {
+            let named = code(&text).any(|line| line.contains(library));
+            assert!(!named || name.starts_with(folder), "{name} names {library}");
+        }
+    }
 }
 
 #[test]

@@ -86,9 +86,11 @@ impl Client {
     /// When the broker does not answer.
     pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>, ClientError> {
         let mut found = Vec::new();
-        self.look_through(most, async |_, message| {
-            found.push(describe(message));
-            Ok(Look::On)
+        self.look_through(async |_, message| {
+            if found.len() < most {
+                found.push(describe(message));
+            }
+            Ok(if found.len() < most { Look::On } else { Look::Done })
         })
         .await?;
         Ok(found)
@@ -100,7 +102,7 @@ impl Client {
     /// [`ClientError::NotFound`] if there is none of that id; otherwise when the broker does not answer.
     pub async fn dead_letter(&self, id: &str) -> Result<(DeadLetter, Vec<u8>), ClientError> {
         let mut found = None;
-        self.look_through(usize::MAX, async |_, message| {
+        self.look_through(async |_, message| {
             let letter = describe(message);
             if letter.id != id {
                 return Ok(Look::On);
@@ -121,7 +123,7 @@ impl Client {
     pub async fn retry_dead_letter(&self, id: &str) -> Result<DeadLetter, ClientError> {
         let mut found = None;
         let requests = self.names().requests();
-        self.look_through(usize::MAX, async |channel, message| {
+        self.look_through(async |channel, message| {
             let letter = describe(message);
             if letter.id != id {
                 return Ok(Look::On);
@@ -141,25 +143,20 @@ impl Client {
         found.ok_or(ClientError::NotFound)
     }
 
-    /// Takes dead letters one by one without acknowledging them; at the end the broker puts all back in their places.
+    /// Takes dead letters one by one without acknowledging them; at the end the broker puts all back. It puts them
+    /// behind others that were put back before, so all are taken, in order that their order stays.
     async fn look_through(
         &self,
-        most: usize,
         mut look: impl AsyncFnMut(&Channel, &BasicGetMessage) -> Result<Look, ClientError>,
     ) -> Result<(), ClientError> {
         let live = self.live().await?;
         let channel = post::open(&live.channel().await?).await?;
         let queue = self.names().dead();
         let mut looked = Ok(Look::On);
-        let mut seen = 0;
-        while seen < most && matches!(looked, Ok(Look::On)) {
-            seen += 1;
-            let Some(mut message) = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await? else {
-                break;
-            };
-            looked = look(&channel, &message).await;
-            // Only what it was is held until the end, not its text.
-            message.delivery.data = Vec::new();
+        while let Some(message) = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await? {
+            if let Ok(Look::On) = looked {
+                looked = look(&channel, &message).await;
+            }
         }
         topology::close(&channel).await?;
         looked.map(|_| ())

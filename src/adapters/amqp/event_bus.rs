@@ -185,8 +185,8 @@ impl Writer {
         let at = clock.now();
         // A first poll puts the frames into the queue, in this order; that they have left is awaited behind all of them.
         let mut confirms = Vec::with_capacity(writing.len());
-        let first_poll = |one: &mut _| FutureExt::poll_unpin(one, &mut Context::from_waker(Waker::noop()));
-        let early: Vec<_> = writing.iter_mut().map(first_poll).collect();
+        let early: Vec<_> =
+            writing.iter_mut().map(|one| one.poll_unpin(&mut Context::from_waker(Waker::noop()))).collect();
         let sent = async {
             for (early, one) in early.into_iter().zip(&mut writing) {
                 confirms.push(match early {

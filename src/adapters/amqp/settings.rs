@@ -130,8 +130,14 @@ mod tests {
     fn a_prefix_is_before_every_name() {
         let names = Topology::prefixed("test-1.").unwrap();
         let worker = "w".parse().unwrap();
-        let all =
-            [names.requests(), names.dead(), names.events(), names.event_log(), names.commands(), names.orders(&worker)];
+        let all = [
+            names.requests(),
+            names.dead(),
+            names.events(),
+            names.event_log(),
+            names.commands(),
+            names.orders(&worker),
+        ];
         assert!(all.iter().all(|name| name.starts_with("test-1.robocall.")), "{all:?}");
         assert_eq!(Topology::prefixed("a b"), Err(InvalidPrefix));
         assert_eq!(Topology::prefixed(&"x".repeat(65)), Err(InvalidPrefix));

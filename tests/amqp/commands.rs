@@ -1,0 +1,186 @@
+//! Commands to any worker, and orders to one.
+
+use std::time::Duration;
+
+use robocall::adapters::amqp::{AmqpCommandBus, ClientError};
+use robocall::model::{AttemptId, CallId, OrganisationId};
+use robocall::ports::store::{Held, Token};
+use robocall::ports::{Command, CommandBus, CommandKind, CommandReply, Incoming, Order};
+
+use crate::scene;
+use crate::scene::{bank, soon, worker};
+
+/// How long a client waits for an answer.
+const BOUND: Duration = Duration::from_secs(30);
+
+fn pause() -> CommandKind {
+    CommandKind::Pause("r-1".parse().unwrap())
+}
+
+fn call() -> CallId {
+    CallId::new(&bank(), &"r-1".parse().unwrap(), 0)
+}
+
+async fn command(bus: &AmqpCommandBus, name: &str) -> Command {
+    match soon(bus.next(&worker(name))).await {
+        Some(Incoming::Command(command)) => command,
+        other => panic!("not a command: {other:?}"),
+    }
+}
+
+fn order(scene: &scene::Scene, command: Command) -> Order {
+    let held = Held {
+        organisation: command.organisation.clone(),
+        request: "r-1".parse().unwrap(),
+        attempt: AttemptId { call: call(), claim: 2 },
+        token: Token(7),
+    };
+    Order { command, held, not_after: scene.clock.now() + Duration::from_secs(2) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_taken_by_one_worker_and_answered() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
+    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &pause(), BOUND).await });
+    let taken = command(&bus, "w").await;
+    assert_eq!(taken, Command { id: "c-1".into(), organisation: bank(), kind: pause() });
+    soon(bus.answer(&taken, CommandReply::Done)).await;
+    assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Done));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_given_twice_is_carried_out_once() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
+    let (first, second) = tokio::join!(async { client.command(&bank(), "c-1", &pause(), BOUND).await }, async {
+        let taken = command(&bus, "w").await;
+        soon(bus.answer(&taken, CommandReply::Done)).await;
+        taken
+    },);
+    assert_eq!((first, &*second.id), (Ok(CommandReply::Done), "c-1"));
+    let (mine, me, kind) = (bank(), worker("w"), pause());
+    let again = soon(client.command(&mine, "c-1", &kind, BOUND));
+    // Answered while the bus looks for more; what comes out of it next is another organisation's.
+    let other: OrganisationId = "shop".parse().unwrap();
+    let foreign = async {
+        let asked = client.command(&other, "c-1", &kind, BOUND);
+        let taking = async {
+            let Some(Incoming::Command(taken)) = bus.next(&me).await else { panic!("the bus is closed") };
+            assert_eq!(taken.organisation, other);
+            bus.answer(&taken, CommandReply::NotFound).await;
+        };
+        tokio::join!(asked, taking).0
+    };
+    let looking = async {
+        let looked = bus.next(&me).await;
+        panic!("carried out twice: {looked:?}");
+    };
+    let again = tokio::select! {
+        biased;
+        again = again => again,
+        () = looking => unreachable!(),
+    };
+    assert_eq!((again, soon(foreign).await), (Ok(CommandReply::Done), Ok(CommandReply::NotFound)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_reaches_its_worker_only_and_the_worker_answers_the_client() {
+    let scene = scene();
+    let client = scene.ready().await;
+    let taker = scene.broker().commands(worker("taker"));
+    // An organisation that is called like the orders is only an organisation.
+    let organisation: OrganisationId = "worker".parse().unwrap();
+    let asked = tokio::spawn({
+        let organisation = organisation.clone();
+        async move { client.command(&organisation, "c-1", &CommandKind::HangUp(call()), BOUND).await }
+    });
+    let taken = command(&taker, "taker").await;
+    assert_eq!(taken.organisation, organisation);
+    let owner = scene.broker().commands(worker("owner"));
+    soon(scene.has_queue(&scene.settings.names.orders(&worker("owner")))).await;
+    let order = order(&scene, taken);
+    soon(taker.forward(&worker("owner"), order.clone())).await;
+    assert_eq!(soon(owner.next(&worker("owner"))).await, Some(Incoming::Order(order.clone())));
+    soon(owner.answer(&order.command, CommandReply::Done)).await;
+    assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Done));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_to_a_worker_that_is_gone_is_answered_with_adopting() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("taker")));
+    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &CommandKind::HangUp(call()), BOUND).await });
+    let taken = command(&bus, "taker").await;
+    soon(bus.forward(&worker("nobody"), order(&scene, taken))).await;
+    assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Adopting));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_its_worker_does_not_fetch_expires() {
+    let scene = scene();
+    let _client = scene.ready().await;
+    let (_connection, channel) = scene.channel().await;
+    // The queue of a worker that stands still.
+    let name = scene.settings.names.orders(&worker("still"));
+    let durable = lapin::options::QueueDeclareOptions::durable();
+    let queue = channel.queue_declare(name.as_str().into(), durable, lapin::types::FieldTable::default());
+    soon(queue).await.unwrap();
+    let bus = scene.broker().commands(worker("w"));
+    let given = Command { id: "c-1".into(), organisation: bank(), kind: CommandKind::HangUp(call()) };
+    soon(bus.forward(&worker("still"), order(&scene, given))).await;
+    let waiting = async || {
+        let passive = lapin::options::QueueDeclareOptions::default().passive();
+        let queue = channel.queue_declare(name.as_str().into(), passive, lapin::types::FieldTable::default());
+        queue.await.unwrap().message_count()
+    };
+    assert_eq!(soon(waiting()).await, 1);
+    soon(async { while waiting().await > 0 {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_command_is_answered_with_what_is_wrong_and_dropped() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
+    let (_connection, channel) = scene.channel().await;
+    let options = lapin::options::BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let none = lapin::types::FieldTable::default();
+    let mut answers = channel.basic_consume("amq.rabbitmq.reply-to".into(), "".into(), options, none).await.unwrap();
+    let properties =
+        lapin::BasicProperties::default().with_reply_to("amq.rabbitmq.reply-to".into()).with_correlation_id("7".into());
+    let (exchange, options) = (scene.settings.names.commands(), lapin::options::BasicPublishOptions::default());
+    let sent = channel.basic_publish(exchange.as_str().into(), "bank.explode".into(), options, b"{}", properties);
+    soon(sent).await.unwrap();
+    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &pause(), BOUND).await });
+    let taken = command(&bus, "w").await;
+    assert_eq!(taken.kind, pause(), "it is not in the way of the next");
+    let answer = soon(futures_util::StreamExt::next(&mut answers)).await.unwrap().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&answer.data).unwrap();
+    assert_eq!(said["status"], "invalid");
+    assert!(said["message"].as_str().unwrap().contains("explode"), "{said}");
+    assert_eq!(answer.properties.correlation_id().as_ref().map(|id| id.as_str()), Some("7"));
+    soon(bus.answer(&taken, CommandReply::Unavailable)).await;
+    assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Unavailable));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_its_worker_leaves_unanswered_goes_to_another() {
+    let scene = scene();
+    let client = scene.ready().await;
+    let first = scene.broker().commands(worker("first"));
+    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &pause(), BOUND).await });
+    let taken = command(&first, "first").await;
+    let second = scene.broker().commands(worker("second"));
+    first.release();
+    assert_eq!(command(&second, "second").await, taken);
+    soon(second.answer(&taken, CommandReply::Done)).await;
+    assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Done));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_no_worker_takes_is_unanswered() {
+    let scene = scene();
+    let client = scene.ready().await;
+    let bound = Duration::from_millis(200);
+    assert_eq!(soon(client.command(&bank(), "c", &pause(), bound)).await, Err(ClientError::Unanswered(bound)));
+}

@@ -1,0 +1,115 @@
+//! Events on their way out, and the log in which they are found.
+
+use robocall::adapters::amqp::{Tail, TailFrom};
+use robocall::ports::{BusError, EventBus as _};
+
+use crate::scene;
+use crate::scene::{event, soon};
+
+/// The ids of the next events of the log.
+async fn ids(tail: &mut Tail, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    while ids.len() < count {
+        ids.push(soon(tail.next()).await.id.unwrap().to_string());
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmed_event_is_in_the_log_as_a_cloud_event() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().events());
+    let mut tail = soon(client.tail(TailFrom::Next)).await.unwrap();
+    assert_eq!(soon(bus.publish(event(1))).await, Ok(()));
+    let logged = soon(tail.next()).await;
+    assert_eq!((&*logged.routing_key, logged.id.as_deref()), ("bank.request.started", Some("r-1.r.1")));
+    let body: serde_json::Value = serde_json::from_slice(&logged.body).unwrap();
+    assert_eq!(body["type"], "robocall.request.started");
+    assert_eq!(body, serde_json::to_value(event(1)).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_events_keep_their_order_and_none_is_waited_for() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().events());
+    let confirmations: Vec<_> = (1..=5_000).map(|seq| bus.publish(event(seq))).collect();
+    for confirmation in confirmations {
+        assert_eq!(soon(confirmation).await, Ok(()));
+    }
+    let mut tail = soon(client.tail(TailFrom::First)).await.unwrap();
+    let expected: Vec<String> = (1..=5_000).map(|seq| format!("r-1.r.{seq}")).collect();
+    assert_eq!(ids(&mut tail, 5_000).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_without_a_queue_is_not_confirmed_and_everything_after_it_fails_until_recovery() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().events());
+    assert_eq!(soon(bus.publish(event(1))).await, Ok(()));
+    let (_connection, channel) = scene.channel().await;
+    let names = &scene.settings.names;
+    let (log, exchange) = (names.event_log(), names.events());
+    let none = lapin::types::FieldTable::default();
+    let unbound = channel.queue_unbind(log.as_str().into(), exchange.as_str().into(), "#".into(), none.clone()).await;
+    unbound.unwrap();
+
+    // Ten that are confirmed as published into nothing.
+    let lost: Vec<_> = (2..=11).map(|seq| bus.publish(event(seq))).collect();
+    for lost in lost {
+        assert!(matches!(soon(lost).await, Err(BusError(_))));
+    }
+    // The queue is there again, and still nothing may overtake what was lost.
+    let options = lapin::options::QueueBindOptions::default();
+    channel.queue_bind(log.as_str().into(), exchange.as_str().into(), "#".into(), options, none).await.unwrap();
+    assert!(matches!(soon(bus.publish(event(12))).await, Err(BusError(_))));
+
+    bus.recover();
+    let again: Vec<_> = (2..=12).map(|seq| bus.publish(event(seq))).collect();
+    for again in again {
+        assert_eq!(soon(again).await, Ok(()));
+    }
+    let mut tail = soon(client.tail(TailFrom::First)).await.unwrap();
+    let expected: Vec<String> = (1..=12).map(|seq| format!("r-1.r.{seq}")).collect();
+    assert_eq!(ids(&mut tail, 12).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recovery_declares_a_log_that_was_deleted() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().events());
+    let (_connection, channel) = scene.channel().await;
+    let log = scene.settings.names.event_log();
+    channel.queue_delete(log.as_str().into(), lapin::options::QueueDeleteOptions::default()).await.unwrap();
+    let mut seq = 1;
+    while soon(bus.publish(event(seq))).await.is_ok() {
+        // The writer may have begun, and declared, only now.
+        channel.queue_delete(log.as_str().into(), lapin::options::QueueDeleteOptions::default()).await.unwrap();
+        seq += 1;
+    }
+    bus.recover();
+    assert_eq!(soon(bus.publish(event(seq))).await, Ok(()));
+    let mut tail = soon(client.tail(TailFrom::First)).await.unwrap();
+    assert_eq!(ids(&mut tail, 1).await, [format!("r-1.r.{seq}")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_read_from_an_offset_from_a_time_and_from_its_last_piece() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().events());
+    let before = scene.clock.now();
+    for seq in 1..=20 {
+        assert_eq!(soon(bus.publish(event(seq))).await, Ok(()));
+    }
+    let mut all = soon(client.tail(TailFrom::First)).await.unwrap();
+    let mut offsets = Vec::new();
+    for _ in 1..=20 {
+        offsets.push(soon(all.next()).await.offset);
+    }
+    assert!(offsets.windows(2).all(|pair| pair[0] < pair[1]), "{offsets:?}");
+    let mut from = soon(client.tail(TailFrom::Offset(offsets[14]))).await.unwrap();
+    assert_eq!(ids(&mut from, 2).await, ["r-1.r.15", "r-1.r.16"]);
+    let mut since = soon(client.tail(TailFrom::Since(before))).await.unwrap();
+    assert_eq!(ids(&mut since, 1).await, ["r-1.r.1"]);
+    let mut last = soon(client.tail(TailFrom::Last)).await.unwrap();
+    while soon(last.next()).await.id.as_deref() != Some("r-1.r.20") {}
+}

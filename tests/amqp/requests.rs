@@ -1,0 +1,171 @@
+//! Requests on their way in.
+
+use std::time::Duration;
+
+use robocall::adapters::amqp::{ClientError, MAX_REQUEST};
+use robocall::model::RequestStatus;
+use robocall::ports::queue::Verdict;
+use robocall::ports::{Delivery, QueueError, RequestQueue};
+
+use crate::scene;
+use crate::scene::{bank, rejected, soon, summary};
+
+/// How long a client waits for an answer.
+const BOUND: Duration = Duration::from_secs(30);
+
+fn text(delivery: &Delivery) -> String {
+    std::io::read_to_string(delivery.body.open().unwrap()).unwrap()
+}
+
+async fn next(queue: &impl RequestQueue) -> Delivery {
+    soon(queue.next()).await.unwrap().unwrap()
+}
+
+fn accepted() -> Verdict {
+    Verdict::Accepted(summary(RequestStatus::Submitted))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_delivered_to_its_organisation_answered_and_gone() {
+    let scene = scene();
+    let (client, queue) = (scene.ready().await, scene.broker().requests());
+    let asked = tokio::spawn(async move { client.submit_and_wait(&bank(), b"{}", BOUND).await });
+    let delivery = next(&queue).await;
+    assert_eq!((&delivery.organisation, &*text(&delivery)), (&bank(), "{}"));
+    assert_eq!(delivery.max_bytes, Some(MAX_REQUEST));
+    soon(queue.settle(&delivery, accepted())).await.unwrap();
+    assert_eq!(soon(asked).await.unwrap(), Ok(summary(RequestStatus::Submitted)));
+    assert_eq!(soon(queue.settle(&delivery, accepted())).await, Err(QueueError::Stale), "it is settled once");
+    assert_eq!(soon(scene.client().dead_letters(9)).await, Ok(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejected_request_is_answered_and_filed_with_its_reason() {
+    let scene = scene();
+    let (client, queue) = (scene.ready().await, scene.broker().requests());
+    let asked = tokio::spawn(async move { client.submit_and_wait(&bank(), b"{\"no\":1}", BOUND).await });
+    let delivery = next(&queue).await;
+    soon(queue.settle(&delivery, Verdict::Rejected(rejected()))).await.unwrap();
+    assert_eq!(soon(asked).await.unwrap(), Ok(rejected()));
+    let dead = soon(scene.client().dead_letters(9)).await.unwrap();
+    let [letter] = &*dead else { panic!("{dead:?}") };
+    assert_eq!((letter.organisation.as_deref(), letter.request_id.as_deref()), (Some("bank"), Some("r-1")));
+    assert_eq!((&*letter.reason, &*letter.error), ("invalid", "destinations[3].phone: not a number"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_consumer_leaves_unsettled_comes_again_under_another_tag() {
+    let scene = scene();
+    let client = scene.ready().await;
+    let (first, second) = (scene.broker().requests(), scene.broker().requests());
+    for body in [b"1", b"2", b"3", b"4"] {
+        soon(client.submit(&bank(), body)).await.unwrap();
+    }
+    let held = next(&first).await;
+    let body = text(&held);
+    first.release();
+    let mut seen = Vec::new();
+    while seen.len() < 4 {
+        let delivery = next(&second).await;
+        seen.push(text(&delivery));
+        soon(second.settle(&delivery, accepted())).await.unwrap();
+    }
+    assert!(seen.contains(&body), "{seen:?}");
+    assert_eq!(soon(first.settle(&held, accepted())).await, Err(QueueError::Stale));
+    // What had been sent to it and not been fetched is let go as well, and then there is nothing more.
+    while let Some(late) = soon(first.next()).await.unwrap() {
+        assert_eq!(soon(first.settle(&late, accepted())).await, Err(QueueError::Stale));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_deleted_is_declared_and_consumed_again() {
+    let scene = scene();
+    let (client, queue) = (scene.ready().await, scene.broker().requests());
+    soon(client.submit(&bank(), b"before")).await.unwrap();
+    let held = next(&queue).await;
+    let (_connection, channel) = scene.channel().await;
+    let name = scene.settings.names.requests();
+    channel.queue_delete(name.as_str().into(), lapin::options::QueueDeleteOptions::default()).await.unwrap();
+    // Until the consumer has declared it anew there is nowhere to submit to.
+    while soon(client.submit(&bank(), b"after")).await == Err(ClientError::Unroutable) {
+        tokio::task::yield_now().await;
+    }
+    let delivery = next(&queue).await;
+    assert_eq!(text(&delivery), "after");
+    assert!(delivery.tag != held.tag);
+    soon(queue.settle(&delivery, accepted())).await.unwrap();
+    assert_eq!(soon(queue.settle(&held, accepted())).await, Err(QueueError::Stale));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_under_a_key_without_an_organisation_is_filed_and_those_behind_it_come() {
+    let scene = scene();
+    let (client, queue) = (scene.ready().await, scene.broker().requests());
+    let (_connection, channel) = scene.channel().await;
+    let (exchange, options) = (scene.settings.names.requests(), lapin::options::BasicPublishOptions::default());
+    let properties = lapin::BasicProperties::default();
+    for key in ["requests.Not_One", "requests", "requests.bank.more"] {
+        let sent = channel.basic_publish(exchange.as_str().into(), key.into(), options, b"lost", properties.clone());
+        soon(sent).await.unwrap();
+    }
+    soon(client.submit(&bank(), b"good")).await.unwrap();
+    let delivery = next(&queue).await;
+    assert_eq!(text(&delivery), "good");
+    let dead = soon(client.dead_letters(9)).await.unwrap();
+    assert_eq!(dead.len(), 3);
+    assert!(dead.iter().all(|letter| letter.reason == "organisation" && letter.organisation.is_none()));
+    assert!(dead[0].error.contains("requests.Not_One"), "{}", dead[0].error);
+    let refused = soon(client.retry_dead_letter(&dead[0].id)).await;
+    assert!(matches!(refused, Err(ClientError::Refused(_))), "{refused:?}");
+    assert_eq!(soon(client.dead_letters(9)).await.unwrap(), dead);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_mebibytes_pass_and_a_byte_more_does_not() {
+    let scene = scene();
+    let (client, queue) = (scene.ready().await, scene.broker().requests());
+    let most = usize::try_from(MAX_REQUEST).unwrap();
+    let body = vec![b'x'; most + 1];
+    let refused = soon(client.submit(&bank(), &body)).await;
+    assert_eq!(refused, Err(ClientError::TooLarge { limit: MAX_REQUEST, size: MAX_REQUEST + 1 }));
+    soon(client.submit(&bank(), &body[..most])).await.unwrap();
+    let delivery = next(&queue).await;
+    assert!(text(&delivery).as_bytes() == &body[..most]);
+    soon(queue.settle(&delivery, Verdict::Rejected(rejected()))).await.unwrap();
+    let dead = soon(client.dead_letters(9)).await.unwrap();
+    assert_eq!(dead[0].bytes, most);
+    assert!(soon(client.dead_letter(&dead[0].id)).await.unwrap().1 == body[..most]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_nobody_survives_is_a_dead_letter_in_the_end() {
+    let scene = scene();
+    let client = scene.ready().await;
+    soon(client.submit(&bank(), b"poison")).await.unwrap();
+    let mut deaths = 0;
+    let dead = loop {
+        let (connection, channel) = scene.channel().await;
+        let (name, options) = (scene.settings.names.requests(), lapin::options::BasicGetOptions::default());
+        let taken = soon(channel.basic_get(name.as_str().into(), options)).await.unwrap();
+        deaths += u32::from(taken.is_some());
+        soon(connection.close(200, "gone".into())).await.unwrap();
+        let dead = soon(client.dead_letters(9)).await.unwrap();
+        if !dead.is_empty() {
+            break dead;
+        }
+        assert!(deaths < 30, "it was delivered {deaths} times");
+    };
+    assert!(deaths >= 20, "after {deaths} deliveries");
+    assert_eq!((&*dead[0].reason, dead[0].organisation.as_deref()), ("delivery_limit", Some("bank")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_answers_where_no_worker_is_and_the_request_waits() {
+    let scene = scene();
+    let client = scene.ready().await;
+    let bound = Duration::from_millis(200);
+    assert_eq!(soon(client.submit_and_wait(&bank(), b"{}", bound)).await, Err(ClientError::Unanswered(bound)));
+    let delivery = next(&scene.broker().requests()).await;
+    assert_eq!(text(&delivery), "{}");
+}
