@@ -49,7 +49,11 @@ fn from(place: Option<&Path>, environment: Environment) -> Result<Settings, Conf
     let settings: Settings = serde_path_to_error::deserialize(config).map_err(|error| {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
-        ConfigError::Invalid(if path == "." || message.contains(&path) { message } else { format!("{path}: {message}") })
+        ConfigError::Invalid(if path == "." || message.contains(&path) {
+            message
+        } else {
+            format!("{path}: {message}")
+        })
     })?;
     settings.with_secrets_of_files()
 }

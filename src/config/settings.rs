@@ -137,9 +137,7 @@ fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Er
 impl Settings {
     /// The same with secrets read from the files that hold them.
     pub(super) fn with_secrets_of_files(mut self) -> Result<Self, ConfigError> {
-        for (secret, file) in
-            [(&mut self.amqp.url, &self.amqp.url_file), (&mut self.redis.url, &self.redis.url_file)]
-        {
+        for (secret, file) in [(&mut self.amqp.url, &self.amqp.url_file), (&mut self.redis.url, &self.redis.url_file)] {
             if let Some(file) = file {
                 *secret = SecretString::from(read(file)?.trim_end_matches(['\r', '\n']).to_owned());
             }

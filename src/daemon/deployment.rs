@@ -54,7 +54,8 @@ impl Deployment {
     /// # Errors
     /// When its address is none.
     pub fn broker(&self) -> Result<Broker, DaemonError> {
-        Broker::connect(self.amqp.clone(), &self.clock).map_err(|error| DaemonError::Settings(format!("amqp.url: {error}")))
+        Broker::connect(self.amqp.clone(), &self.clock)
+            .map_err(|error| DaemonError::Settings(format!("amqp.url: {error}")))
     }
 
     /// A client of the broker.

@@ -36,7 +36,8 @@ impl RedisStore {
         let mut weaknesses = Vec::new();
         let policy = field(&info, "maxmemory_policy").unwrap_or("noeviction");
         if field(&info, "maxmemory").is_some_and(|bytes| bytes != "0") && policy != "noeviction" {
-            weaknesses.push(format!("it evicts keys when memory is short: set maxmemory-policy noeviction, not {policy}"));
+            weaknesses
+                .push(format!("it evicts keys when memory is short: set maxmemory-policy noeviction, not {policy}"));
         }
         if field(&info, "aof_enabled") == Some("0") {
             weaknesses.push("it keeps no log of what it writes: set appendonly yes".to_owned());
