@@ -1,8 +1,10 @@
 //! One cell of the matrix: one trouble, at one point.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use robocall::model::CallId;
 use robocall::ports::store::RequestKey;
 use robocall::ports::{CampaignStore as _, CommandKind};
 use tokio_util::task::AbortOnDropHandle;
@@ -131,6 +133,7 @@ async fn drive(deployment: &Arc<Deployment>, trouble: Trouble, point: Point) -> 
         (slots.leased == 0).then(|| deployment.now())
     });
     seen.at_rest.insert(organisation(ORG), Some(free.await?));
+    everybody_hangs_up(deployment).await;
     for key in [&first, &second] {
         seen.requests.push(deployment.kept(key).await?);
     }
@@ -146,26 +149,22 @@ async fn drive(deployment: &Arc<Deployment>, trouble: Trouble, point: Point) -> 
     Ok((tally(&seen), checker::broken(&seen)))
 }
 
+/// Waits until no leg is live; what is live then, the checker says.
+pub async fn everybody_hangs_up(deployment: &Deployment) {
+    let gone = async || checker::live(&evidence::dials(&deployment.dial_log())).is_empty().then_some(());
+    let _told_by_the_checker = deployment.until("the last leg's end", Duration::from_secs(60), gone).await;
+}
+
 /// Waits until the stream has told of every end that the store knows; what is missing then, the checker says.
 pub async fn told_everything(deployment: &Deployment, stream: &Stream, seen: &Evidence) {
     if seen.emptied_at.is_some() {
         return;
     }
-    let ended: Vec<String> = seen
-        .requests
-        .iter()
-        .filter_map(|kept| kept.known.as_ref())
-        .flat_map(|(_, calls)| calls)
-        .filter(|call| !call.facts.is_empty())
-        .map(|call| call.id.to_string())
-        .collect();
+    let calls = seen.requests.iter().filter_map(|kept| kept.known.as_ref()).flat_map(|(_, calls)| calls);
+    let ended: BTreeSet<CallId> = calls.filter(|call| !call.facts.is_empty()).map(|call| call.id).collect();
     let all = stream.shows(|events| {
-        let told = |call: &String| {
-            events
-                .iter()
-                .any(|event| event.kind() == "call.ended" && event.call().is_some_and(|id| id.to_string() == *call))
-        };
-        ended.iter().all(told)
+        let told = events.iter().filter(|event| event.kind == "call.ended").filter_map(|event| event.call);
+        told.collect::<BTreeSet<_>>().is_superset(&ended)
     });
     tokio::select! {
         biased;
@@ -178,7 +177,7 @@ pub async fn told_everything(deployment: &Deployment, stream: &Stream, seen: &Ev
 pub fn tally(seen: &Evidence) -> Tally {
     use robocall::model::{CallStatus, Happening};
     let calls = || seen.requests.iter().filter_map(|kept| kept.known.as_ref()).flat_map(|(_, calls)| calls);
-    let ids: std::collections::BTreeSet<&str> = seen.events.iter().map(|event| event.id.as_str()).collect();
+    let ids: BTreeSet<&str> = seen.events.iter().map(|event| event.id.as_str()).collect();
     Tally {
         destinations: calls().count(),
         dials: seen.dials.iter().filter(|line| line.event == "invite").count(),

@@ -23,6 +23,7 @@ pub fn broken(evidence: &Evidence) -> Vec<String> {
     one_dial_an_attempt(evidence, &mut found);
     slots_are_never_exceeded(evidence, &mut found);
     slots_come_back(evidence, &mut found);
+    no_leg_is_forgotten(evidence, &mut found);
     nothing_is_dialled_that_is_forbidden(evidence, &mut found);
     events_say_the_same(evidence, &mut found);
     if evidence.emptied_at.is_none() {
@@ -66,8 +67,8 @@ fn one_dial_an_attempt(evidence: &Evidence, found: &mut Vec<String>) {
         }
     }
     let mut retries: BTreeMap<CallId, BTreeSet<&str>> = BTreeMap::new();
-    for event in evidence.events.iter().filter(|event| event.kind() == "call.retryScheduled") {
-        if let Some(call) = event.call() {
+    for event in evidence.events.iter().filter(|event| event.kind == "call.retryScheduled") {
+        if let Some(call) = event.call {
             retries.entry(call).or_default().insert(&event.id);
         }
     }
@@ -212,6 +213,29 @@ fn slots_come_back(evidence: &Evidence, found: &mut Vec<String>) {
     }
 }
 
+/// I4, at the other end: whose slot is free talks to nobody any more.
+fn no_leg_is_forgotten(evidence: &Evidence, found: &mut Vec<String>) {
+    found.extend(live(&evidence.dials).into_iter().map(|leg| format!("I4: {leg} is live, and nobody's")));
+}
+
+/// Legs that were dialled and have not ended.
+pub fn live(dials: &[Line]) -> BTreeSet<&str> {
+    let mut live = BTreeSet::new();
+    for line in dials {
+        match line.event.as_str() {
+            "began" => live.clear(),
+            "invite" => {
+                live.insert(line.leg.as_str());
+            }
+            "ended" => {
+                live.remove(line.leg.as_str());
+            }
+            _ => {}
+        }
+    }
+    live
+}
+
 /// I7.
 fn nothing_is_dialled_that_is_forbidden(evidence: &Evidence, found: &mut Vec<String>) {
     let owners = owners(evidence);
@@ -245,13 +269,13 @@ fn events_say_the_same(evidence: &Evidence, found: &mut Vec<String>) {
             continue;
         }
         first.insert(&event.id, event);
-        let Some(call) = event.call() else { continue };
+        let Some(call) = event.call else { continue };
         let last = last.entry(call).or_default();
-        if event.seq() != *last + 1 && evidence.emptied_at.is_none() {
+        if event.seq != *last + 1 && evidence.emptied_at.is_none() {
             found.push(format!("I8: {} came after {} of its call", event.id, last));
         }
-        *last = event.seq().max(*last);
-        if event.kind() == "call.ended" {
+        *last = event.seq.max(*last);
+        if event.kind == "call.ended" {
             *ends.entry(call).or_default() += 1;
         }
     }
@@ -262,8 +286,8 @@ fn events_say_the_same(evidence: &Evidence, found: &mut Vec<String>) {
 fn every_transition_has_its_event(evidence: &Evidence, found: &mut Vec<String>) {
     let mut told: BTreeMap<CallId, BTreeMap<u64, &str>> = BTreeMap::new();
     for event in &evidence.events {
-        if let Some(call) = event.call() {
-            told.entry(call).or_default().entry(event.seq()).or_insert(event.kind());
+        if let Some(call) = event.call {
+            told.entry(call).or_default().entry(event.seq).or_insert(event.kind.as_str());
         }
     }
     for call in calls(evidence) {

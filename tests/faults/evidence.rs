@@ -50,23 +50,23 @@ pub fn dials(path: &Path) -> Vec<Line> {
 #[derive(Clone, Debug)]
 pub struct Logged {
     pub id: String,
-    pub body: Value,
+    /// Its kind, without what all have before it.
+    pub kind: String,
+    /// The call it is of, if it is one's.
+    pub call: Option<CallId>,
+    /// Its place among its call's or request's events.
+    pub seq: u64,
+    pub body: String,
 }
 
 impl Logged {
-    /// Its kind, without what all have before it.
-    pub fn kind(&self) -> &str {
-        self.body["type"].as_str().unwrap_or_default().trim_start_matches("robocall.")
-    }
-
-    /// The call it is of, if it is one's.
-    pub fn call(&self) -> Option<CallId> {
-        self.body["subject"].as_str()?.split_once('/')?.1.parse().ok()
-    }
-
-    /// Its place among its call's or request's events.
-    pub fn seq(&self) -> u64 {
-        self.body["data"]["seq"].as_u64().unwrap_or_default()
+    /// Reads an event.
+    pub fn read(id: String, body: &[u8]) -> Self {
+        let event: Value = serde_json::from_slice(body).unwrap_or_default();
+        let call = event["subject"].as_str().and_then(|subject| subject.split_once('/')?.1.parse().ok());
+        let kind = event["type"].as_str().unwrap_or_default().trim_start_matches("robocall.").to_owned();
+        let seq = event["data"]["seq"].as_u64().unwrap_or_default();
+        Self { id, kind, call, seq, body: String::from_utf8_lossy(body).into_owned() }
     }
 }
 

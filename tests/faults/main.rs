@@ -8,6 +8,9 @@
 mod broker;
 mod cell;
 mod checker;
+#[cfg(test)]
+mod checker_tests;
+mod crew;
 mod deployment;
 mod evidence;
 mod points;
@@ -18,12 +21,15 @@ mod requests;
 #[path = "../support/redis.rs"]
 #[allow(dead_code, reason = "each test program uses what it needs")]
 mod server;
+mod soak;
 mod stream;
 mod trouble;
 
 use cell::Tally;
 use futures_util::{StreamExt as _, stream as streams};
 use points::{POINTS, Point};
+use robocall::adapters::clock::SystemClock;
+use robocall::ports::Clock as _;
 use trouble::{Line, Trouble};
 
 /// Cells that run at a time: most of them wait for leases.
@@ -57,8 +63,8 @@ fn matrix() -> Vec<(Trouble, Vec<Point>)> {
     ]
 }
 
-/// Runs cells, those that take longest first; panics with everything that is wrong.
-async fn run(mut cells: Vec<(Trouble, Point)>) {
+/// Runs cells, those that take longest first; answers everything that is wrong.
+async fn run(mut cells: Vec<(Trouble, Point)>) -> Vec<String> {
     let wanted = std::env::var("ROBOCALL_CELLS").unwrap_or_default();
     cells.retain(|(trouble, point)| format!("{trouble:?}@{point:?}").contains(&wanted));
     cells.sort_by_key(|(trouble, _)| std::cmp::Reverse(trouble.length()));
@@ -67,7 +73,9 @@ async fn run(mut cells: Vec<(Trouble, Point)>) {
         let result = tokio::task::spawn_local(cell::run(trouble, point)).await;
         let result = result.unwrap_or_else(|error| Err(format!("{trouble:?}@{point:?}: {error}")));
         match &result {
-            Ok(tally) => println!("{:5.1} s  {trouble:?}@{point:?}", tally.seconds),
+            Ok(Tally { seconds, adopted, unknown, .. }) => {
+                println!("{seconds:5.1} s  {trouble:?}@{point:?}: {adopted} adopted, {unknown} unknown");
+            }
             Err(what) => println!("BROKEN   {}", what.lines().take(3).collect::<Vec<_>>().join("  ")),
         }
         result
@@ -92,14 +100,31 @@ async fn run(mut cells: Vec<(Trouble, Point)>) {
         "{count} cells: {} destinations, {} dials, {} adopted, {} unknown, {} events published again",
         sum.destinations, sum.dials, sum.adopted, sum.unknown, sum.republished
     );
-    assert!(wrong.is_empty(), "{} of {count} cells are broken\n\n{}", wrong.len(), wrong.join("\n\n"));
+    wrong
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_breaks_and_wherever_every_promise_holds() {
     let cells =
         matrix().into_iter().flat_map(|(trouble, points)| points.into_iter().map(move |point| (trouble, point)));
-    run(cells.collect()).await;
-    // The broker is everybody's: what it does to others, and what others do then, is its own trouble.
-    run(POINTS.map(|point| (Trouble::BrokerCrash, point)).to_vec()).await;
+    let mut wrong = run(cells.collect()).await;
+    // The broker is everybody's, so its crashes are not to disturb the other cells.
+    wrong.extend(run(POINTS.map(|point| (Trouble::BrokerCrash, point)).to_vec()).await);
+    assert!(wrong.is_empty(), "{} cells are broken\n\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_workers_calls_and_slots_are_back_within_35_seconds() {
+    crew::a_worker_dies().await;
+}
+
+/// `./dev soak 30m`; `ROBOCALL_SEED` repeats what chance did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes as long as one likes: ./dev soak"]
+async fn soak() {
+    let length = std::env::var("ROBOCALL_SOAK").unwrap_or_else(|_| "5m".to_owned());
+    let length = soak::length(&length).unwrap_or_else(|| panic!("{length:?} is no length such as 90s, 30m or 8h"));
+    let seed = std::env::var("ROBOCALL_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed = seed.unwrap_or_else(|| SystemClock::new().now().as_millis().unsigned_abs());
+    tokio::task::LocalSet::new().run_until(soak::run(length, seed)).await;
 }

@@ -106,7 +106,7 @@ impl Lookout {
                 Ok(())
             }
             Self::Events(kind) => {
-                stream.shows(|events| events.iter().any(|event| event.kind() == kind)).await;
+                stream.shows(|events| events.iter().any(|event| event.kind == kind)).await;
                 Ok(())
             }
         }

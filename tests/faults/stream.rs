@@ -31,9 +31,8 @@ impl Stream {
             let _kept = kept;
             loop {
                 let event = tail.next().await;
-                let body = serde_json::from_slice(&event.body).unwrap_or_default();
                 let id = event.id.map(|id| id.to_string()).unwrap_or_default();
-                reader.events.send_modify(|events| events.push(Logged { id, body }));
+                reader.events.send_modify(|events| events.push(Logged::read(id, &event.body)));
             }
         });
         (stream, AbortOnDropHandle::new(reading))
