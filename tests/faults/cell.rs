@@ -10,9 +10,10 @@ use robocall::ports::{CampaignStore as _, CommandKind};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::checker;
-use crate::deployment::{Deployment, LIMIT, organisation};
+use crate::deployment::{Deployment, LIMIT, broker, mortal_broker, organisation};
 use crate::evidence::{self, Evidence, Forbidden};
 use crate::points::{Lookout, Point};
+use crate::proxy::Faults;
 use crate::requests::{key, request};
 use crate::stream::Stream;
 use crate::trouble::{GRACE_SECS, Trouble};
@@ -20,6 +21,9 @@ use crate::trouble::{GRACE_SECS, Trouble};
 /// How long a point may be waited for, and how long it may take until all is over.
 const REACHED_WITHIN: Duration = Duration::from_secs(60);
 const OVER_WITHIN: Duration = Duration::from_secs(150);
+
+/// How long what follows from a point is held up.
+const HELD_UP: Duration = Duration::from_millis(300);
 
 /// The organisation of every cell.
 const ORG: &str = "bank";
@@ -69,7 +73,8 @@ impl Samples {
 /// Runs a cell. What is wrong, with what the processes said.
 pub async fn run(trouble: Trouble, point: Point) -> Result<Tally, String> {
     let name = format!("{trouble:?}@{point:?}");
-    let deployment = Arc::new(Deployment::new(&name, trouble.wants_durability()).await);
+    let broker = if trouble == Trouble::BrokerCrash { mortal_broker().await } else { broker().await };
+    let deployment = Arc::new(Deployment::new(&name, trouble.wants_durability(), broker).await);
     let began = deployment.now();
     let result = drive(&deployment, trouble, point).await;
     let logs = || format!("{name}: after {:.1} s\n{}", deployment.now().since(began).as_secs_f64(), deployment.logs());
@@ -96,12 +101,24 @@ async fn drive(deployment: &Arc<Deployment>, trouble: Trouble, point: Point) -> 
     let lookout = Lookout::begin(point, deployment).await;
     let grace = if trouble == Trouble::Drain { GRACE_SECS } else { 60 };
     let mut victim = deployment.worker("victim", Some(&links), grace);
+    if let Some(line) = point.held_up() {
+        // It answers: its connections stand, and their making is not held up.
+        deployment.command(ORG, "greeting", &CommandKind::Pause(first.request.clone())).await?;
+        links.of(line).set(Faults { latency: HELD_UP, ..Faults::default() });
+    }
     deployment.submit(ORG, &body).await;
     let sees = lookout.sees(deployment, &stream);
     tokio::select! {
         biased;
         seen = sees => seen?,
         () = deployment.pause(REACHED_WITHIN) => return Err(format!("{point:?} was not reached")),
+    }
+    if let Some(line) = point.held_up() {
+        if trouble.is_fatal() {
+            victim.kill();
+            links.of(line).cut();
+        }
+        links.of(line).set(Faults::default());
     }
     // Another worker is there when it happens, or comes.
     let helper = deployment.worker("helper", None, 60);
@@ -115,7 +132,7 @@ async fn drive(deployment: &Arc<Deployment>, trouble: Trouble, point: Point) -> 
     deployment.until("the second request", OVER_WITHIN, async || deployment.store.request(&second).await.ok()).await?;
     let paused = deployment.command(ORG, "pause", &CommandKind::Pause(second.request.clone())).await?;
     let from = deployment.now();
-    if trouble != Trouble::Flush {
+    if seen.emptied_at.is_none() {
         deployment
             .until("the first request's end", OVER_WITHIN, async || deployment.is_over(&first).await.then_some(()))
             .await?;

@@ -8,7 +8,7 @@ use robocall::ports::CampaignStore as _;
 
 use crate::cell::{Samples, everybody_hangs_up, tally, told_everything};
 use crate::checker;
-use crate::deployment::{Deployment, LIMIT, organisation};
+use crate::deployment::{Deployment, LIMIT, broker, organisation};
 use crate::evidence::{self, Evidence};
 use crate::requests::{key, request};
 use crate::stream::Stream;
@@ -19,7 +19,7 @@ const BACK_WITHIN: i64 = 45_000;
 /// `kill -9` of one of three workers, which carries live calls of an organisation that has no slot left. Answers how
 /// long it took until each of its calls was in other hands, and until the organisation's next dial, in milliseconds.
 pub async fn a_worker_dies() -> (i64, i64) {
-    let deployment = Arc::new(Deployment::new("crew", false).await);
+    let deployment = Arc::new(Deployment::new("crew", false, broker().await).await);
     let orgs = ["ash", "birch"];
     let keys = orgs.map(|org| key(org, "r"));
     let (stream, reading) = Stream::read(&deployment).await;

@@ -20,8 +20,14 @@ use crate::server::Redis;
 /// Concurrent calls of every organisation.
 pub const LIMIT: u32 = 3;
 
-/// The broker of all tests.
+/// The broker of all tests but those that kill it.
 pub async fn broker() -> &'static RabbitMq {
+    static BROKER: OnceLock<RabbitMq> = OnceLock::new();
+    tokio::task::spawn_blocking(|| BROKER.get_or_init(RabbitMq::start)).await.unwrap()
+}
+
+/// The broker of those that kill it.
+pub async fn mortal_broker() -> &'static RabbitMq {
     static BROKER: OnceLock<RabbitMq> = OnceLock::new();
     tokio::task::spawn_blocking(|| BROKER.get_or_init(RabbitMq::start)).await.unwrap()
 }
@@ -56,7 +62,7 @@ pub struct Links {
 
 impl Deployment {
     /// A deployment without workers yet. `durable`: its database survives a crash.
-    pub async fn new(name: &str, durable: bool) -> Self {
+    pub async fn new(name: &str, durable: bool, broker: &'static RabbitMq) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("robocall-faults-{}-{number}", std::process::id()));
@@ -68,7 +74,6 @@ impl Deployment {
         };
         let redis = Redis::with(&kept);
         let prefix = format!("f{number}.");
-        let broker = broker().await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut settings = AmqpSettings::at(broker.url().into());
         settings.names = Topology::prefixed(&prefix).unwrap();

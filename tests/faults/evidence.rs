@@ -60,12 +60,14 @@ pub struct Logged {
 }
 
 impl Logged {
-    /// Reads an event.
+    /// Reads an event. Its id is one within its source, as CloudEvents have it: requests of two organisations may have
+    /// the same name.
     pub fn read(id: String, body: &[u8]) -> Self {
         let event: Value = serde_json::from_slice(body).unwrap_or_default();
         let call = event["subject"].as_str().and_then(|subject| subject.split_once('/')?.1.parse().ok());
         let kind = event["type"].as_str().unwrap_or_default().trim_start_matches("robocall.").to_owned();
         let seq = event["data"]["seq"].as_u64().unwrap_or_default();
+        let id = format!("{} {id}", event["source"].as_str().unwrap_or_default());
         Self { id, kind, call, seq, body: String::from_utf8_lossy(body).into_owned() }
     }
 }

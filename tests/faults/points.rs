@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use crate::deployment::Deployment;
 use crate::evidence;
 use crate::stream::Stream;
+use crate::trouble::Line;
 
 /// A point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,16 @@ pub const POINTS: [Point; 9] = [
 ];
 
 impl Point {
+    /// The connection over which the next thing goes out: it is held up, so that a worker that dies at the point dies
+    /// before it.
+    pub const fn held_up(self) -> Option<Line> {
+        match self {
+            Point::Seal => Some(Line::Broker),
+            Point::Commit => Some(Line::Phones),
+            _ => None,
+        }
+    }
+
     /// The database's operation that it is recognised by.
     const fn operation(self) -> Option<&'static str> {
         Some(match self {

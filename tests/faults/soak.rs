@@ -11,7 +11,7 @@ use robocall::ports::store::RequestKey;
 
 use crate::cell::{Samples, everybody_hangs_up, tally, told_everything};
 use crate::checker;
-use crate::deployment::{Deployment, LIMIT, Links, organisation};
+use crate::deployment::{Deployment, LIMIT, Links, mortal_broker, organisation};
 use crate::evidence::{self, Evidence};
 use crate::processes::Process;
 use crate::proxy::{Faults, Proxy};
@@ -19,13 +19,13 @@ use crate::requests::{key, request};
 use crate::stream::Stream;
 
 const ORGS: [&str; 4] = ["ash", "birch", "cedar", "dogwood"];
-const WORKERS: usize = 3;
+const WORKERS: usize = 4;
 
 /// Requests of an organisation that are under way at a time.
 const OPEN: usize = 2;
 
 /// Between two troubles, in milliseconds at most.
-const CALM: u64 = 12_000;
+const CALM: u64 = 6_000;
 
 /// How long it may take until all is over once nothing breaks any more.
 const SETTLED_WITHIN: Duration = Duration::from_secs(300);
@@ -55,7 +55,8 @@ struct Soak {
     deployment: Arc<Deployment>,
     dice: Dice,
     until: Timestamp,
-    posts: RefCell<Vec<Post>>,
+    /// Nobody is at one that something happens to.
+    posts: RefCell<Vec<Option<Post>>>,
     hired: Cell<u32>,
     requests: RefCell<Vec<RequestKey>>,
     counts: RefCell<BTreeMap<&'static str, u32>>,
@@ -64,7 +65,7 @@ struct Soak {
 /// Runs for so long, with that seed.
 pub async fn run(length: Duration, seed: u64) {
     println!("soak: {} s, seed {seed}", length.as_secs());
-    let deployment = Arc::new(Deployment::new("soak", true).await);
+    let deployment = Arc::new(Deployment::new("soak", true, mortal_broker().await).await);
     let (stream, reading) = Stream::read(&deployment).await;
     let samples = Samples::of(&deployment, &ORGS, &[]);
     let soak = Soak {
@@ -78,9 +79,10 @@ pub async fn run(length: Duration, seed: u64) {
     };
     for _ in 0..WORKERS {
         let post = soak.hire(None).await;
-        soak.posts.borrow_mut().push(post);
+        soak.posts.borrow_mut().push(Some(post));
     }
-    tokio::join!(soak.load(), soak.trouble());
+    // Troubles overlap.
+    tokio::join!(soak.load(), soak.trouble(), soak.trouble());
     let mut seen = soak.settle(&stream).await;
     {
         let mut sampled = samples.seen.lock().unwrap();
@@ -143,7 +145,7 @@ impl Soak {
                 return;
             }
             let place = usize::try_from(self.dice.below(WORKERS as u64)).unwrap();
-            let mut post = self.posts.borrow_mut().remove(place);
+            let Some(mut post) = self.posts.borrow_mut()[place].take() else { continue };
             match self.dice.below(10) {
                 0 | 1 => {
                     post.process.kill();
@@ -181,7 +183,7 @@ impl Soak {
                 self.count("workers that gave up");
                 post = self.hire(None).await;
             }
-            self.posts.borrow_mut().insert(place, post);
+            self.posts.borrow_mut()[place] = Some(post);
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Trouble {
     RedisCrash,
     /// The database forgets everything.
     Flush,
+    /// `kill -9` of a database that has written nothing down.
+    RedisLost,
     /// `kill -9` of the broker.
     BrokerCrash,
     /// A connection is cut, and refused for a second.
@@ -56,7 +58,7 @@ pub enum Trouble {
 }
 
 impl Links {
-    fn of(&self, line: Line) -> &Proxy {
+    pub fn of(&self, line: Line) -> &Proxy {
         match line {
             Line::Redis => &self.redis,
             Line::Broker => &self.broker,
@@ -74,6 +76,11 @@ impl Trouble {
             Trouble::HalfOpen(_) | Trouble::Swallowed(_) => 30,
             _ => 5,
         }
+    }
+
+    /// Whether the worker dies of it.
+    pub fn is_fatal(self) -> bool {
+        matches!(self, Trouble::Crash | Trouble::Rebirth)
     }
 
     /// Whether the database must survive a crash.
@@ -112,6 +119,10 @@ impl Trouble {
             Trouble::Flush => {
                 seen.emptied_at = Some(deployment.now());
                 deployment.flush().await;
+            }
+            Trouble::RedisLost => {
+                seen.emptied_at = Some(deployment.now());
+                deployment.crash_redis();
             }
             Trouble::BrokerCrash => deployment.crash_broker().await,
             Trouble::Cut(line) => {
