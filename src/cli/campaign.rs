@@ -115,7 +115,12 @@ pub fn run(
     };
     log_closed?;
     tell(&embedded, &summary, json, terminal)?;
-    Ok(match summary.status {
+    Ok(exit_of(summary.status))
+}
+
+/// What a request's last status answers.
+pub fn exit_of(status: RequestStatus) -> Exit {
+    match status {
         RequestStatus::Completed => Exit::Completed,
         RequestStatus::Submitted
         | RequestStatus::Scheduled
@@ -124,7 +129,7 @@ pub fn run(
         | RequestStatus::Cancelled
         | RequestStatus::Expired
         | RequestStatus::Failed => Exit::EndedOtherwise,
-    })
+    }
 }
 
 /// What is left of a request that was stopped at once.
@@ -151,7 +156,7 @@ fn tell(embedded: &Embedded, summary: &RequestSummary, json: bool, terminal: &Te
         let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
         let steps = Arc::clone(&campaign.program.labels);
         let shared = Shared { header: campaign.header, steps, queued_at: campaign.queued_at };
-        return status_document::write(&mut out, summary, &shared, embedded.pages());
+        return status_document::write(&mut out, summary, Some(&shared), embedded.pages(), None);
     }
     let mut outcome = Outcome::of(&campaign.program);
     for page in embedded.pages() {

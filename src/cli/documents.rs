@@ -78,8 +78,15 @@ impl Input {
     /// # Errors
     /// When it cannot be read any more.
     pub fn reader(&self) -> Result<impl BufRead + Send + use<>, Failure> {
-        let file = File::open(&self.path).map_err(|error| Failure::unreadable(&self.name, &error))?;
-        Ok(BufReader::with_capacity(1 << 18, file))
+        self.open_again().map_err(|error| Failure::unreadable(&self.name, &error))
+    }
+
+    /// The same, for whoever has words of its own for what goes wrong.
+    ///
+    /// # Errors
+    /// When it cannot be read any more.
+    pub fn open_again(&self) -> io::Result<impl BufRead + Send + use<>> {
+        Ok(BufReader::with_capacity(1 << 18, File::open(&self.path)?))
     }
 }
 

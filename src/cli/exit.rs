@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::terminal::Terminal;
+use crate::daemon::{ConsoleError, DaemonError};
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
+use crate::ports::StoreError;
 use crate::reading::{Problems, shown};
 
 /// How a command ended. The numbers are part of the interface: see `docs/cli.md`.
@@ -22,6 +24,10 @@ pub enum Exit {
     BadInput = 2,
     /// The request ended otherwise: cancelled, expired.
     EndedOtherwise = 3,
+    /// A server does not answer, or does not let us in.
+    Unreachable = 4,
+    /// The servers answer, but no worker has in time: what was asked for may be done all the same.
+    Unanswered = 5,
     /// Interrupted for the second time, or before the request was accepted: ended at once.
     Interrupted = 130,
 }
@@ -39,6 +45,12 @@ pub enum Failure {
     BadInput(Refusal),
     /// Something broke that is not the caller's fault.
     Internal(String),
+    /// A server does not answer.
+    Unreachable(String),
+    /// No worker has answered in time.
+    Unanswered(String),
+    /// What was named does not exist.
+    NotFound(String),
     /// Whoever read our output has gone: nothing more to say.
     NobodyReads,
 }
@@ -107,14 +119,57 @@ impl Failure {
                 refusal.explain(terminal);
                 Exit::BadInput
             }
-            (Failure::Internal(message), true) => {
-                let errors: [RequestError; 0] = [];
-                print_json(&serde_json::json!({"status": "unavailable", "message": message, "errors": errors}));
-                Exit::Failed
+            (Failure::Internal(message), _) => told("unavailable", "failed", message, Exit::Failed, json, terminal),
+            (Failure::Unreachable(message), _) => {
+                told("unavailable", "failed", message, Exit::Unreachable, json, terminal)
             }
-            (Failure::Internal(message), false) => {
-                say(&format!("{}: {}\n", terminal.on_stderr.red("failed"), shown(message)));
-                Exit::Failed
+            (Failure::Unanswered(message), _) => {
+                told("unanswered", "failed", message, Exit::Unanswered, json, terminal)
+            }
+            (Failure::NotFound(message), _) => told("notFound", "error", message, Exit::BadInput, json, terminal),
+        }
+    }
+}
+
+/// Says what is wrong without a place in a document.
+fn told(status: &str, word: &str, message: &str, exit: Exit, json: bool, terminal: &Terminal) -> Exit {
+    if json {
+        let errors: [RequestError; 0] = [];
+        print_json(&serde_json::json!({"status": status, "message": message, "errors": errors}));
+    } else {
+        say(&format!("{}: {}\n", terminal.on_stderr.red(word), shown(message)));
+    }
+    exit
+}
+
+/// A store in this process has no reason not to answer.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// What a deployment does not do.
+impl From<ConsoleError> for Failure {
+    fn from(error: ConsoleError) -> Self {
+        match error {
+            ConsoleError::Daemon(error) => error.into(),
+            ConsoleError::Unreachable { .. } => Self::Unreachable(error.to_string()),
+            ConsoleError::Unanswered(_) => Self::Unanswered(error.to_string()),
+            ConsoleError::NotFound => Self::NotFound(error.to_string()),
+            ConsoleError::Refused(_) => Self::usage(error.to_string()),
+        }
+    }
+}
+
+/// What keeps a daemon, or a client, from beginning.
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Config(error) => Self::usage(error.to_string()),
+            DaemonError::Settings(message) => Self::usage(message),
+            DaemonError::Runtime(_) | DaemonError::Store(_) | DaemonError::Worker(_) => {
+                Self::Internal(error.to_string())
             }
         }
     }

@@ -4,15 +4,20 @@
 //! answer with an [`Exit`]; nothing below this room ends the process.
 
 mod amounts;
+mod calls;
 mod campaign;
+mod command;
 mod completions;
 mod configuration;
+mod dead;
 mod demo;
+mod doctor;
 mod documents;
 mod exit;
 mod flow;
 mod missing;
 mod numbers;
+mod org;
 mod outcome;
 mod progress;
 mod report;
@@ -21,7 +26,11 @@ mod run;
 mod schema;
 mod simulator;
 mod spool;
+mod standing;
+mod status;
 mod status_document;
+mod submit;
+mod tail;
 mod terminal;
 mod untimely;
 mod values;
@@ -59,6 +68,8 @@ Exit codes:
   2    what was given cannot be used: a request, an option, a file that cannot be read or opened for
        writing; nothing was dialled
   3    the request ended otherwise: cancelled, expired
+  4    a server does not answer, or does not let us in
+  5    the servers answer, but no worker has in time
   130  interrupted a second time, or before the request was accepted: ended at once";
 
 #[derive(Debug, Subcommand)]
@@ -67,10 +78,24 @@ enum Command {
     Demo(demo::DemoArgs),
     Simulator(simulator::SimulatorArgs),
     Worker(worker::WorkerArgs),
+    Submit(submit::SubmitArgs),
+    Status(status::StatusArgs),
+    Tail(tail::TailArgs),
+    Calls(calls::CallsArgs),
+    /// Do something with a live call.
+    #[command(subcommand)]
+    Call(command::CallCommand),
+    /// Look at what organisations may do, and change it.
+    #[command(subcommand)]
+    Org(org::OrgCommand),
+    /// Look at requests that were rejected, and submit them again.
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
+    Doctor(doctor::DoctorArgs),
     /// Look at the settings of the daemon.
     #[command(subcommand)]
     Config(configuration::ConfigCommand),
-    /// Look at call requests.
+    /// Look at call requests; pause, resume and cancel those of a deployment.
     #[command(subcommand)]
     Request(request::RequestCommand),
     /// Look at call flows, and try them.
@@ -80,12 +105,36 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+impl Command {
+    /// Whether it is answered by the servers of a deployment.
+    const fn asks_a_deployment(&self) -> bool {
+        matches!(
+            self,
+            Self::Submit(_)
+                | Self::Status(_)
+                | Self::Calls(_)
+                | Self::Call(_)
+                | Self::Org(_)
+                | Self::Dead(_)
+                | Self::Doctor(_)
+                | Self::Request(_)
+        )
+    }
+}
+
 impl Cli {
     /// What is to be logged.
     pub fn log_filter<'a>(&'a self, surroundings: &'a Surroundings) -> &'a str {
         // An embedded run tells of a rejection itself, in full.
         const QUIET: &str = "warn,robocall::dispatch::intake=error";
-        self.log.as_deref().or(surroundings.log.as_deref()).unwrap_or(QUIET)
+        // A worker tells nobody else, nor does who only waits for events. Whoever asks a deployment something is told what is
+        // wrong in the answer.
+        let default = match &self.command {
+            Command::Worker(_) | Command::Tail(_) => "warn",
+            command if command.asks_a_deployment() => "error,lapin=off",
+            _ => QUIET,
+        };
+        self.log.as_deref().or(surroundings.log.as_deref()).unwrap_or(default)
     }
 }
 
@@ -120,6 +169,14 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
         Command::Demo(args) => demo::run(args, json, &terminal, &surroundings.called()),
         Command::Simulator(args) => simulator::run(args, json),
         Command::Worker(args) => worker::run(args, json),
+        Command::Submit(args) => submit::run(args, json, &terminal),
+        Command::Status(args) => status::run(args, json, &terminal),
+        Command::Tail(args) => tail::run(args, json),
+        Command::Calls(args) => calls::run(args, json),
+        Command::Call(command) => command::call(command, json),
+        Command::Org(command) => org::run(command, json),
+        Command::Dead(command) => dead::run(command, json),
+        Command::Doctor(args) => doctor::run(args, json, &terminal),
         Command::Config(command) => configuration::run(command, json),
         Command::Request(command) => request::run(command, json),
         Command::Flow(command) => flow::run(command, json, &terminal),

@@ -20,7 +20,7 @@ use crate::ports::store::SlotUse;
 use crate::shutdown::Interrupts;
 
 /// How often it is looked.
-const LOOKED: Duration = Duration::from_millis(100);
+pub const LOOKED: Duration = Duration::from_millis(100);
 
 /// After how many looks a line is written where there is no bar.
 const LINE_EVERY: u32 = 50;
@@ -44,11 +44,7 @@ impl Progress {
     /// Begins to show.
     pub fn start(glimpse: Glimpse, interrupts: Interrupts, pace: Pace, shown: Shown, terminal: &Terminal) -> Self {
         let (stop, stopped) = channel::<()>();
-        let view = match (shown, terminal.watched) {
-            (Shown::Progress, true) => View::bar(),
-            (Shown::Progress, false) => View::Lines { looks: 0 },
-            (Shown::Notes, _) => View::Notes,
-        };
+        let view = View::of(shown, terminal);
         let mut told = Told {
             glimpse,
             interrupts,
@@ -141,13 +137,29 @@ impl Drop for Progress {
     }
 }
 
-enum View {
+/// Where it is shown.
+pub enum View {
+    /// On a terminal.
     Bar(ProgressBar),
-    Lines { looks: u32 },
+    /// Elsewhere: a line now and then.
+    Lines {
+        /// Looks since the last one.
+        looks: u32,
+    },
+    /// Nowhere: only notes.
     Notes,
 }
 
 impl View {
+    /// As it suits whoever watches.
+    pub fn of(shown: Shown, terminal: &Terminal) -> Self {
+        match (shown, terminal.watched) {
+            (Shown::Progress, true) => View::bar(),
+            (Shown::Progress, false) => View::Lines { looks: 0 },
+            (Shown::Notes, _) => View::Notes,
+        }
+    }
+
     fn bar() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
         let style = ProgressStyle::with_template("{bar:24.green/dim} {percent:>3}%  {pos}/{len}  {wide_msg}");
@@ -157,7 +169,8 @@ impl View {
         Self::Bar(bar)
     }
 
-    fn show(&mut self, summary: &RequestSummary, slots: SlotUse, waiting: Option<&str>) {
+    /// Shows how far the request is.
+    pub fn show(&mut self, summary: &RequestSummary, slots: SlotUse, waiting: Option<&str>) {
         let ended = ended(&summary.counts);
         match self {
             View::Bar(bar) => {
@@ -194,14 +207,16 @@ impl View {
         }
     }
 
-    fn note(&self, text: &str) {
+    /// Says something, whatever is shown.
+    pub fn note(&self, text: &str) {
         match self {
             View::Bar(bar) => bar.suspend(|| say(&format!("{text}\n"))),
             View::Lines { .. } | View::Notes => say(&format!("{text}\n")),
         }
     }
 
-    fn close(&mut self) {
+    /// Takes the bar away.
+    pub fn close(&mut self) {
         if let View::Bar(bar) = self {
             bar.finish_and_clear();
         }

@@ -35,13 +35,15 @@ pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> St
 /// One line below the header, nothing else.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-fn table(header: &[&str]) -> Table {
+/// A table that is ruled only below its header.
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(RULED).set_header(header.iter().copied());
     table
 }
 
-fn right(table: &mut Table, columns: std::ops::Range<usize>) {
+/// Sets columns to the right.
+pub fn right(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 
 use super::amounts::{counted, lasting};
+use super::command::{self, CancelArgs, ToRequest};
 use super::documents::{Input, taken_for_a_request};
 use super::exit::{Refusal, place};
 use super::flow::checked;
@@ -27,6 +28,12 @@ use crate::request::{AcceptedRequest, CheckError, DestinationStream};
 #[derive(Debug, Subcommand)]
 pub enum RequestCommand {
     Check(CheckArgs),
+    /// Dial nothing more of a request until it is resumed; live calls go on.
+    Pause(ToRequest),
+    /// Go on with a paused request.
+    Resume(ToRequest),
+    /// Dial nothing more of a request, ever; live calls go on to their end, unless they are to be hung up.
+    Cancel(CancelArgs),
 }
 
 /// Find everything that is wrong with requests, without sending them anywhere.
@@ -95,7 +102,12 @@ struct Refused {
 
 /// Runs one of them.
 pub fn run(command: RequestCommand, json: bool) -> Result<Exit, Failure> {
-    let RequestCommand::Check(args) = command;
+    let args = match command {
+        RequestCommand::Check(args) => args,
+        RequestCommand::Pause(args) => return command::pause(args, json),
+        RequestCommand::Resume(args) => return command::resume(args, json),
+        RequestCommand::Cancel(args) => return command::cancel(args, json),
+    };
     let mut exit = Exit::Completed;
     for file in &args.files {
         let verdict = match judge(file, &args) {

@@ -9,7 +9,7 @@ use super::exit::Failure;
 use crate::model::event::{CallContext, CallStatusHint};
 use crate::model::status::{CallEntry, RequestSummary, StepLabel};
 use crate::model::{CallId, RequestHeader, Timestamp};
-use crate::ports::store::{CallSnapshot, StoreError};
+use crate::ports::store::CallSnapshot;
 
 /// Bytes that an entry has as a rule: room is made for a page of them at once.
 const ENTRY: usize = 3_000;
@@ -24,28 +24,42 @@ pub struct Shared {
     pub queued_at: Timestamp,
 }
 
-/// Writes the document, and a line's end.
+/// Writes the document of some calls, and a line's end. `next`: where those begin that are not among them.
 ///
 /// # Errors
 /// When it cannot be written, or the store does not answer.
-pub fn write<P>(out: &mut impl Write, summary: &RequestSummary, shared: &Shared, mut pages: P) -> Result<(), Failure>
+pub fn write<P, E>(
+    out: &mut impl Write,
+    summary: &RequestSummary,
+    shared: Option<&Shared>,
+    mut pages: P,
+    next: Option<u32>,
+) -> Result<(), Failure>
 where
-    P: Iterator<Item = Result<Vec<CallSnapshot>, StoreError>>,
+    P: Iterator<Item = Result<Vec<CallSnapshot>, E>>,
+    Failure: From<E>,
 {
-    let mut next_page = || pages.next().transpose().map_err(|error| Failure::Internal(error.to_string()));
+    // A request that was refused has no calls.
+    let mut next_page = || match shared {
+        Some(shared) => pages.next().transpose().map(|page| page.map(|page| (shared, page))),
+        None => Ok(None),
+    };
     // The calls go into the summary's object, behind its last field.
     let object = serde_json::to_vec(summary)?;
     out.write_all(object.strip_suffix(b"}").unwrap_or(&object))?;
     out.write_all(br#","details":["#)?;
     let mut separator: &[u8] = b"";
-    while let Some(page) = next_page()? {
-        for entries in in_parallel(shared, page, next_page()?)? {
+    while let Some((shared, page)) = next_page()? {
+        for entries in in_parallel(shared, page, next_page()?.map(|(_, page)| page))? {
             out.write_all(separator)?;
             out.write_all(&entries)?;
             separator = b",";
         }
     }
-    out.write_all(b"],\"nextCursor\":null}\n")?;
+    match next {
+        Some(next) => writeln!(out, "],\"nextCursor\":\"{next}\"}}")?,
+        None => out.write_all(b"],\"nextCursor\":null}\n")?,
+    }
     out.flush()?;
     Ok(())
 }

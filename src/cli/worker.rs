@@ -5,11 +5,11 @@ use std::io::{self, Write as _};
 use clap::Args;
 use serde_json::json;
 
-use super::configuration::{self, ConfigArgs};
+use super::configuration::ConfigArgs;
 use super::exit::say;
 use super::flow::FlowLibrary;
 use super::{Exit, Failure};
-use crate::daemon::{DaemonError, run_worker};
+use crate::daemon::run_worker;
 use crate::model::WorkerId;
 use crate::shutdown::Interrupts;
 
@@ -65,16 +65,6 @@ pub fn run(args: WorkerArgs, json: bool) -> Result<Exit, Failure> {
             say(&format!("Worker {id} has started.\n"));
         }
     };
-    run_worker(&settings, flows, &interrupts, started).map_err(failure)?;
+    run_worker(&settings, flows, &interrupts, started)?;
     Ok(Exit::Completed)
-}
-
-fn failure(error: DaemonError) -> Failure {
-    match error {
-        DaemonError::Config(error) => configuration::failure(&error),
-        DaemonError::Settings(message) => Failure::usage(message),
-        DaemonError::Runtime(_) | DaemonError::Store(_) | DaemonError::Worker(_) => {
-            Failure::Internal(error.to_string())
-        }
-    }
 }

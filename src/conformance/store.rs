@@ -90,6 +90,7 @@ macro_rules! store_conformance {
                 no_dial_when_others_took_the_slot
                 no_dial_over_the_rate
                 a_number_on_the_do_not_call_list_ends_blocked
+                the_do_not_call_list_can_be_read_and_put_right
                 a_dialled_call_is_not_given_back
                 checkpoints_are_appended_once
                 a_checkpoint_with_a_gap_is_not_written
@@ -137,6 +138,7 @@ macro_rules! store_conformance {
                 a_claim_that_is_handed_over_is_given_back_by_whoever_adopts_it
                 calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_adoption
                 a_live_call_has_an_owner
+                calls_in_hands_are_shown_with_whoever_holds_them
             ]
             controlling: [
                 pausing_and_resuming_is_told_once

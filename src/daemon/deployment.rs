@@ -15,6 +15,7 @@ pub struct Deployment {
     store: Arc<RedisStore>,
     amqp: AmqpSettings,
     require_durable: bool,
+    wait_replicas: u32,
 }
 
 impl Deployment {
@@ -41,7 +42,33 @@ impl Deployment {
             names: names.map_err(|error| DaemonError::Settings(format!("amqp.prefix: {error}")))?,
             ..AmqpSettings::at(amqp.url.clone())
         };
-        Ok(Self { clock, store: Arc::new(store), amqp, require_durable: redis.require_durable })
+        Ok(Self {
+            clock,
+            store: Arc::new(store),
+            amqp,
+            require_durable: redis.require_durable,
+            wait_replicas: redis.wait_replicas,
+        })
+    }
+
+    /// How the broker is reached.
+    pub(super) fn amqp_settings(&self) -> &AmqpSettings {
+        &self.amqp
+    }
+
+    /// Whether workers refuse a database that may forget.
+    pub(super) const fn requires_durable(&self) -> bool {
+        self.require_durable
+    }
+
+    /// Replicas that must have a dial before it is made.
+    pub(super) const fn wait_replicas(&self) -> u32 {
+        self.wait_replicas
+    }
+
+    /// The database itself.
+    pub(super) fn database(&self) -> &RedisStore {
+        &self.store
     }
 
     /// The waiting room.

@@ -1,5 +1,7 @@
 //! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
 
+mod checkup;
+mod console;
 mod deployment;
 mod embedded;
 mod simulator;
@@ -12,12 +14,15 @@ use crate::adapters::speech::SilentSpeech;
 use crate::model::Timestamp;
 use crate::ports::{Clock, Speech};
 
+pub use crate::adapters::amqp::{Client, DeadLetter, LoggedEvent, MAX_REQUEST, Tail, TailFrom};
 pub use crate::adapters::memory::EventSink;
 pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
+pub use checkup::{Finding, Verdict};
+pub use console::{Console, ConsoleError, Server};
 pub use deployment::Deployment;
 pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
-pub use worker::{DaemonError, run_worker};
+pub use worker::{DaemonError, random_number, run_worker};
 
 /// The simulated network's voice, which takes its time and makes no sound.
 pub fn silent_speech() -> Arc<dyn Speech> {

@@ -92,7 +92,7 @@ pub fn run_worker(
 }
 
 /// A number that no other process draws.
-fn random_number() -> u128 {
+pub fn random_number() -> u128 {
     use std::hash::{BuildHasher as _, RandomState};
     // The system's randomness, by way of the keys of two hash maps.
     let half = || u128::from(RandomState::new().hash_one(std::process::id()));

@@ -369,6 +369,23 @@ pub struct RequestSnapshot {
     pub queued_at: Option<Timestamp>,
 }
 
+/// A call in somebody's hands.
+#[derive(Clone, Debug)]
+pub struct LiveCall {
+    /// The attempt, and its holder's proof.
+    pub held: Held,
+    /// Who holds it.
+    pub worker: WorkerId,
+    /// How far the hands are.
+    pub stage: Stage,
+    /// Until when its holder's word is good; past that it is a suspect.
+    pub renewed_until: Timestamp,
+    /// Whom it calls.
+    pub destination: Destination,
+    /// Its history.
+    pub history: Vec<Fact>,
+}
+
 /// An organisation's slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotUse {
@@ -443,6 +460,12 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Puts a number on the organisation's do-not-call list, durably.
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()>;
 
+    /// Takes a number off that list again; whether it was on it.
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool>;
+
+    /// Every number on that list, in order.
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>>;
+
     // Ownership.
 
     /// Renews everything the worker holds, leases of second legs included.
@@ -491,6 +514,14 @@ pub trait CampaignStore: Send + Sync + 'static {
 
     /// Who owns a live call.
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>>;
+
+    /// Every call of an organisation, or of one of its requests, that is in somebody's hands: claimed or dialled; by
+    /// request and place in it.
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>>;
 
     /// Carries out what time alone brings: schedules, expiry, parts that never came, retention. Answers what it meant
     /// and when to look again.

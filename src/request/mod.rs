@@ -12,6 +12,7 @@ mod destination;
 mod hashing;
 mod header;
 mod input;
+mod parts;
 mod phones;
 mod reader;
 mod rules;
@@ -33,6 +34,7 @@ use crate::reading::Problems;
 
 pub use hashing::header_hash;
 pub use input::{Found, Position, Stop};
+pub use parts::{CutError, Parts, Plan};
 pub use reader::{AcceptedRequest, CheckError, Checked, Checker, Limits, RefusedRequest, Step, check};
 pub use scanner::{Piece, Scanner};
 pub use schema::{

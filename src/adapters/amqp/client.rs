@@ -102,6 +102,15 @@ impl Client {
         &self.link
     }
 
+    /// Waits until the broker has let us in.
+    ///
+    /// # Errors
+    /// When it has not within `bound`, with the reason.
+    pub async fn connected(&self, bound: Duration) -> Result<(), ClientError> {
+        let connected = self.link.up_within(bound).await;
+        connected.map(drop).map_err(|why| ClientError::Unavailable(why.to_string()))
+    }
+
     pub(super) async fn live(&self) -> Result<Arc<Live>, ClientError> {
         self.link.up_within(REACHED_WITHIN).await.map_err(|why| ClientError::Unavailable(why.to_string()))
     }

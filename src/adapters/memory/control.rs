@@ -1,12 +1,14 @@
 //! Requests and organisations as a whole: commands, Status, settings.
 
+use super::org::Org;
 use super::request::{Life, Over};
 use super::slab::ReqIx;
 use super::state::State;
-use crate::model::{CallId, EventType, Organisation, OrganisationId, Phone, WorkerId};
+use crate::model::{CallId, EventType, LegId, Organisation, OrganisationId, Phone, RequestId, WorkerId};
 use crate::policy::slots::External;
 use crate::ports::store::{
-    CallSnapshot, Control, Controlled, Held, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError, StoreResult,
+    CallSnapshot, Control, Controlled, Held, LiveCall, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError,
+    StoreResult,
 };
 
 impl State {
@@ -56,6 +58,35 @@ impl State {
             return None;
         }
         self.live_owner(place)
+    }
+
+    pub fn live_calls(&self, organisation: &OrganisationId, request: Option<&RequestId>) -> Vec<LiveCall> {
+        let Some(org) = self.org_names.get(organisation).map(|ix| self.org(*ix)) else { return Vec::new() };
+        let wanted = |ix: &&ReqIx| request.is_none_or(|id| self.requests[**ix].header.id == *id);
+        let places = org.requests.iter().filter(wanted).flat_map(|ix| {
+            let held = self.requests[*ix].held.iter();
+            held.map(|index| (*ix, *index))
+        });
+        let mut found: Vec<LiveCall> = places.filter_map(|place| self.live_call(org, place)).collect();
+        found.sort_by(|one, other| {
+            let place = |call: &LiveCall| (call.held.request.clone(), call.held.attempt.call.index());
+            place(one).cmp(&place(other))
+        });
+        found
+    }
+
+    fn live_call(&self, org: &Org, place: (ReqIx, u32)) -> Option<LiveCall> {
+        let live = self.call(place).live()?;
+        let held = self.held(place, live.token);
+        let renewed_until = org.leases.get(&LegId::callee(held.attempt))?.expires;
+        Some(LiveCall {
+            held,
+            worker: live.worker.clone(),
+            stage: live.stage,
+            renewed_until,
+            destination: self.requests[place.0].destination(place.1).0,
+            history: live.facts.clone(),
+        })
     }
 
     pub fn snapshot(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
@@ -121,5 +152,15 @@ impl State {
     pub fn block_number(&mut self, organisation: &OrganisationId, phone: Phone) {
         let ix = self.org_ix(organisation);
         self.org_mut(ix).blocked.insert(phone);
+    }
+
+    pub fn unblock_number(&mut self, organisation: &OrganisationId, phone: Phone) -> bool {
+        let ix = self.org_ix(organisation);
+        self.org_mut(ix).blocked.remove(&phone)
+    }
+
+    pub fn blocked_numbers(&self, organisation: &OrganisationId) -> Vec<Phone> {
+        let org = self.org_names.get(organisation).map(|ix| self.org(*ix));
+        org.map(|org| org.blocked.iter().copied().collect()).unwrap_or_default()
     }
 }

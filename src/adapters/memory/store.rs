@@ -12,7 +12,7 @@ use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
 use crate::model::{
-    AttemptId, CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+    AttemptId, CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
 };
 use crate::ports::Clock;
 use crate::ports::store::*;
@@ -148,6 +148,14 @@ impl CampaignStore for MemoryStore {
         Ok(())
     }
 
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        Ok(self.with(|state| state.unblock_number(organisation, phone)))
+    }
+
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        Ok(self.with(|state| state.blocked_numbers(organisation)))
+    }
+
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         Ok(self.with(|state| state.renew(held)))
     }
@@ -201,6 +209,14 @@ impl CampaignStore for MemoryStore {
 
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         Ok(self.with(|state| state.owner(organisation, call)))
+    }
+
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        Ok(self.with(|state| state.live_calls(organisation, request)))
     }
 
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {

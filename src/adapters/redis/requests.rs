@@ -1,6 +1,6 @@
 //! Requests and organisations as a whole: commands, Status, settings, and what leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Value;
 
@@ -9,12 +9,17 @@ use super::intake::{first_call, unexpected};
 use super::reply::{Reply, call_status};
 use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
-use crate::model::{AttemptId, CallId, CallStatus, Organisation, OrganisationId, Timestamp, WorkerId};
+use crate::model::{
+    AttemptId, CallId, CallStatus, Organisation, OrganisationId, Phone, RequestId, Timestamp, WorkerId,
+};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
 /// Most confirmations in one script, and calls shown by one: others wait for it.
 const BATCH: usize = 256;
+
+/// Blocked numbers in one piece, about.
+const BLOCKED: u32 = 1_000;
 
 impl RedisStore {
     pub(super) async fn control_request(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
@@ -42,6 +47,26 @@ impl RedisStore {
         let ops = self.ops(organisation).text("owner").text(&call.to_string());
         let owner = self.send(organisation, ops).await?.list()?;
         if owner.is_empty() { Ok(None) } else { read_owner(organisation, owner).map(Some) }
+    }
+
+    pub(super) async fn find_live(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        let ops = self.ops(organisation).text("live");
+        let ops = match request {
+            Some(request) => ops.request(CallId::new(organisation, request, 0)),
+            None => ops.text(""),
+        };
+        let answer = self.send(organisation, ops).await?.lists()?;
+        let mut found: Vec<LiveCall> =
+            answer.into_iter().map(|live| read_live(organisation, live)).collect::<StoreResult<_>>()?;
+        found.sort_by(|one, other| {
+            let place = |call: &LiveCall| (call.held.request.clone(), call.held.attempt.call.index());
+            place(one).cmp(&place(other))
+        });
+        Ok(found)
     }
 
     pub(super) async fn show(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
@@ -116,6 +141,24 @@ impl RedisStore {
         self.send(organisation, ops).await.map(drop)
     }
 
+    /// A piece at a time, outside the script: the list may be long, and nobody must wait for it.
+    pub(super) async fn read_blocked(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        let (key, mut cursor, mut found) = (self.key(organisation, "blocked"), "0".to_owned(), BTreeSet::new());
+        loop {
+            let mut piece = redis::cmd("SSCAN");
+            piece.arg(&key).arg(&cursor).arg("COUNT").arg(BLOCKED);
+            let mut answer = Reply::of(self.command(&piece).await?)?;
+            cursor = answer.text()?;
+            let mut numbers = answer.list()?;
+            while !numbers.is_empty() {
+                found.insert(numbers.parse()?);
+            }
+            if cursor == "0" {
+                return Ok(found.into_iter().collect());
+            }
+        }
+    }
+
     pub(super) async fn note_confirmed(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
         let mut by_organisation: BTreeMap<&OrganisationId, Vec<&Confirmation>> = BTreeMap::new();
         for confirmation in confirmations {
@@ -165,6 +208,21 @@ fn read_owner(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(He
     let attempt = AttemptId { call: list.call()?, claim: list.small()? };
     let token = Token(list.large()?);
     Ok((Held { organisation: organisation.clone(), request, attempt, token }, list.parse()?))
+}
+
+fn read_live(organisation: &OrganisationId, mut list: Reply) -> StoreResult<LiveCall> {
+    let request = list.parse()?;
+    let attempt = AttemptId { call: list.call()?, claim: list.small()? };
+    let held = Held { organisation: organisation.clone(), request, attempt, token: Token(list.large()?) };
+    let (worker, stage) = (list.parse()?, super::transitions::stage(&list.text()?));
+    Ok(LiveCall {
+        worker,
+        stage,
+        renewed_until: list.time()?,
+        destination: codec::read_destination(attempt.call.index(), &list.bytes()?)?,
+        history: codec::read_facts(&list.bytes()?)?,
+        held,
+    })
 }
 
 fn read_call(over: &str, mut list: Reply) -> StoreResult<CallSnapshot> {

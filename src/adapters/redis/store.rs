@@ -15,7 +15,9 @@ use super::script::{Ops, Scripts};
 use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
-use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use crate::model::{
+    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
+};
 use crate::ports::store::*;
 use crate::ports::{Bell, CampaignStore, Clock, Listener};
 
@@ -116,9 +118,14 @@ impl RedisStore {
         self.clock.as_ref().map(|clock| clock.now())
     }
 
+    /// A key of an organisation's, by the name it has in scripts.
+    pub(super) fn key(&self, organisation: &OrganisationId, name: &str) -> String {
+        format!("{}:{{{organisation}}}:{name}", self.prefix)
+    }
+
     /// Operations of an organisation, none yet.
     pub(super) fn ops(&self, organisation: &OrganisationId) -> Ops {
-        let key = format!("{}:{{{organisation}}}:", self.prefix);
+        let key = self.key(organisation, "");
         Ops::new(&self.scripts.organisation, &key, self.now()).int(self.default_limit)
     }
 
@@ -280,6 +287,15 @@ impl CampaignStore for RedisStore {
         self.send(organisation, ops).await.map(drop)
     }
 
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        let ops = self.ops(organisation).text("unblock").text(&phone.digits().to_string());
+        Ok(self.send(organisation, ops).await?.int()? == 1)
+    }
+
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        self.read_blocked(organisation).await
+    }
+
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         self.renew_all(held).await
     }
@@ -329,6 +345,14 @@ impl CampaignStore for RedisStore {
 
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.owner_of(organisation, call).await
+    }
+
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        self.find_live(organisation, request).await
     }
 
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {

@@ -263,7 +263,7 @@ fn not_now(why: &str) -> StoreResult<NotNow> {
     })
 }
 
-fn stage(text: &str) -> Stage {
+pub(super) fn stage(text: &str) -> Stage {
     if text == "D" { Stage::Dialing } else { Stage::Claimed }
 }
 

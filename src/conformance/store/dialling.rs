@@ -150,6 +150,23 @@ pub async fn no_dial_over_the_rate(world: &dyn StoreWorld) {
     assert_eq!(indices(&claim_all(&store, 9).await), [1]);
 }
 
+pub async fn the_do_not_call_list_can_be_read_and_put_right(world: &dyn StoreWorld) {
+    let (store, bank) = (world.store(), organisation("bank"));
+    assert_eq!(store.blocked_numbers(&bank).await.unwrap(), []);
+    let phones: Vec<_> = (0..3_000).map(|index| destination(index).number.phone().unwrap()).collect();
+    for phone in phones.iter().rev() {
+        store.block_number(&bank, *phone).await.unwrap();
+    }
+    assert_eq!(store.blocked_numbers(&bank).await.unwrap(), phones, "in order, each once, however many");
+    assert_eq!(store.blocked_numbers(&organisation("shop")).await.unwrap(), []);
+    assert!(store.unblock_number(&bank, phones[0]).await.unwrap());
+    assert!(!store.unblock_number(&bank, phones[0]).await.unwrap(), "it is off the list already");
+    assert_eq!(store.blocked_numbers(&bank).await.unwrap(), phones[1..]);
+    submit(&store, header("r"), 1).await;
+    let claim = claim_one(&store).await;
+    dial(&store, &claim.held).await;
+}
+
 pub async fn a_number_on_the_do_not_call_list_ends_blocked(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 1).await;

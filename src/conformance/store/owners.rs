@@ -299,6 +299,32 @@ pub async fn a_live_call_has_an_owner(world: &dyn StoreWorld) {
     assert_eq!(store.owner(&bank, id).await.unwrap(), None);
 }
 
+pub async fn calls_in_hands_are_shown_with_whoever_holds_them(world: &dyn StoreWorld) {
+    let store = world.store();
+    let bank = organisation("bank");
+    let live = async |request: Option<&str>| {
+        let request = request.map(|request| request.parse().unwrap());
+        store.live_calls(&bank, request.as_ref()).await.unwrap()
+    };
+    assert!(live(None).await.is_empty());
+    submit(&store, header("q"), 1).await;
+    submit(&store, header("r"), 2).await;
+    let claims = claim_all(&store, 3).await;
+    let dialled = claims.iter().find(|claim| claim.held.attempt.call == call("r", 1)).unwrap();
+    let facts = dial(&store, &dialled.held).await;
+    let all = live(None).await;
+    let calls: Vec<_> = all.iter().map(|live| (live.held.attempt.call, live.stage)).collect();
+    assert_eq!(calls, [(call("q", 0), Stage::Claimed), (call("r", 0), Stage::Claimed), (call("r", 1), Stage::Dialing)]);
+    let last = all.last().unwrap();
+    assert_eq!((&last.held, &last.worker, &last.history), (&dialled.held, &worker("w"), &facts));
+    assert_eq!(last.destination, destination(1));
+    assert_eq!(last.renewed_until, world.now() + secs(30));
+    assert_eq!(live(Some("r")).await.len(), 2, "of one request only");
+    assert!(store.live_calls(&organisation("shop"), None).await.unwrap().is_empty(), "others' calls are hidden");
+    finish(&store, &dialled.held, 1, ends(DispositionResult::Answered)).await;
+    assert_eq!(live(Some("r")).await.len(), 1);
+}
+
 pub async fn calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_adoption(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 3).await;

@@ -4,6 +4,7 @@ mod destinations;
 mod document;
 mod header;
 mod hostile;
+mod parts;
 mod same;
 mod schema;
 mod whole;

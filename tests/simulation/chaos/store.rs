@@ -9,7 +9,7 @@ use robocall::callflow::call::CallState;
 use robocall::model::event::{CallContext, RequestEvent};
 use robocall::model::status::RequestSummary;
 use robocall::model::{
-    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
 };
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Listener};
@@ -177,6 +177,12 @@ impl CampaignStore for ChaosStore {
         };
         self.in_passing("block_number", checked.boxed()).await
     }
+    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        self.in_passing("unblock_number", self.inner.unblock_number(organisation, phone)).await
+    }
+    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
+        self.in_passing("blocked_numbers", self.inner.blocked_numbers(organisation)).await
+    }
     async fn renew(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         let renewed = async {
             let stale: Vec<Held> = held.iter().filter(|held| self.checker.is_stale(held)).cloned().collect();
@@ -254,6 +260,13 @@ impl CampaignStore for ChaosStore {
     }
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.in_passing("owner", self.inner.owner(organisation, call)).await
+    }
+    async fn live_calls(
+        &self,
+        organisation: &OrganisationId,
+        request: Option<&RequestId>,
+    ) -> StoreResult<Vec<LiveCall>> {
+        self.in_passing("live_calls", self.inner.live_calls(organisation, request)).await
     }
     async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
         // What a sweep changes without a word is noticed by one of the next.

@@ -180,6 +180,25 @@ function Owner.of(id)
   return r and { r.id, id, x.cl, x.t, x.w } or {}
 end
 
+-- Calls in somebody's hands, of one request or (empty) of all: request, id, claim, token, worker, stage, until when renewed,
+-- destination, facts.
+function Owner.live(h)
+  local found, raw = {}, call('ZRANGE', P .. 'leases', 0, -1, 'WITHSCORES')
+  for i = 1, #raw, 2 do
+    local id = raw[i]
+    local of, index = Entry.split(id)
+    if index and (h == '' or of == h) then
+      local x, facts = Live.get(id)
+      local r = x and Req.get(of)
+      local e = r and Entry.get(r, index)
+      if e then
+        found[#found + 1] = { r.id, id, x.cl, x.t, x.w, x.g, text(raw[i + 1]), Entry.destination(r, e), facts }
+      end
+    end
+  end
+  return found
+end
+
 -- Every live call of a request, and who owns it.
 function Owner.of_request(r)
   local owners = {}

@@ -27,6 +27,7 @@ local operations = {
   end,
   slot = function() return Owner.request_slot(arg(), number(), number(), arg(), number()) end,
   block = function() return call('SADD', P .. 'blocked', arg()) end,
+  unblock = function() return call('SREM', P .. 'blocked', arg()) end,
   renew = function() return Owner.renew(number()) end,
   reassert = function()
     local id, claim, token, worker, request = arg(), number(), number(), arg(), arg()
@@ -38,6 +39,7 @@ local operations = {
   suspects = function() return Owner.suspects(number()) end,
   adopt = function() return Owner.adopt(arg(), number(), number(), arg(), arg()) end,
   owner = function() return Owner.of(arg()) end,
+  live = function() return Owner.live(arg()) end,
   confirm_call = function() Control.confirm_call(arg(), number()) end,
   confirm_request = function() Control.confirm_request(arg(), number()) end,
   unconfirmed = function() return Control.unconfirmed(number(), number()) end,
@@ -55,7 +57,7 @@ local operations = {
   windows = function() return Control.windows(arg(), number()) end,
 }
 
-local reads = { owner = true, request = true, header = true, calls = true, organisation = true, slots = true,
+local reads = { owner = true, live = true, request = true, header = true, calls = true, organisation = true, slots = true,
   suspects = true }
 
 local answers, looked, wrote = {}, false, false

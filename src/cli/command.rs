@@ -1,0 +1,130 @@
+//! `robocall request pause|resume|cancel` and `robocall call hangup`: what is told to the workers.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::configuration::ConfigArgs;
+use super::{Exit, Failure, values};
+use crate::daemon::{Console, random_number};
+use crate::model::{CallId, OrganisationId, RequestId};
+use crate::ports::{CommandKind, CommandReply};
+
+/// A request, and how its workers are told.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub struct ToRequest {
+    /// The request.
+    #[arg(value_name = "REQUESTID")]
+    request: RequestId,
+    #[command(flatten)]
+    teller: Teller,
+}
+
+/// A request to be cancelled.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub struct CancelArgs {
+    /// The request.
+    #[arg(value_name = "REQUESTID")]
+    request: RequestId,
+    /// Hang its live calls up, too.
+    #[arg(long)]
+    hang_up: bool,
+    #[command(flatten)]
+    teller: Teller,
+}
+
+/// What can be done with a call.
+#[derive(Debug, Subcommand)]
+pub enum CallCommand {
+    /// Hang a live call up.
+    Hangup(HangupArgs),
+}
+
+/// A call to be hung up.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub struct HangupArgs {
+    /// The call, as `robocall calls` shows it.
+    #[arg(value_name = "CALLID")]
+    call: CallId,
+    #[command(flatten)]
+    teller: Teller,
+}
+
+const HELP: &str = "\
+Exit codes:
+  0    a worker has done it
+  2    there is no such request or live call, or it has ended; or an option or setting cannot be used
+  4    the broker does not answer
+  5    no worker has answered in time, or the call is just changing hands: ask again
+
+Examples:
+  robocall request pause reminder-1
+  robocall request cancel reminder-1 --hang-up --org bank
+  robocall call hangup 1f2e3d4c5b6a79880102-7";
+
+/// How workers are told.
+#[derive(Debug, Args)]
+struct Teller {
+    /// The organisation it is of.
+    #[arg(long, default_value = "default", value_parser = values::organisation)]
+    org: OrganisationId,
+    /// Seconds to wait for a worker's answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = values::whole(1..=3600_u64))]
+    wait: u64,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Pauses a request.
+pub fn pause(args: ToRequest, json: bool) -> Result<Exit, Failure> {
+    tell(&args.teller, &CommandKind::Pause(args.request.clone()), "paused", &format!("request {}", args.request), json)
+}
+
+/// Lets a request go on.
+pub fn resume(args: ToRequest, json: bool) -> Result<Exit, Failure> {
+    let kind = CommandKind::Resume(args.request.clone());
+    tell(&args.teller, &kind, "resumed", &format!("request {}", args.request), json)
+}
+
+/// Cancels a request.
+pub fn cancel(args: CancelArgs, json: bool) -> Result<Exit, Failure> {
+    let kind = CommandKind::Cancel { request: args.request.clone(), hang_up: args.hang_up };
+    tell(&args.teller, &kind, "cancelled", &format!("request {}", args.request), json)
+}
+
+/// Does something with a call.
+pub fn call(command: CallCommand, json: bool) -> Result<Exit, Failure> {
+    let CallCommand::Hangup(args) = command;
+    tell(&args.teller, &CommandKind::HangUp(args.call), "hung up", &format!("call {}", args.call), json)
+}
+
+fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, json: bool) -> Result<Exit, Failure> {
+    let Teller { org, wait, config } = teller;
+    let console = Console::open(&config.read()?)?;
+    let client = console.client()?;
+    let id = format!("{:032x}", random_number());
+    let reply = console.ask_broker(client.command(org, &id, kind, Duration::from_secs(*wait)))?;
+    match reply {
+        CommandReply::Done => {
+            let mut out = io::stdout().lock();
+            if json {
+                writeln!(out, "{}", json!({"status": "done"}))?;
+            } else {
+                writeln!(out, "{what}: {done}")?;
+            }
+            Ok(Exit::Completed)
+        }
+        CommandReply::NotFound => Err(Failure::NotFound(format!(
+            "organisation {org} has no {what} that this could be done to: ended, perhaps"
+        ))),
+        CommandReply::Adopting => Err(Failure::Unanswered(format!("{what} is just changing hands: ask again"))),
+        CommandReply::Unavailable => {
+            Err(Failure::Unanswered(format!("the owner of {what} has not answered: ask again")))
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Whether a deployment is well: every server, what is between them, and one organisation's slots.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::console::{Console, ConsoleError, Server, plain};
+use super::simulator::remote_telephony;
+use crate::adapters::amqp::{Client, reachability};
+use crate::model::happening::dialled_by;
+use crate::model::{LegId, OrganisationId, WorkerId};
+use crate::ports::store::{LiveCall, Stage};
+use crate::ports::{Telephony, TelephonyError};
+
+/// How long the phone network may take for one answer.
+const PHONES_WITHIN: Duration = Duration::from_secs(5);
+
+/// How far two clocks may be apart before it is worth a word, in milliseconds.
+const APART: i64 = 1_000;
+
+/// How long a call that has just ended may be in the books, before they count as wrong.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Dead letters that are counted.
+const LETTERS: usize = 100;
+
+/// The first release of RabbitMQ with streams as we use them.
+const STREAMS_SINCE: (u32, u32) = (3, 10);
+
+/// What looking at one thing found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// Whether it is well.
+    pub status: Verdict,
+    /// What was found.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// Whether something is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It is.
+    Ok,
+    /// It works, and may not do so for long, or not through what may happen.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+impl Finding {
+    /// That settings could be read: without them nothing else can be looked at.
+    pub fn settings() -> Self {
+        Self::ok("settings", "they can be used")
+    }
+
+    fn ok(check: &'static str, message: impl Into<String>) -> Self {
+        Self { check, status: Verdict::Ok, message: message.into(), advice: None }
+    }
+
+    fn warn(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, status: Verdict::Warn, message: message.into(), advice: Some(advice.into()) }
+    }
+
+    fn fail(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, status: Verdict::Fail, message: message.into(), advice: Some(advice.into()) }
+    }
+}
+
+impl Console {
+    /// Looks at everything, and tells of each thing as soon as it was looked at.
+    pub fn check_up(&self, organisation: &OrganisationId, mut tell: impl FnMut(Finding)) {
+        self.check_broker(&mut tell);
+        let has_store = self.check_database(&mut tell);
+        let phones = self.check_phones(&mut tell);
+        if has_store {
+            self.check_slots(organisation, phones.as_deref(), &mut tell);
+        }
+    }
+
+    fn check_broker(&self, tell: &mut impl FnMut(Finding)) {
+        const CHECK: &str = "broker";
+        let at = &self.broker_at;
+        match self.wait(reachability(self.deployment.amqp_settings(), &**self.clock())) {
+            Ok(there) => {
+                let (product, version) = (there.product, there.version);
+                let message = format!("{product} {version} at {at} answers in {} ms", there.answered_in_millis);
+                if is_older(&version, STREAMS_SINCE) {
+                    let (major, minor) = STREAMS_SINCE;
+                    tell(Finding::warn(
+                        CHECK,
+                        message,
+                        format!("the event log needs RabbitMQ {major}.{minor} or later"),
+                    ));
+                } else {
+                    tell(Finding::ok(CHECK, message));
+                }
+            }
+            Err(error) => {
+                let advice = "see that it runs, and that amqp.url names its host and port";
+                return tell(Finding::fail(CHECK, self.of_broker(error).to_string(), advice));
+            }
+        }
+        const ACCESS: &str = "broker access";
+        match self.client() {
+            Ok(client) => {
+                self.check_access(ACCESS, &client, tell);
+            }
+            Err(error) => {
+                let advice = "see that amqp.url has the right user, password and virtual host, and that the user may \
+                              configure, write and read there";
+                tell(Finding::fail(ACCESS, error.to_string(), advice));
+            }
+        }
+    }
+
+    fn check_access(&self, check: &'static str, client: &Client, tell: &mut impl FnMut(Finding)) {
+        // Connecting has declared whatever was missing.
+        match self.ask_broker(client.round_trip(5)) {
+            Ok(length) => tell(Finding::ok(
+                check,
+                format!("we are let in, exchanges and queues are there, a round trip takes {}", millis(length)),
+            )),
+            Err(error) => return tell(Finding::fail(check, error.to_string(), "look at the broker's log")),
+        }
+        match self.ask_broker(client.dead_letters(LETTERS)) {
+            Ok(letters) if letters.is_empty() => tell(Finding::ok("dead letters", "none")),
+            Ok(letters) => {
+                let more = if letters.len() == LETTERS { " or more" } else { "" };
+                let advice = "`robocall dead list` says why; retry them, or let them be";
+                tell(Finding::warn("dead letters", format!("{}{more}", letters.len()), advice));
+            }
+            Err(error) => tell(Finding::fail("dead letters", error.to_string(), "look at the broker's log")),
+        }
+    }
+
+    /// Whether the database answers.
+    fn check_database(&self, tell: &mut impl FnMut(Finding)) -> bool {
+        const CHECK: &str = "database";
+        let at = self.database_at.clone();
+        let health = match self.ask_store(self.deployment.database().health(&**self.clock())) {
+            Ok(health) => health,
+            Err(error) => {
+                let advice = "see that it runs, and that redis.url has its host, port and password";
+                tell(Finding::fail(CHECK, error.to_string(), advice));
+                return false;
+            }
+        };
+        let answers = format!("{} {} at {at} answers in {}", health.product, health.version, millis(health.round_trip));
+        tell(Finding::ok(CHECK, answers));
+        if health.weaknesses.is_empty() {
+            tell(Finding::ok("durability", "what it has acknowledged it should not forget"));
+        }
+        for weakness in health.weaknesses {
+            // It ends with what to do.
+            let (what, advice) = weakness.split_once(": ").unwrap_or((&weakness, ""));
+            tell(if self.deployment.requires_durable() {
+                Finding::fail("durability", what, format!("{advice}, or workers do not start (redis.require_durable)"))
+            } else {
+                Finding::warn("durability", what, advice)
+            });
+        }
+        let wanted = self.deployment.wait_replicas();
+        if health.replicas < wanted {
+            let message = format!("{} replicas are connected, {wanted} must have each dial", health.replicas);
+            tell(Finding::fail(
+                "replicas",
+                message,
+                "nothing is dialled: connect replicas, or lower redis.wait_replicas",
+            ));
+        }
+        let ahead = health.clock_ahead_ms;
+        let message =
+            format!("the database's is {} ms {}", ahead.abs(), if ahead < 0 { "behind ours" } else { "ahead" });
+        tell(if ahead.abs() > APART {
+            Finding::warn(
+                "clocks",
+                message,
+                "windows and schedules follow the database's clock: synchronise both (NTP)",
+            )
+        } else {
+            Finding::ok("clocks", message)
+        });
+        true
+    }
+
+    /// The phone network, if it answers.
+    fn check_phones(&self, tell: &mut impl FnMut(Finding)) -> Option<Arc<dyn Telephony>> {
+        const CHECK: &str = "phone network";
+        let at = &self.phones_at;
+        let phones = remote_telephony(at, Arc::clone(self.clock()));
+        let begun = self.now();
+        let nobody: WorkerId = "doctor".parse().ok()?;
+        match self.legs_of(&*phones, &nobody) {
+            Ok(_) => {
+                let message = format!("the simulator at {at} answers in {}", millis(self.now().since(begun)));
+                tell(Finding::ok(CHECK, message));
+                Some(phones)
+            }
+            Err(error) => {
+                let advice = "see that `robocall simulator` runs, and that telephony.simulator names its host and port";
+                tell(Finding::fail(CHECK, error.to_string(), advice));
+                None
+            }
+        }
+    }
+
+    /// What the phone network has of a name's legs.
+    fn legs_of(&self, phones: &dyn Telephony, app: &WorkerId) -> Result<BTreeSet<LegId>, ConsoleError> {
+        let why = match self.wait(self.within(PHONES_WITHIN, phones.legs_of(app))) {
+            Some(Ok(legs)) => return Ok(legs.into_iter().map(|(leg, _)| leg).collect()),
+            Some(Err(TelephonyError::Unavailable(why))) => why,
+            Some(Err(error)) => error.to_string(),
+            None => format!("no answer within {PHONES_WITHIN:?}"),
+        };
+        Err(ConsoleError::Unreachable {
+            server: Server::PhoneNetwork,
+            address: self.phones_at.clone(),
+            why: plain(&why),
+        })
+    }
+
+    /// An organisation's slots, and whether its dialled calls are where the phone network says.
+    fn check_slots(
+        &self,
+        organisation: &OrganisationId,
+        phones: Option<&dyn Telephony>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        const CHECK: &str = "slots";
+        let slots = match self.slots(organisation) {
+            Ok(slots) => slots,
+            Err(error) => {
+                return tell(Finding::fail(CHECK, error.to_string(), "see that the database runs scripts (EVALSHA)"));
+            }
+        };
+        let (used, limit) = (slots.leased, slots.limit);
+        let message = format!("{organisation} uses {used} of {limit}, others {}", slots.external);
+        tell(if slots.external == u32::MAX {
+            let advice = format!("write a whole number to the key {{{organisation}}}:external, or delete it");
+            Finding::fail(
+                CHECK,
+                format!("what others use of {organisation}'s cannot be read: nothing is dialled"),
+                advice,
+            )
+        } else if slots.suspect > 0 {
+            let message = format!("{message}; {} suspect: their workers do not renew them", slots.suspect);
+            Finding::warn(CHECK, message, "a worker takes them over within 30 s, if one runs")
+        } else if limit == 0 {
+            Finding::warn(CHECK, message, format!("`robocall org set --org {organisation} --limit N` lets it call"))
+        } else {
+            Finding::ok(CHECK, message)
+        });
+        let Some(phones) = phones else { return };
+        match self.missing_at(phones, organisation) {
+            Ok((live, missing)) if missing.is_empty() => {
+                tell(Finding::ok("live calls", format!("{live}, and all of them at the phone network")));
+            }
+            Ok((live, missing)) => {
+                let first = missing.first().map(LegId::to_string).unwrap_or_default();
+                let message = format!("{} of {live} are not at the phone network, {first} for one", missing.len());
+                let advice = "their owners should notice soon; if they do not, restart those workers";
+                tell(Finding::warn("live calls", message, advice));
+            }
+            Err(error) => tell(Finding::fail("live calls", error.to_string(), "look again")),
+        }
+    }
+
+    /// How many calls are dialled, and which of them the phone network does not have, looked at twice: what ends in
+    /// between is no fault.
+    fn missing_at(
+        &self,
+        phones: &dyn Telephony,
+        organisation: &OrganisationId,
+    ) -> Result<(usize, Vec<LegId>), ConsoleError> {
+        let (live, before) = self.missing_now(phones, organisation)?;
+        if before.is_empty() {
+            return Ok((live, Vec::new()));
+        }
+        self.pause(SETTLED);
+        let (live, after) = self.missing_now(phones, organisation)?;
+        Ok((live, before.intersection(&after).copied().collect()))
+    }
+
+    fn missing_now(
+        &self,
+        phones: &dyn Telephony,
+        organisation: &OrganisationId,
+    ) -> Result<(usize, BTreeSet<LegId>), ConsoleError> {
+        let mut live = self.ask_store(self.store().live_calls(organisation, None))?;
+        live.retain(|call| call.stage == Stage::Dialing);
+        let app = |call: &LiveCall| dialled_by(&call.history).unwrap_or(&call.worker).clone();
+        let mut there = BTreeSet::new();
+        for app in live.iter().map(app).collect::<BTreeSet<_>>() {
+            there.extend(self.legs_of(phones, &app)?);
+        }
+        let legs = live.iter().map(|call| LegId::callee(call.held.attempt));
+        Ok((live.len(), legs.filter(|leg| !there.contains(leg)).collect()))
+    }
+}
+
+/// A length of time in milliseconds, to a tenth.
+fn millis(length: Duration) -> String {
+    let micros = length.as_micros();
+    format!("{}.{} ms", micros / 1000, micros / 100 % 10)
+}
+
+/// Whether a version is older than another; one that cannot be read is not.
+fn is_older(version: &str, than: (u32, u32)) -> bool {
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => (major, minor) < than,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(is_older("3.9.27", (3, 10)) && is_older("2.99", (3, 10)));
+        assert!(!is_older("3.12.1", (3, 10)) && !is_older("4.0.5", (3, 10)) && !is_older("unknown", (3, 10)));
+    }
+}

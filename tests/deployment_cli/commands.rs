@@ -1,0 +1,90 @@
+//! What is told to the workers, and what they do about it.
+
+use serde_json::{Value, json};
+
+use crate::world::{STAYS, World, request};
+
+fn live(world: &World) -> Vec<Value> {
+    world.answer(&["calls"])["calls"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_limit_takes_effect_at_once() {
+    let world = World::start("20");
+    let set = world.answer(&["org", "set", "--limit", "0", "--rate", "100", "--order", "first-come"]);
+    assert_eq!((&set["settings"]["limit"], &set["settings"]["requestOrder"]), (&json!(0), &json!("firstCome")));
+    world.submit(&request("r", &[crate::world::BUSY]));
+    assert_eq!(world.answer(&["status", "r"])["status"], "submitted");
+    assert_eq!(world.answer(&["org", "set", "--limit", "3"])["slots"]["limit"], 3);
+    world.wait_for("r", "request.completed", 1);
+    let shown = world.answer(&["org", "show"]);
+    assert_eq!((&shown["settings"]["callsPerSecond"], &shown["slots"]["leased"]), (&json!(100), &json!(0)));
+    let words = world.run(&["org", "show"]);
+    assert!(words.out.contains("limit            3\n"), "{}", words.out);
+}
+
+#[test]
+fn settings_of_a_file_come_in_and_wrong_ones_do_not() {
+    let world = World::without_worker("20");
+    let file = crate::support::Scratch::with("org.json", r#"{"limit": 4, "callerIds": ["+6531580000"]}"#);
+    let set = world.answer(&["org", "set", "--file", file.name(), "--limit", "5"]);
+    assert_eq!((&set["settings"]["limit"], &set["settings"]["callerIds"]), (&json!(5), &json!(["+6531580000"])));
+    let wrong = crate::support::Scratch::with("wrong.json", r#"{"limits": 4}"#);
+    let said = world.run(&["org", "set", "--file", wrong.name()]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("unknown field `limits`"), "{}", said.err);
+    assert_eq!(world.answer(&["org", "show"])["settings"]["limit"], 5);
+    assert_eq!(world.run(&["org", "set", "--weight", "0"]).code, 2);
+}
+
+#[test]
+fn a_blocked_number_is_not_dialled() {
+    let world = World::start("20");
+    assert_eq!(world.answer(&["org", "block", STAYS[0]])["blocked"], 1);
+    world.submit(&request("r", &[STAYS[0]]));
+    world.wait_for("r", "request.completed", 1);
+    assert_eq!(world.answer(&["status", "r"])["counts"]["blocked"], 1);
+    assert_eq!(world.answer(&["org", "blocked"]), json!({"blocked": [STAYS[0]]}));
+    assert_eq!(world.run(&["org", "unblock", STAYS[0], STAYS[1]]).out, "1 number unblocked for default\n");
+    assert_eq!(world.run(&["org", "blocked"]).out, "");
+}
+
+#[test]
+fn a_paused_request_dials_nothing_more_until_it_is_resumed() {
+    let world = World::start("1");
+    world.answer(&["org", "set", "--limit", "1"]);
+    world.submit(&request("r", &STAYS));
+    world.wait_for("r", "call.answered", 1);
+    assert_eq!(world.answer(&["request", "pause", "r"]), json!({"status": "done"}));
+    assert_eq!(world.answer(&["status", "r"])["status"], "paused");
+    let [call] = &live(&world)[..] else { panic!("one call lives on") };
+    assert_eq!((&call["state"], &call["worker"], &call["attempt"]), (&json!("answered"), &json!("w1"), &json!(1)));
+    assert_eq!(call["destination"], "+99******01", "its middle is hidden");
+    let id = call["callId"].as_str().unwrap();
+    let said = world.run(&["call", "hangup", id]);
+    assert_eq!((said.code, said.out), (0, format!("call {id}: hung up\n")));
+    let ended = world.wait_for("r", "call.ended", 1);
+    assert_eq!(ended["data"]["disposition"]["by"], "us");
+    assert_eq!(world.run(&["call", "hangup", id]).code, 2, "it has ended");
+    assert!(live(&world).is_empty(), "nothing more is dialled");
+    assert_eq!(world.run(&["calls"]).out, "No live calls.\n");
+    world.answer(&["request", "resume", "r"]);
+    world.wait_for("r", "call.answered", 2);
+}
+
+#[test]
+fn a_cancelled_request_may_have_its_live_calls_hung_up() {
+    let world = World::start("1");
+    world.answer(&["org", "set", "--limit", "2"]);
+    world.submit(&request("r", &STAYS));
+    world.wait_for("r", "call.answered", 2);
+    assert_eq!(live(&world).len(), 2);
+    assert_eq!(world.run(&["request", "cancel", "r", "--hang-up"]).out, "request r: cancelled\n");
+    let watched = world.run(&["status", "r", "--watch", "--json"]);
+    assert_eq!(watched.code, 3);
+    let counts = &serde_json::from_str::<Value>(&watched.out).unwrap()["counts"];
+    assert_eq!((&counts["completed"], &counts["cancelled"]), (&json!(2), &json!(1)));
+    let unknown = world.run(&["request", "cancel", "nothing"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("has no request nothing"), "{}", unknown.err);
+}

@@ -1,0 +1,21 @@
+//! The command line of a deployment, from outside: the built program against a private broker, a private database, a
+//! simulator and a worker that are processes of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../support/rabbitmq.rs"]
+mod rabbitmq;
+
+#[path = "../support/redis.rs"]
+#[expect(dead_code, reason = "other test binaries use more of it")]
+mod redis;
+
+mod absent;
+mod commands;
+mod doctor;
+mod submitting;
+mod watching;
+mod world;

@@ -1,0 +1,86 @@
+//! Looking on: `--watch`, status, tail.
+
+use serde_json::{Value, json};
+
+use crate::support::{Scratch, robocall};
+use crate::world::{BUSY, PRESSES, World, request};
+
+/// What a status document says, times and ids left out: those differ from run to run.
+fn essence(status: &Value) -> Value {
+    let calls = status["details"].as_array().unwrap().iter().map(|call| {
+        let steps = call["callFlowSteps"].as_array().unwrap().iter().map(|step| {
+            let info = &step["info"];
+            json!([
+                step["stepName"],
+                step["path"],
+                info["status"],
+                info["keys"],
+                info["call_status"],
+                info["call_state"]
+            ])
+        });
+        json!([
+            call["callId"],
+            call["destination"],
+            call["status"],
+            call["attempt"],
+            call["disposition"],
+            call["answered_by"],
+            steps.collect::<Vec<_>>()
+        ])
+    });
+    json!([status["requestId"], status["status"], status["counts"], status["flowHash"], calls.collect::<Vec<_>>()])
+}
+
+#[test]
+fn a_watched_request_ends_as_run_ends_it_and_its_status_is_the_same() {
+    let world = World::start("20");
+    let document = request("w", &[PRESSES, BUSY, PRESSES]);
+    let file = Scratch::with("watched.json", &document.to_string());
+    let run = robocall(&["run", file.name(), "--instant", "--json"]);
+    let run: Value = serde_json::from_str(&run.out).unwrap();
+    let watched = world.run(&["submit", file.name(), "--watch", "--json"]);
+    assert_eq!(watched.code, 0, "{}", watched.err);
+    let watched: Value = serde_json::from_str(&watched.out).unwrap();
+    assert_eq!(essence(&watched), essence(&run));
+    assert_eq!(world.answer(&["status", "w", "--all"]), watched);
+    let words = world.run(&["status", "w", "--watch"]);
+    assert_eq!(words.code, 0);
+    assert!(words.out.starts_with("w completed: 2 calls, 1 duplicate left out, 2 dials in "), "{}", words.out);
+}
+
+#[test]
+fn what_ends_otherwise_is_told_by_the_exit_code() {
+    let world = World::start("20");
+    let mut document = request("late", &[PRESSES]);
+    document["scheduledAt"] = json!("9999-01-01T00:00:00Z");
+    world.submit(&document);
+    assert_eq!(world.answer(&["request", "cancel", "late"]), json!({"status": "done"}));
+    let watched = world.run(&["status", "late", "--watch"]);
+    assert_eq!(watched.code, 3);
+    assert!(watched.out.starts_with("late cancelled: 1 call\n"), "{}", watched.out);
+}
+
+#[test]
+fn tail_shows_events_of_one_request_by_type_and_from_the_first() {
+    let world = World::start("20");
+    world.submit(&request("other", &[BUSY]));
+    world.submit(&request("mine", &[PRESSES, BUSY]));
+    world.wait_for("mine", "request.completed", 1);
+    world.wait_for("other", "request.completed", 1);
+    let tail = |more: &[&str]| world.run(&[&["tail", "--from", "first", "--request", "mine"], more].concat()).out;
+    let ended = tail(&["--types", "call.ended", "--count", "2", "--json"]);
+    for line in ended.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&event["type"], &event["data"]["requestId"]), (&json!("robocall.call.ended"), &json!("mine")));
+    }
+    assert_eq!(ended.lines().count(), 2);
+    let words = tail(&["--types", "request", "--count", "3"]);
+    let said: Vec<Vec<&str>> = words.lines().map(|line| line.split_whitespace().skip(1).collect()).collect();
+    assert_eq!(said[0], ["request.accepted", "mine", "submitted,", "2", "calls"]);
+    assert_eq!(said[2], ["request.completed", "mine", "completed,", "2", "calls"]);
+    let late = world.run(&["tail", "--from", "yesterday"]);
+    assert_eq!(late.code, 2);
+    let wrong = world.run(&["tail", "--types", "call.endet"]);
+    assert!(wrong.err.contains("did you mean `call.ended`?"), "{}", wrong.err);
+}

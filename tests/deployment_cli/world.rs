@@ -1,0 +1,173 @@
+//! A deployment: servers that the tests share, and names, a simulator and a worker that each test has to itself.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+use crate::rabbitmq::RabbitMq;
+use crate::redis;
+use crate::support::{Said, program, said};
+
+/// A password that must never be shown.
+pub const PASSWORD: &str = "sesame";
+
+/// One broker for all tests of this program, which tell themselves apart by their prefix.
+pub fn broker() -> &'static RabbitMq {
+    static SHARED: OnceLock<RabbitMq> = OnceLock::new();
+    SHARED.get_or_init(RabbitMq::start)
+}
+
+/// A process that ends with the test.
+struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts the program; what it says first.
+    fn start(mut command: Command) -> (Self, Value) {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let process = Self { child };
+        (process, serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}")))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A deployment.
+pub struct World {
+    settings: Vec<(&'static str, String)>,
+    processes: Vec<Process>,
+}
+
+impl World {
+    /// Everything up, with one worker. Phones live so many times as fast as the clock.
+    pub fn start(speed: &str) -> Self {
+        let mut world = Self::without_worker(speed);
+        world.add_worker("w1");
+        world
+    }
+
+    /// Everything up, and nobody to work.
+    pub fn without_worker(speed: &str) -> Self {
+        let mut world = Self::of_servers(&broker().url(), &redis::shared().url(), "127.0.0.1:1");
+        let options = ["simulator", "--listen", "127.0.0.1:0", "--speed", speed, "--answer", "1", "--json"];
+        let (simulator, listens) = Process::start(program(&options));
+        world.processes.push(simulator);
+        world.settings.push(("ROBOCALL__TELEPHONY__SIMULATOR", listens["address"].as_str().unwrap().to_owned()));
+        world
+    }
+
+    /// Settings that name these servers.
+    pub fn of_servers(broker: &str, database: &str, phones: &str) -> Self {
+        let prefix = redis::prefix();
+        let settings = vec![
+            ("ROBOCALL__AMQP__URL", broker.to_owned()),
+            ("ROBOCALL__AMQP__PREFIX", format!("{prefix}.")),
+            ("ROBOCALL__REDIS__URL", database.to_owned()),
+            ("ROBOCALL__REDIS__PREFIX", prefix),
+            ("ROBOCALL__TELEPHONY__SIMULATOR", phones.to_owned()),
+        ];
+        Self { settings, processes: Vec::new() }
+    }
+
+    /// Everything up but the one server, which nobody listens for.
+    pub fn without(server: &str) -> Self {
+        let nowhere = redis::free_port();
+        let mut world = Self::without_worker("20");
+        let (name, address) = match server {
+            "broker" => ("ROBOCALL__AMQP__URL", format!("amqp://guest:{PASSWORD}@127.0.0.1:{nowhere}/%2f")),
+            "database" => ("ROBOCALL__REDIS__URL", format!("redis://:{PASSWORD}@127.0.0.1:{nowhere}/")),
+            _ => ("ROBOCALL__TELEPHONY__SIMULATOR", format!("127.0.0.1:{nowhere}")),
+        };
+        world.settings.push((name, address));
+        world
+    }
+
+    /// One more worker.
+    pub fn add_worker(&mut self, name: &str) {
+        let (worker, started) = Process::start(self.program(&["worker", "--id", name, "--json"]));
+        assert_eq!(started["status"], "started");
+        self.processes.push(worker);
+    }
+
+    /// Kills the worker that was added last, as a crash does.
+    pub fn kill_worker(&mut self) {
+        drop(self.processes.pop());
+    }
+
+    /// Has another phone network stand where the settings lead, which knows of no call.
+    pub fn replace_phones(&mut self) {
+        let (simulator, listens) = Process::start(program(&["simulator", "--listen", "127.0.0.1:0", "--json"]));
+        self.processes.push(simulator);
+        self.settings.push(("ROBOCALL__TELEPHONY__SIMULATOR", listens["address"].as_str().unwrap().to_owned()));
+    }
+
+    fn program(&self, args: &[&str]) -> Command {
+        let mut command = program(args);
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+        command
+    }
+
+    /// Runs a command.
+    pub fn run(&self, args: &[&str]) -> Said {
+        said(self.program(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Runs a command with a document on stdin.
+    pub fn given(&self, document: &Value, args: &[&str]) -> Said {
+        let mut command = self.program(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that refuses early does not read to the end.
+        let _closed = child.stdin.take().unwrap().write_all(document.to_string().as_bytes());
+        said(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command that must succeed; its answer.
+    pub fn answer(&self, args: &[&str]) -> Value {
+        let said = self.run(&[args, &["--json"]].concat());
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{args:?}: {}", said.out);
+        serde_json::from_str(&said.out).unwrap()
+    }
+
+    /// Submits a request that must be accepted.
+    pub fn submit(&self, document: &Value) {
+        let said = self.given(document, &["submit", "-", "--json"]);
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    }
+
+    /// Waits until a request has had so many events of a type; the last of them.
+    pub fn wait_for(&self, request: &str, kind: &str, count: u32) -> Value {
+        let count = count.to_string();
+        let tail = ["tail", "--from", "first", "--request", request, "--types", kind, "--count", &count, "--json"];
+        let said = self.run(&tail);
+        assert_eq!(said.code, 0, "{}", said.err);
+        serde_json::from_str(said.out.lines().last().unwrap()).unwrap()
+    }
+}
+
+/// A request whose callees are asked for a key.
+pub fn request(id: &str, phones: &[&str]) -> Value {
+    let destinations: Vec<Value> = phones.iter().map(|phone| json!({"phone": phone})).collect();
+    let steps = json!([{"name": "gather", "timeoutSecs": 60, "message": {"msg": "Press 1"}, "branches": [
+        {"digit": "1", "callFlow": {"steps": [{"name": "play", "message": {"msg": "Thanks"}}]}},
+        {"default": true, "callFlow": {"steps": [{"name": "hangup"}]}},
+    ]}]);
+    json!({"requestId": id, "destinations": destinations, "callFlow": {"steps": steps}})
+}
+
+/// One who answers and presses 1, and one who is busy.
+pub const PRESSES: &str = "+99970000011";
+pub const BUSY: &str = "+9992000022";
+
+/// One who answers and then stays, without a key.
+pub const STAYS: [&str; 3] = ["+9991000001", "+9991000002", "+9991000003"];
