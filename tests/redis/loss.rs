@@ -10,7 +10,7 @@ use robocall::conformance::store::scene::*;
 use robocall::model::event::CallContext;
 use robocall::model::{CallStatus, DispositionResult, EventType, Happening};
 use robocall::ports::store::*;
-use robocall::ports::{CampaignStore as _, Clock};
+use robocall::ports::Clock;
 
 use crate::server::Redis;
 

@@ -65,8 +65,9 @@ async fn other_applications_take_slots_and_give_them_back_with_the_scripts_that_
 
     let mut others = redis::Client::open(server::shared().url()).unwrap().get_connection().unwrap();
     let key = |name: &str| format!("{}:{{bank}}:{name}", world.prefix);
-    let mut take = redis::Script::new(include_str!("../../deploy/redis/take_slot.lua")).key(key("external"));
-    take.key(key("limit")).key(key("leases")).arg(6);
+    let script = redis::Script::new(include_str!("../../deploy/redis/take_slot.lua"));
+    let mut take = script.prepare_invoke();
+    take.key(key("external")).key(key("limit")).key(key("leases")).arg(6);
     assert_eq!(take.invoke::<i64>(&mut others).unwrap(), 1);
     assert_eq!(take.invoke::<i64>(&mut others).unwrap(), 0, "two are ours, one is theirs");
     assert!(claim_all(&store, 1).await.is_empty());
