@@ -9,8 +9,8 @@ use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::event::CallContext;
 use robocall::model::{CallStatus, DispositionResult, EventType, Happening};
+use robocall::ports::Clock;
 use robocall::ports::store::*;
-use robocall::ports::{CampaignStore as _, Clock};
 
 use crate::server::Redis;
 
