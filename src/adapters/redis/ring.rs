@@ -142,6 +142,10 @@ impl Ring {
     }
 
     /// Tells the ring whatever is noted, for as long as somebody holds it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "hints linger in real time: with a time of its own they are told at once"
+    )]
     pub async fn tell_for_ever(self: Arc<Self>) {
         loop {
             self.told.notified().await;

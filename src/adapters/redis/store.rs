@@ -92,6 +92,10 @@ impl RedisStore {
             upkeep.spawn(Arc::clone(&ring).tell_for_ever());
         }
         let (listening, channel) = (link.clone(), ring.channel());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the connection lives in real time, whatever the store's time is"
+        )]
         upkeep.spawn(async move {
             while let Err(error) = listening.listen(&channel).await {
                 tracing::debug!(%error, "wake-ups are not heard yet");
