@@ -98,6 +98,32 @@ mod tests {
     }
 
     #[test]
+    fn the_file_that_is_shipped_lists_every_key_with_its_default() {
+        let text = include_str!("../../config/robocall.toml");
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
+            // No default: without it another rule holds.
+            .filter(|line| !["id =", "flows =", "url_file =", "trusted_file ="].iter().any(|key| line.starts_with(key)))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let folder = written("shipped", &uncommented);
+        let shipped = from(Some(&folder), Environment::with_prefix("NOTHING")).unwrap();
+        let defaults = given(&[]).unwrap();
+        assert_eq!(format!("{shipped:?}"), format!("{defaults:?}"));
+        assert_eq!(shipped.redis.url.expose_secret(), defaults.redis.url.expose_secret());
+        assert_eq!(shipped.amqp.url.expose_secret(), defaults.amqp.url.expose_secret());
+        let known = serde_json::to_value(&defaults).unwrap();
+        for (section, keys) in known.as_object().unwrap() {
+            for key in keys.as_object().unwrap().keys() {
+                let there = text.lines().any(|line| line.starts_with(&format!("# {key} = ")));
+                assert!(there, "{section}.{key} is not listed");
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn without_anything_there_are_defaults() {
         let settings = given(&[]).unwrap();
         assert_eq!(settings.redis.url.expose_secret(), "redis://127.0.0.1:6379/");

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::adapters::clock::{InvalidSpeed, SystemClock};
-use crate::adapters::simulator::{NetworkSettings, RemoteNetwork, RemoteSettings, ServerSettings, SimulatorServer};
+use crate::adapters::simulator::{
+    BETWEEN_WRITES, NetworkSettings, RemoteNetwork, RemoteSettings, ServerSettings, SimulatorServer,
+};
 use crate::ports::{Clock, Telephony};
 use crate::shutdown::Interrupts;
 
@@ -58,7 +60,7 @@ impl Simulator {
             if speed == 1.0 { Arc::clone(&wall) } else { Arc::new(SystemClock::at_speed(speed)?) };
         // Whatever happens is done under one lock: more threads would only wait for one another.
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let settings = ServerSettings { network, clock, wall, dial_log };
+        let settings = ServerSettings { network, clock, wall, dial_log, between_writes: BETWEEN_WRITES };
         let server = runtime.block_on(SimulatorServer::bind(&listen, settings))?;
         Ok(Self { runtime, server })
     }

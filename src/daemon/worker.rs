@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 
 use super::{deployment::Deployment, remote_telephony, silent_speech};
 use crate::adapters::clock::SystemClock;
@@ -59,8 +60,9 @@ pub fn run_worker(
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
         let broker = deployment.broker()?;
         let speech = silent_speech();
+        let requests = Arc::new(broker.requests());
         let ports = Ports {
-            queue: Arc::new(broker.requests()),
+            queue: Arc::clone(&requests) as _,
             store: deployment.store(),
             events: Arc::new(broker.events()),
             commands: Arc::new(broker.commands(id.clone())),
@@ -77,6 +79,12 @@ pub fn run_worker(
         };
         deployment.check_durability().await?;
         started(&id);
+        let (draining, mut helpers) = (interrupts.soft.clone(), JoinSet::new());
+        helpers.spawn(async move {
+            draining.cancelled().await;
+            // Others are to take them now, not when the last call has ended.
+            requests.release();
+        });
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
         let programs = Arc::new(Programs::new(flows, speech));
         Ok(Worker::new(Arc::new(ports), programs, worker).run(shutdown).await?)

@@ -46,7 +46,6 @@ async fn take_down(shared: &Arc<Shared>, adopted: &Adopted) {
 
 async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) -> Result<Vec<Fresh>, Fenced> {
     let Adopted { claim, state, hang_up, .. } = adopted;
-    seat.is_dialling();
     let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let ports = &shared.ports;
     let leg = LegId::callee(held.attempt);
@@ -59,7 +58,10 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
         Happening::Dialing { caller, .. } => Some(caller),
         _ => None,
     });
-    let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
+    let mut ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
+    if let Some(state) = &state {
+        ledger.stands_at(state);
+    }
 
     let fate = loop {
         match ports.telephony.inspect(leg).await {

@@ -257,6 +257,7 @@ async fn commit(
     };
     match insist(&*ports.clock, ask).await {
         Ok((DialDecision::Dial { again, history, events, .. }, asked_at)) => {
+            ledger.stands_at(state);
             ledger.replace(history);
             publish_requests(shared, events);
             return Ok(Some(if again { first_asked_at } else { asked_at }));

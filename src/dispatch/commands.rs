@@ -102,7 +102,7 @@ async fn pass_on(shared: &Shared, owner: &WorkerId, command: Command, held: Held
 fn sorry(error: &StoreError) -> CommandReply {
     match error {
         StoreError::NotFound => CommandReply::NotFound,
-        StoreError::Unavailable(_) => CommandReply::Unavailable,
+        StoreError::Unavailable(_) | StoreError::Forgotten => CommandReply::Unavailable,
         StoreError::Refused(reason) => {
             tracing::error!(reason, "the store refuses a command");
             CommandReply::Unavailable

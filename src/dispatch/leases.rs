@@ -39,6 +39,12 @@ pub async fn renew(shared: Arc<Shared>) {
                 for held in renewed.hang_up {
                     roster.send_to_holder(&held, Mail::Input(CallInput::HangUpRequested));
                 }
+                for held in renewed.forgotten {
+                    // What was not dialled is nobody's loss.
+                    if !roster.send_to_holder(&held, Mail::SayAgain) {
+                        roster.fence(&held);
+                    }
+                }
                 fence.renewed(listing, sent_at);
                 next = sent_at + RENEWAL;
                 match ports.store.lock_app(worker, settings.process).await {

@@ -1,6 +1,7 @@
 //! What a call's task writes down: its history, what of it the store does not have yet, and what goes out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::shared::Shared;
 use crate::callflow::call::CallState;
@@ -9,6 +10,9 @@ use crate::model::happening::events_in;
 use crate::model::{Event, Fact, Happening, Timestamp};
 use crate::ports::StoreError;
 use crate::ports::store::{AttemptEnd, Finished, Held, Written};
+
+/// How soon an unanswering store is told again what it has lost.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// The books of one call.
 pub struct Ledger<'s> {
@@ -22,6 +26,8 @@ pub struct Ledger<'s> {
     stored: usize,
     /// Whether the store may not know where the flow stands.
     unsaved: bool,
+    /// Where the flow stood when the store was last told; none before the dial.
+    state: Option<CallState>,
 }
 
 /// The call is somebody else's: its task ends without another word.
@@ -32,7 +38,15 @@ impl<'s> Ledger<'s> {
     /// Books that agree with the store's. What an earlier owner published without seeing it confirmed is published
     /// again first.
     pub fn new(shared: &'s Shared, context: Arc<CallContext>, held: Held, history: Vec<Fact>, confirmed: u32) -> Self {
-        let ledger = Self { shared, context, held, stored: history.len(), history: Arc::new(history), unsaved: false };
+        let ledger = Self {
+            shared,
+            context,
+            held,
+            stored: history.len(),
+            history: Arc::new(history),
+            unsaved: false,
+            state: None,
+        };
         if events_in(&ledger.history) > confirmed {
             let end = (0..=ledger.history.len()).rev().find(|end| events_in(&ledger.history[..*end]) <= confirmed);
             ledger.publish_from(end.unwrap_or(0));
@@ -83,12 +97,44 @@ impl<'s> Ledger<'s> {
         self.publish_from(known);
     }
 
+    /// Notes where the flow stands, as the store was told.
+    pub fn stands_at(&mut self, state: &CallState) {
+        self.state = Some(state.clone());
+    }
+
+    /// Says everything again that the store has lost, and publishes what was not stored before. An unanswering store
+    /// leaves it for the next time.
+    ///
+    /// # Errors
+    /// When the call is somebody else's.
+    pub async fn say_again(&mut self) -> Result<bool, Fenced> {
+        // What was not dialled is nobody's loss.
+        let Some(state) = &self.state else { return Err(Fenced) };
+        let (store, worker) = (&self.shared.ports.store, &self.shared.settings.id);
+        match store.reassert(&self.held, worker, &self.context, &self.history, state).await {
+            Ok(Written::Done(events)) => {
+                tracing::warn!(attempt = %self.held.attempt, "the store had lost this call, and was told of it again");
+                publish_requests(self.shared, events);
+                let known = std::mem::replace(&mut self.stored, self.history.len());
+                self.unsaved = false;
+                self.publish_from(known);
+                Ok(true)
+            }
+            Err(StoreError::Unavailable(_)) => {
+                self.unsaved = true;
+                Ok(false)
+            }
+            Ok(Written::Fenced) | Err(_) => Err(Fenced),
+        }
+    }
+
     /// Stores what is not stored yet together with where the flow stands, then publishes it. An unanswering store
     /// leaves it for the next time.
     ///
     /// # Errors
     /// When the call is somebody else's.
     pub async fn store(&mut self, state: &CallState) -> Result<bool, Fenced> {
+        self.stands_at(state);
         let (before, fresh) = self.history.split_at(self.stored);
         let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
         match self.shared.ports.store.checkpoint(&self.held, after, fresh, state).await {
@@ -99,6 +145,7 @@ impl<'s> Ledger<'s> {
                 Ok(true)
             }
             Ok(Written::Fenced) | Err(StoreError::NotFound) => Err(Fenced),
+            Err(StoreError::Forgotten) => self.say_again().await,
             Err(StoreError::Refused(reason)) => {
                 tracing::error!(attempt = %self.held.attempt, reason, "the store refuses a checkpoint");
                 Err(Fenced)
@@ -117,12 +164,19 @@ impl<'s> Ledger<'s> {
     /// When the call is somebody else's.
     pub async fn finish(mut self, end: AttemptEnd, refill: u32) -> Result<Finished, Fenced> {
         let ports = &self.shared.ports;
-        let (before, fresh) = self.history.split_at(self.stored);
-        let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
-        let worker = &self.shared.settings.id;
-        let ended =
-            super::insist::insist(&*ports.clock, || ports.store.finish(&self.held, worker, after, fresh, end, refill))
-                .await;
+        let ended = loop {
+            let (before, fresh) = self.history.split_at(self.stored);
+            let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
+            let ask = || ports.store.finish(&self.held, &self.shared.settings.id, after, fresh, end, refill);
+            match super::insist::insist(&*ports.clock, ask).await {
+                Err(StoreError::Forgotten) => {
+                    if !self.say_again().await? {
+                        ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
+                    }
+                }
+                ended => break ended,
+            }
+        };
         let Ok(Written::Done(mut finished)) = ended else { return Err(Fenced) };
         self.replace(std::mem::take(&mut finished.history));
         publish_requests(self.shared, std::mem::take(&mut finished.events));

@@ -124,6 +124,9 @@ impl<'s> LiveCall<'s> {
                 biased;
                 mail = self.seat.mail() => match mail {
                     Mail::Input(input) => self.tell(input),
+                    Mail::SayAgain => {
+                        self.ledger.say_again().await?;
+                    }
                     Mail::LetGo => return self.let_go().await,
                     Mail::Fenced => return Err(Fenced),
                 },
@@ -331,9 +334,15 @@ impl<'s> LiveCall<'s> {
     pub(super) fn read_mail(&mut self, looked_for: impl Fn(&CallInput) -> bool) -> Result<bool, Fenced> {
         let mut found = false;
         while let Some(mail) = self.seat.mail_at_hand() {
-            let Mail::Input(input) = mail else { return Err(Fenced) };
-            found |= looked_for(&input);
-            self.tell(input);
+            match mail {
+                Mail::Input(input) => {
+                    found |= looked_for(&input);
+                    self.tell(input);
+                }
+                // The next checkpoint or renewal finds out again.
+                Mail::SayAgain => {}
+                Mail::LetGo | Mail::Fenced => return Err(Fenced),
+            }
         }
         Ok(found)
     }

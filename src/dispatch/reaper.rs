@@ -11,7 +11,7 @@ use super::shared::Shared;
 use crate::model::event::{Beginning, CallContext};
 use crate::model::happening::events_in;
 use crate::model::{CallId, Event, Timestamp};
-use crate::ports::store::{Suspect, Unconfirmed, Written};
+use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
 use crate::ports::{StoreError, StoreResult};
 
 /// How often to look.
@@ -62,16 +62,22 @@ impl Patience {
         (self.answering_since, self.last_answer) = (now, now);
     }
 
+    /// A round was answered, however long it took.
     fn answered(&mut self, now: Timestamp) {
+        self.notice_standstill(now);
         self.last_answer = now;
     }
 
     /// Whether the store has been answering for long enough.
     fn is_over(&mut self, now: Timestamp) -> bool {
+        self.notice_standstill(now);
+        now.since(self.answering_since) >= TIME_TO_LIVE
+    }
+
+    fn notice_standstill(&mut self, now: Timestamp) {
         if now.since(self.last_answer) > STANDSTILL {
             self.start_anew(now);
         }
-        now.since(self.answering_since) >= TIME_TO_LIVE
     }
 }
 
@@ -132,6 +138,9 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
                 found += 1;
                 // From here on it is renewed, and its reports are kept for whoever will carry it.
                 let seat = shared.roster.enter(&adopted.claim.held, suspect.app, asked_at);
+                if adopted.stage == Stage::Dialing {
+                    seat.is_dialling();
+                }
                 // Only a worker that is ending has closed this; the lease then runs out again.
                 let _ = shared.assignments.send(Assignment::Adopted(Box::new(Adoption { adopted, seat })));
             }
@@ -159,5 +168,48 @@ fn publish_again(shared: &Shared, unconfirmed: Unconfirmed) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: Timestamp = Timestamp::VIRTUAL_START;
+
+    fn at(secs: u64) -> Timestamp {
+        BEGIN + Duration::from_secs(secs)
+    }
+
+    /// Patience after rounds that were answered every three seconds for so long.
+    fn after(secs: u64) -> Patience {
+        let mut patience = Patience { answering_since: BEGIN, last_answer: BEGIN };
+        (0..=secs).step_by(3).for_each(|secs| patience.answered(at(secs)));
+        patience
+    }
+
+    #[test]
+    fn owners_have_a_time_to_live_to_renew_what_looks_expired() {
+        assert!(!after(27).is_over(at(29)));
+        assert!(after(30).is_over(at(30)));
+    }
+
+    #[test]
+    fn after_a_round_that_was_not_answered_owners_have_it_anew() {
+        let mut patience = after(300);
+        patience.start_anew(at(301));
+        assert!(!patience.is_over(at(302)));
+        (303..=330).step_by(3).for_each(|secs| patience.answered(at(secs)));
+        assert!(!patience.is_over(at(330)) && patience.is_over(at(331)));
+    }
+
+    #[test]
+    fn after_a_standstill_owners_have_it_anew_whether_it_was_between_rounds_or_in_one() {
+        let mut between = after(300);
+        assert!(between.is_over(at(315)) && !between.is_over(at(316)));
+        let mut within = after(300);
+        assert!(within.is_over(at(303)));
+        within.answered(at(319));
+        assert!(!within.is_over(at(319)) && !within.is_over(at(322)), "the store may have stood still as long");
     }
 }

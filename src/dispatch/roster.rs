@@ -17,6 +17,8 @@ use crate::ports::store::Held;
 pub enum Mail {
     /// Something happened to one of its legs, or somebody wants something of it.
     Input(CallInput),
+    /// The store has lost it, and is to be told again.
+    SayAgain,
     /// It is to be left to another worker: write down what is not written yet, and touch it no more.
     LetGo,
     /// It is somebody else's now: touch it no more.

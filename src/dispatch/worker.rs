@@ -128,20 +128,24 @@ async fn take_name(ports: &Ports, settings: &WorkerSettings) -> Result<Reports, 
     let began_at = clock.now();
     loop {
         match insist(clock, || ports.store.lock_app(name, process)).await {
-            Ok(true) => break,
+            Ok(true) => match ports.telephony.listen(name).await {
+                Ok(reports) => return Ok(reports),
+                // Whatever is started first waits for the other; the name is kept meanwhile.
+                Err(TelephonyError::Unavailable(reason)) => {
+                    tracing::warn!(reason, "waiting for the phone network");
+                    clock.sleep_until(clock.now() + AGAIN).await;
+                }
+                Err(error) => {
+                    // Whoever starts it again need not wait; if it is not heard, they do.
+                    let _ = ports.store.unlock_app(name, process).await;
+                    return Err(error.into());
+                }
+            },
             Ok(false) if clock.now() < began_at + NAME_IS_FREE_AFTER => {
                 tracing::info!(worker = %name, "waiting for another process to let this worker's name go");
                 clock.sleep_until(clock.now() + AGAIN).await;
             }
             Ok(false) | Err(_) => return Err(WorkerFailure::NameInUse(name.clone())),
-        }
-    }
-    match ports.telephony.listen(name).await {
-        Ok(reports) => Ok(reports),
-        Err(error) => {
-            // Whoever starts it again need not wait; if it is not heard, they do.
-            let _ = ports.store.unlock_app(name, process).await;
-            Err(error.into())
         }
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::bell::Listener;
 use crate::callflow::call::CallState;
-use crate::model::event::RequestEvent;
+use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
 use crate::model::{
     AttemptId, CallId, CallStatus, Destination, Disposition, Fact, LegId, Organisation, OrganisationId, Phone,
@@ -27,6 +27,9 @@ pub enum StoreError {
     /// There is no such request.
     #[error("no such request")]
     NotFound,
+    /// The store has lost what it knew of a call: its owner is to say it again ([`CampaignStore::reassert`]).
+    #[error("the store has lost what it knew of the call")]
+    Forgotten,
     /// The store cannot do that, however often it is asked: a mistake of whoever asks, or data it does not understand.
     #[error("the store refuses: {0}")]
     Refused(String),
@@ -253,6 +256,8 @@ pub struct Renewed {
     pub lost: Vec<Held>,
     /// Renewed, and to be hung up: their request was cancelled so.
     pub hang_up: Vec<Held>,
+    /// Lost by the store itself: to be said again by whoever holds them, or let go if they were not dialled.
+    pub forgotten: Vec<Held>,
 }
 
 /// A call whose owner has not renewed it for a whole time to live, or has handed it over.
@@ -446,6 +451,17 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Gives calls up for others to adopt at once: their leases, those of second legs included, are over, still count, and
     /// are under a proof that nobody holds. Calls that are not held under the proof shown are left as they are.
     async fn hand_over(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<()>;
+
+    /// Says again what the store has lost of a dialled call: its whole history, and where its flow stands. Answers what
+    /// that meant for its request, which may be lost altogether: then the call goes on, holding its slot, to its end.
+    async fn reassert(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        call: &CallContext,
+        history: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>>;
 
     /// Calls that were handed over, then those whose owners have not renewed them in time; at most `limit`.
     async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>>;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
+mod loss;
 #[path = "../support/redis.rs"]
 #[allow(dead_code, reason = "each test program uses what it needs")]
 mod server;
@@ -21,6 +22,7 @@ use robocall::model::Timestamp;
 use robocall::ports::{CampaignStore, Clock};
 
 struct RedisWorld {
+    prefix: String,
     store: Arc<RedisStore>,
     clock: Arc<ManualClock>,
 }
@@ -28,9 +30,10 @@ struct RedisWorld {
 impl RedisWorld {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let settings = RedisSettings { prefix: server::prefix(), ..RedisSettings::new(server::shared().url()) };
+        let prefix = server::prefix();
+        let settings = RedisSettings { prefix: prefix.clone(), ..RedisSettings::new(server::shared().url()) };
         let store = RedisStore::on_clock(&settings, Arc::<ManualClock>::clone(&clock)).unwrap();
-        Self { store: Arc::new(store), clock }
+        Self { prefix, store: Arc::new(store), clock }
     }
 }
 
@@ -50,3 +53,34 @@ impl StoreWorld for RedisWorld {
 }
 
 robocall::store_conformance!(RedisWorld::new());
+
+#[tokio::test]
+async fn other_applications_take_slots_and_give_them_back_with_the_scripts_that_are_shipped() {
+    use robocall::conformance::store::scene::{claim_all, leased, limit, organisation, submit};
+    let world = RedisWorld::new();
+    let store = world.store();
+    limit(&store, "bank", 3).await;
+    submit(&store, robocall::conformance::store::scene::header("r"), 9).await;
+    assert_eq!(claim_all(&store, 2).await.len(), 2);
+
+    let mut others = redis::Client::open(server::shared().url()).unwrap().get_connection().unwrap();
+    let key = |name: &str| format!("{}:{{bank}}:{name}", world.prefix);
+    let mut take = redis::Script::new(include_str!("../../deploy/redis/take_slot.lua")).key(key("external"));
+    take.key(key("limit")).key(key("leases")).arg(6);
+    assert_eq!(take.invoke::<i64>(&mut others).unwrap(), 1);
+    assert_eq!(take.invoke::<i64>(&mut others).unwrap(), 0, "two are ours, one is theirs");
+    assert!(claim_all(&store, 1).await.is_empty());
+    let slots = store.slot_use(&organisation("bank")).await.unwrap();
+    assert_eq!((slots.limit, slots.external, slots.leased), (3, 1, 2));
+
+    let script = redis::Script::new(include_str!("../../deploy/redis/give_slot_back.lua"));
+    let mut give_back = script.prepare_invoke();
+    give_back.key(key("external"));
+    for _ in 0..2 {
+        assert_eq!(give_back.invoke::<i64>(&mut others).unwrap(), 0, "below nothing it does not go");
+    }
+    // Nobody told us: whoever waits for a slot looks again after a second.
+    world.advance(Duration::from_secs(1)).await;
+    assert_eq!(claim_all(&store, 1).await.len(), 1);
+    assert_eq!(leased(&store).await, 3);
+}

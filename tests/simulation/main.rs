@@ -29,7 +29,7 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 34] = [
+const EXERCISED: [(&str, u64); 37] = [
     ("invites", 30_000),
     ("destinations", 30_000),
     ("unknown ends", 300),
@@ -42,6 +42,9 @@ const EXERCISED: [(&str, u64); 34] = [
     ("restarts under the same name", 500),
     ("workers drained to their end", 300),
     ("workers replaced or deaf", 300),
+    ("calls handed over", 200),
+    ("calls taken up that were handed over", 200),
+    ("looks at calls that wait for an adopter", 50),
     ("adoptions of live calls", 1_000),
     ("crowds of suspects", 5),
     ("listens failed", 50),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use robocall::adapters::simulator::{NetworkSettings, ServerSettings, SimulatorServer};
+use robocall::adapters::simulator::{NetworkSettings, RemoteSettings, ServerSettings, SimulatorServer};
 use robocall::model::LegId;
 use robocall::ports::Telephony as _;
 use robocall::ports::telephony::{LegEvent, LegState};
@@ -97,6 +97,8 @@ fn a_worker_that_does_not_read_stalls_nobody() {
 fn figures() {
     let legs = |name: &str, default: usize| std::env::var(name).map_or(default, |number| number.parse().unwrap());
     let (live, waves) = (legs("LEGS", 50_000), legs("WAVES", 10));
+    let between_writes = Duration::from_millis(legs("BETWEEN_WRITES", 1) as u64);
+    let rate = legs("RATE", 0);
     let address = std::env::var("SIMULATOR").ok();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -108,6 +110,7 @@ fn figures() {
                     clock: wall(),
                     wall: wall(),
                     dial_log: None,
+                    between_writes,
                 };
                 let server = SimulatorServer::bind("127.0.0.1:0", settings).await.unwrap();
                 let address = server.address();
@@ -115,8 +118,12 @@ fn figures() {
                 address
             }
         };
-        let worker = Worker::at(address);
+        let settings = RemoteSettings { between_writes, ..RemoteSettings::new(address.to_string(), wall()) };
+        let worker = Worker::with(settings);
         let mut reports = worker.listen("figures").await;
+        if rate > 0 {
+            return steadily(&worker, live, rate, &mut reports).await;
+        }
         let resident = resident_kib();
         let legs = dial_all(&worker, live, &mut reports).await;
         println!("{live} live legs: {} bytes each in this process", (resident_kib() - resident) * 1024 / live as u64);
@@ -165,6 +172,46 @@ async fn dial_all(worker: &Worker, count: usize, reports: &mut Reports) -> Vec<L
         }
     }
     legs
+}
+
+/// Legs one after the other, so many a second, each created, dialled, answered, played to and hung up.
+async fn steadily(worker: &Worker, count: usize, rate: usize, reports: &mut Reports) {
+    let (begin, cpu) = (wall().now(), cpu_micros());
+    let telephony = Arc::clone(&worker.telephony);
+    let dialling = tokio::spawn(async move {
+        let mut each = JoinSet::new();
+        for number in 0..count {
+            wall().sleep_until(begin + Duration::from_micros((number * 1_000_000 / rate) as u64)).await;
+            let telephony = Arc::clone(&telephony);
+            each.spawn(async move {
+                let leg = fresh_leg();
+                telephony.create(&app("figures"), &new_leg(leg, magic(10)), soon()).await.unwrap();
+                telephony.dial(leg, Duration::from_secs(30), soon()).await.unwrap();
+            });
+        }
+        each.join_all().await;
+    });
+    let (mut over, mut doing) = (0, JoinSet::new());
+    while over < count {
+        let report = reports.recv().await.unwrap();
+        let telephony = Arc::clone(&worker.telephony);
+        match report.what {
+            LegEvent::Answered => {
+                doing.spawn(async move {
+                    let audio = robocall::ports::Audio { reference: "x".into(), length: Duration::from_millis(100) };
+                    telephony.play(report.leg, 1, &audio, false, soon()).await.unwrap();
+                });
+            }
+            LegEvent::PlaybackFinished { .. } => {
+                doing.spawn(async move { telephony.hang_up(report.leg, soon()).await.unwrap() });
+            }
+            LegEvent::Ended(_) => over += 1,
+            _ => {}
+        }
+    }
+    dialling.await.unwrap();
+    let (took, cpu) = (wall().now().since(begin), cpu_micros() - cpu);
+    println!("{count} legs in {took:?}, {rate} a second: {} us CPU a leg in this process", cpu / count as u64);
 }
 
 async fn hang_up_all(worker: &Worker, legs: &[LegId], reports: &mut Reports) {

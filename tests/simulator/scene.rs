@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use robocall::adapters::clock::SystemClock;
 use robocall::adapters::simulator::{
-    NetworkSettings, RemoteNetwork, RemoteSettings, ServerError, ServerSettings, SimulatedNetwork, SimulatorServer,
+    BETWEEN_WRITES, NetworkSettings, RemoteNetwork, RemoteSettings, ServerError, ServerSettings, SimulatedNetwork,
+    SimulatorServer,
 };
 use robocall::callflow::program::Target;
 use robocall::model::{AttemptId, CallId, LegId, Timestamp, WorkerId};
@@ -83,7 +84,7 @@ impl Served {
 
     pub async fn on(address: &str, clock: Arc<dyn Clock>, dial_log: Option<PathBuf>) -> Self {
         let network = NetworkSettings { seed: 7, ..NetworkSettings::default() };
-        let settings = ServerSettings { network, clock, wall: wall(), dial_log };
+        let settings = ServerSettings { network, clock, wall: wall(), dial_log, between_writes: BETWEEN_WRITES };
         let server = SimulatorServer::bind(address, settings).await.unwrap();
         let (address, network, stop) = (server.address(), server.network(), CancellationToken::new());
         let running = tokio::spawn(server.run(stop.clone()));
@@ -122,7 +123,7 @@ impl Worker {
         })
     }
 
-    fn with(settings: RemoteSettings) -> Self {
+    pub fn with(settings: RemoteSettings) -> Self {
         Self { telephony: Arc::new(RemoteNetwork::connect(settings)) }
     }
 

@@ -1,8 +1,8 @@
 //! One connection to the broker that comes back by itself.
 //!
-//! It is rebuilt rather than recovered by the client library, whose recovery was tried and lets its input-output thread
-//! sleep uninterruptedly for longer and longer, gives up after a number of tries, and brings neither a queue that was
-//! deleted nor a broker that came back empty into order again. Here every connection begins with the declaration of
+//! It is rebuilt rather than recovered by the client library, whose recovery (as its source says) lets its input-output
+//! thread sleep uninterruptedly for longer and longer, gives up after a number of tries, and brings neither a queue that
+//! was deleted nor a broker that came back empty into order again. Here every connection begins with the declaration of
 //! everything that must exist, and everything that was open on the old one has visibly ended.
 //!
 //! **Invariant:** a connection is either handed out as alive or its socket is shut, so no thread is left waiting.

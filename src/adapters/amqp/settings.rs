@@ -42,7 +42,7 @@ impl AmqpSettings {
 
 /// The names of exchanges and queues. All carry the same prefix, so that several installations, or tests, can share a
 /// virtual host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     prefix: String,
 }
@@ -51,12 +51,6 @@ pub struct Topology {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a prefix of names matches ^[A-Za-z0-9._-]{{0,64}}$")]
 pub struct InvalidPrefix;
-
-impl Default for Topology {
-    fn default() -> Self {
-        Self { prefix: String::new() }
-    }
-}
 
 impl Topology {
     /// Names with something before them.

@@ -8,17 +8,22 @@ use futures_util::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::link::{Link, Live, within};
+use super::post::let_go;
 use super::settings::AmqpSettings;
 use super::topology;
 use crate::model::WorkerId;
 
 /// How long the end of a subscription waits for the broker to take its messages back.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the broker may take to let a subscription begin.
+const BEGUN_WITHIN: Duration = Duration::from_secs(15);
 
 /// What is consumed, and how.
 pub(super) struct Subscription {
@@ -66,6 +71,37 @@ impl Subscription {
         sink: &UnboundedSender<T>,
         backoff: &mut Backoff,
     ) -> lapin::Result<()> {
+        let clock = &**self.link.clock();
+        // Bounded: the library's answers to what was asked over a connection that is lost meanwhile may never come.
+        let begun = tokio::select! {
+            biased;
+            () = self.over.cancelled() => return Ok(()),
+            () = live.gone.cancelled() => return Err(ended("the connection was lost")),
+            begun = within(clock, BEGUN_WITHIN, self.begin(live)) => begun,
+        };
+        let (channel, mut deliveries) = begun.ok_or_else(|| ended("the broker does not let us begin"))??;
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = self.over.cancelled() => {
+                    return within(clock, GIVEN_BACK_WITHIN, topology::close(&channel)).await.unwrap_or(Ok(()));
+                }
+                () = live.gone.cancelled() => return Err(ended("the connection was lost")),
+                delivery = deliveries.next() => delivery,
+            };
+            let Some(delivery) = delivery else {
+                // What was delivered here and is not settled comes again.
+                let_go(channel);
+                return Err(ended("the consumer was cancelled by the broker"));
+            };
+            backoff.reset();
+            if sink.send(wrap(delivery?)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn begin(&self, live: &Live) -> lapin::Result<(Channel, Consumer)> {
         // A queue that was deleted is made anew, by whoever misses it first.
         topology::declare(live, &self.settings).await?;
         if let Some(worker) = &self.orders_to {
@@ -77,34 +113,11 @@ impl Subscription {
         }
         let options = BasicConsumeOptions { no_ack: self.prefetch.is_none(), ..BasicConsumeOptions::default() };
         let queue = self.queue.as_str().into();
-        let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-        loop {
-            let delivery = tokio::select! {
-                biased;
-                () = self.over.cancelled() => {
-                    let clock = &**self.link.clock();
-                    return within(clock, GIVEN_BACK_WITHIN, topology::close(&channel)).await.unwrap_or(Ok(()));
-                }
-                () = live.gone.cancelled() => None,
-                delivery = deliveries.next() => delivery,
-            };
-            match delivery {
-                Some(delivery) => {
-                    backoff.reset();
-                    if sink.send(wrap(delivery?)).is_err() {
-                        return Ok(());
-                    }
-                }
-                None => {
-                    // What was delivered here and is not settled comes again.
-                    let closed = channel.close(200, "the consumer was cancelled".into()).await;
-                    let state = lapin::ErrorKind::InvalidChannelState(
-                        lapin::ChannelState::Closed,
-                        "the consumer was cancelled by the broker",
-                    );
-                    return closed.and(Err(state.into()));
-                }
-            }
-        }
+        let deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+        Ok((channel, deliveries))
     }
+}
+
+fn ended(why: &'static str) -> lapin::Error {
+    lapin::ErrorKind::InvalidChannelState(lapin::ChannelState::Closed, why).into()
 }

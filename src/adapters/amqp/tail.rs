@@ -1,6 +1,7 @@
 //! The event log, read from any point on and for as long as one likes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
@@ -11,7 +12,7 @@ use lapin::{Channel, Consumer};
 use super::backoff::Backoff;
 use super::client::{Client, ClientError};
 use super::dead::message_id;
-use super::link::Link;
+use super::link::{Link, within};
 use super::post::let_go;
 use super::settings::AmqpSettings;
 use crate::model::Timestamp;
@@ -21,6 +22,9 @@ const PREFETCH: u16 = 512;
 
 /// Every how many events the broker is told that they were read.
 const ACKNOWLEDGED: u64 = 128;
+
+/// How long the broker may take to let reading begin again.
+const BEGUN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +107,12 @@ impl Tail {
                 let clock = self.link.clock();
                 clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
             }
-            match self.open().await {
-                Ok(open) => self.open = Some(open),
-                Err(error) => {
-                    tracing::warn!(%error, "the event log cannot be read for a moment");
+            // Bounded: a connection that is lost meanwhile may never answer.
+            match within(&**self.link.clock(), BEGUN_WITHIN, self.open()).await {
+                Some(Ok(open)) => self.open = Some(open),
+                failed => {
+                    let error = failed.and_then(Result::err).map(|error| error.to_string());
+                    tracing::warn!(error, "the event log cannot be read for a moment");
                     let clock = self.link.clock();
                     clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
                 }

@@ -6,7 +6,9 @@ use super::request::Request;
 use super::slab::ReqIx;
 use super::state::State;
 use crate::model::status::{Counts, RequestSummary};
-use crate::model::{CallId, CallStatus, LegId, OrganisationId, RequestId, RequestStatus, Timestamp, WorkerId};
+use crate::model::{
+    AttemptId, CallId, CallStatus, LegId, OrganisationId, RequestId, RequestStatus, Timestamp, WorkerId,
+};
 use crate::ports::store::{Stage, Token};
 
 /// All that the store counts and holds, in a fixed order.
@@ -157,6 +159,13 @@ impl State {
     /// The proof of whoever holds a call; none if nobody does.
     pub fn audit_token(&self, call: CallId) -> Option<Token> {
         self.call(self.place(call)?).live().map(|live| live.token)
+    }
+
+    /// Until when the lease of an attempt's callee is believed; none if it holds none.
+    pub fn audit_expiry(&self, attempt: AttemptId) -> Option<Timestamp> {
+        let (ix, _) = self.place(attempt.call)?;
+        let lease = self.org(self.requests[ix].org).leases.get(&LegId::callee(attempt))?;
+        Some(lease.expires)
     }
 
     fn audit_leases(&self, org: &Org) -> Vec<LeaseAudit> {

@@ -9,9 +9,11 @@ use super::Sabotage;
 use super::audit::{Audit, BooksAudit, SlotsAudit};
 use super::state::State;
 use crate::callflow::call::CallState;
-use crate::model::event::RequestEvent;
+use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
-use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
+use crate::model::{
+    AttemptId, CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
+};
 use crate::ports::Clock;
 use crate::ports::store::*;
 use crate::ports::{Bell, Listener};
@@ -59,6 +61,12 @@ impl MemoryStore {
     #[doc(hidden)]
     pub fn audit_token(&self, call: CallId) -> Option<Token> {
         self.with(|state| state.audit_token(call))
+    }
+
+    /// Until when the lease of an attempt's callee is believed; none if it holds none.
+    #[doc(hidden)]
+    pub fn audit_expiry(&self, attempt: AttemptId) -> Option<Timestamp> {
+        self.with(|state| state.audit_expiry(attempt))
     }
 
     /// Carries out one operation at one instant.
@@ -142,6 +150,18 @@ impl CampaignStore for MemoryStore {
 
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         Ok(self.with(|state| state.renew(held)))
+    }
+
+    async fn reassert(
+        &self,
+        held: &Held,
+        _: &WorkerId,
+        _: &CallContext,
+        _: &[Fact],
+        _: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        // Memory forgets nothing, but with the process.
+        Ok(self.with(|state| state.holding(held).map_or(Written::Fenced, |_| Written::Done(Vec::new()))))
     }
 
     async fn hand_over(&self, _: &WorkerId, held: &[Held]) -> StoreResult<()> {

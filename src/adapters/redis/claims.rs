@@ -23,6 +23,9 @@ impl RedisStore {
                 self.overhear(events);
                 continue;
             }
+            if let Some(until) = pick.closed_until {
+                return Ok(Claims { claims: Vec::new(), again_at: Some(until) });
+            }
             let (Some(organisation), 1..) = (pick.first, want) else {
                 return Ok(Claims { claims: Vec::new(), again_at: pick.next });
             };

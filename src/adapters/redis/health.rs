@@ -73,11 +73,7 @@ impl RedisStore {
     }
 
     async fn info(&self) -> StoreResult<String> {
-        match self.command(&redis::cmd("INFO")).await? {
-            Value::BulkString(bytes) => String::from_utf8(bytes).map_err(unreadable),
-            Value::VerbatimString { text, .. } => Ok(text),
-            other => Err(unreadable(format!("{other:?} to INFO"))),
-        }
+        text(self.command(&redis::cmd("INFO")).await?)
     }
 
     async fn time(&self) -> StoreResult<Timestamp> {
@@ -86,6 +82,16 @@ impl RedisStore {
     }
 }
 
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+/// What the server says of itself.
+pub(super) fn text(info: Value) -> StoreResult<String> {
+    match info {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(unreadable),
+        Value::VerbatimString { text, .. } => Ok(text),
+        other => Err(unreadable(format!("{other:?} to INFO"))),
+    }
+}
+
+/// One thing that the server says of itself.
+pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, PushInfo};
 use redis::{PushKind, Script, ServerErrorKind, Value};
@@ -42,6 +44,8 @@ impl RedisSettings {
 #[derive(Clone)]
 pub(super) struct Link {
     connection: ConnectionManager,
+    /// Whether the server may be another than before: a connection was lost, or there was none yet.
+    unknown: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -52,7 +56,12 @@ impl Link {
         let info = settings.url.expose_secret().into_connection_info().map_err(refused)?;
         let with_push = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(with_push)).map_err(refused)?;
+        let unknown = Arc::new(AtomicBool::new(true));
+        let lost = Arc::clone(&unknown);
         let hear = move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                lost.store(true, Ordering::Release);
+            }
             if matches!(push.kind, PushKind::Message | PushKind::Disconnection | PushKind::Subscribe) {
                 bell.ring();
             }
@@ -67,7 +76,34 @@ impl Link {
             .set_push_sender(Arc::new(hear))
             .set_automatic_resubscription();
         let connection = client.get_connection_manager_lazy(config).map_err(refused)?;
-        Ok(Self { connection })
+        Ok(Self { connection, unknown })
+    }
+
+    /// Whether the server may be another than before; it is not asked again until a connection is lost.
+    pub fn take_unknown(&self) -> bool {
+        self.unknown.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the server may be another than before.
+    pub fn is_unknown(&self) -> bool {
+        self.unknown.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server may be another than before.
+    pub fn doubt(&self) {
+        self.unknown.store(true, Ordering::Release);
+    }
+
+    fn checked(&self, answer: redis::RedisResult<Value>) -> StoreResult<Value> {
+        match answer.map(Value::extract_error) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) | Err(error) => {
+                if !matches!(error.kind(), ErrorKind::Server(_)) {
+                    self.doubt();
+                }
+                Err(reply::error(&error))
+            }
+        }
     }
 
     /// Has messages on a channel ring the bell, from now on and after every loss of the connection.
@@ -81,21 +117,14 @@ impl Link {
         match connection.send_packed_command(command).await {
             Ok(Value::ServerError(error)) if error.kind() == Some(ServerErrorKind::NoScript) => {}
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
-            answer => return checked(answer),
+            answer => return self.checked(answer),
         }
         script.load_async(&mut connection).await.map_err(|error| reply::error(&error))?;
-        checked(connection.send_packed_command(command).await)
+        self.checked(connection.send_packed_command(command).await)
     }
 
     /// Runs a plain command.
     pub async fn command(&self, command: &Cmd) -> StoreResult<Value> {
-        checked(self.connection.clone().send_packed_command(command).await)
-    }
-}
-
-fn checked(answer: redis::RedisResult<Value>) -> StoreResult<Value> {
-    match answer.map(Value::extract_error) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) | Err(error) => Err(reply::error(&error)),
+        self.checked(self.connection.clone().send_packed_command(command).await)
     }
 }

@@ -5,6 +5,7 @@
 //! once. A hint that is lost with its process is made anew when somebody looks at the organisation.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(super) struct Pick {
     pub first: Option<OrganisationId>,
     /// When the next is to be looked at.
     pub next: Option<Timestamp>,
+    /// Until when nothing is to be claimed: the database lost something, and owners say again what they hold.
+    pub closed_until: Option<Timestamp>,
 }
 
 /// The ready ring, from afar.
@@ -61,10 +64,20 @@ pub(super) struct Ring {
     told: Notify,
     pressing: Notify,
     bell: Bell,
+    /// The life of the database that this process has known; none yet.
+    life: Mutex<String>,
+    /// A name for a life, should this process be the first to see it.
+    new_life: String,
+    closed: AtomicBool,
+    /// Whether the server's life is watched: not where the time is another's, in tests.
+    watches: bool,
 }
 
+/// How long a database that is new is left alone: whoever has known another life of it finds out sooner.
+const FIRST: Duration = Duration::from_secs(4);
+
 impl Ring {
-    pub fn new(link: Link, script: Script, prefix: &str, bell: Bell) -> Arc<Self> {
+    pub fn new(link: Link, script: Script, prefix: &str, bell: Bell, watches: bool) -> Arc<Self> {
         let key = format!("{prefix}:{{ring}}:");
         Arc::new(Self {
             link,
@@ -74,6 +87,10 @@ impl Ring {
             told: Notify::new(),
             pressing: Notify::new(),
             bell,
+            life: Mutex::default(),
+            new_life: new_life(),
+            closed: AtomicBool::new(false),
+            watches,
         })
     }
 
@@ -142,14 +159,21 @@ impl Ring {
     /// Tells the ring what is noted.
     pub async fn tell(&self) -> StoreResult<()> {
         if !self.lock().is_empty() {
-            self.ask(None, 0).await?;
+            self.ask(None, 0, "").await?;
         }
         Ok(())
     }
 
     /// Tells the ring what is noted, and asks whom it names and who is to be looked at.
     pub async fn pick(&self, now: Option<Timestamp>, looks: u32) -> StoreResult<Pick> {
-        let mut answer = Reply::of(self.ask(now, looks.max(1)).await?)?;
+        let server = if self.watches && self.link.take_unknown() { self.server().await? } else { String::new() };
+        let mut answer = match self.ask(now, looks.max(1), &server).await {
+            Ok(answer) => Reply::of(answer)?,
+            Err(error) => {
+                self.link.doubt();
+                return Err(error);
+            }
+        };
         let now = answer.time()?;
         let mut list = answer.list()?;
         let mut due = Vec::with_capacity(list.len());
@@ -161,7 +185,29 @@ impl Ring {
         let next = answer.text()?;
         #[expect(clippy::cast_possible_truncation, reason = "scores are whole numbers below 2^53")]
         let next = next.parse::<f64>().ok().map(|at| Timestamp::from_millis(at as i64));
-        Ok(Pick { now, due, first, next })
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = answer.text()?;
+        let closed_until = answer.time().map(|until| (until > now).then_some(until))?;
+        if closed_until.is_some() != self.closed.swap(closed_until.is_some(), Ordering::AcqRel) {
+            match closed_until {
+                Some(until) => {
+                    tracing::warn!(%until, "the database is new or has lost something: nothing is claimed for a while")
+                }
+                None => tracing::info!("calls are claimed again"),
+            }
+        }
+        Ok(Pick { now, due, first, next, closed_until })
+    }
+
+    /// Whether nothing may be claimed now: the server may be another than before, or has lost something.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire) || (self.watches && self.link.is_unknown())
+    }
+
+    /// What the server calls itself in this life.
+    async fn server(&self) -> StoreResult<String> {
+        let told = self.link.command(redis::cmd("INFO").arg("server")).await;
+        let text = told.and_then(super::health::text).inspect_err(|_| self.link.doubt())?;
+        Ok(super::health::field(&text, "run_id").unwrap_or_default().to_owned())
     }
 
     /// Has an organisation looked at in a while, whatever becomes of what its script says.
@@ -200,7 +246,7 @@ impl Ring {
         Ok(found)
     }
 
-    async fn ask(&self, now: Option<Timestamp>, looks: u32) -> StoreResult<redis::Value> {
+    async fn ask(&self, now: Option<Timestamp>, looks: u32, server: &str) -> StoreResult<redis::Value> {
         let hints = std::mem::take(&mut *self.lock());
         let mut ops = Ops::new(&self.script, &self.key, now).int(i64::try_from(hints.len()).unwrap_or_default());
         for (organisation, hint) in &hints {
@@ -208,7 +254,11 @@ impl Ring {
             ops.0.arg(hint.version).arg(hint.given).arg(hint.taken_back).arg(hint.weight);
             ops = ops.int(hint.look).int(u8::from(hint.wake)).int(hint.unheard);
         }
-        let answer = self.link.run(&self.script, &ops.int(looks).0).await;
+        let life = self.life.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // With a time of its own nothing is lost, and nobody waits.
+        let first = if now.is_some() { 0 } else { i64::try_from(FIRST.as_millis()).unwrap_or_default() };
+        let ops = ops.int(looks).text(&life).text(server).text(&self.new_life).int(first);
+        let answer = self.link.run(&self.script, &ops.0).await;
         if answer.is_err() {
             // Told again later: readiness is by version, and what was given twice in a rare failure is a turn.
             let mut waiting = self.lock();
@@ -218,4 +268,10 @@ impl Ring {
         }
         answer
     }
+}
+
+/// A name that no other process gives.
+fn new_life() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::ring::Ring;
 use super::script::{Ops, Scripts};
 use crate::callflow::call::CallState;
-use crate::model::event::RequestEvent;
+use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
 use crate::model::{CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId};
 use crate::ports::store::*;
@@ -21,6 +21,9 @@ use crate::ports::{Bell, CampaignStore, Clock, Listener};
 
 /// Most headers kept at hand; past it, all are forgotten and read again when next needed.
 const HEADERS: usize = 4_096;
+
+/// How long replicas may take, in milliseconds: a dial follows its commitment within a second.
+const REPLICATED_WITHIN_MS: u32 = 500;
 
 /// How soon listening for wake-ups is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -35,6 +38,8 @@ pub struct RedisStore {
     pub(super) ring: Arc<Ring>,
     prefix: String,
     pub(super) default_limit: u32,
+    /// A connection of its own for what replicas must have before it counts, and how many must.
+    replicated: Option<(Link, u32)>,
     /// Whose time counts instead of the server's, in tests.
     clock: Option<Arc<dyn Clock>>,
     headers: Mutex<Headers>,
@@ -74,8 +79,12 @@ impl RedisStore {
     fn with_time(settings: &RedisSettings, clock: Option<Arc<dyn Clock>>) -> StoreResult<Self> {
         let bell = Bell::default();
         let link = Link::new(settings, bell.clone())?;
+        let replicated = match settings.wait_replicas {
+            0 => None,
+            count => Some((Link::new(settings, Bell::default())?, count)),
+        };
         let scripts = Arc::new(Scripts::new());
-        let ring = Ring::new(link.clone(), scripts.ring.clone(), &settings.prefix, bell.clone());
+        let ring = Ring::new(link.clone(), scripts.ring.clone(), &settings.prefix, bell.clone(), clock.is_none());
         let mut upkeep = JoinSet::new();
         if clock.is_none() {
             upkeep.spawn(Arc::clone(&ring).tell_for_ever());
@@ -93,6 +102,7 @@ impl RedisStore {
             ring,
             prefix: settings.prefix.clone(),
             default_limit: settings.default_limit,
+            replicated,
             clock,
             headers: Mutex::default(),
             overheard: Mutex::default(),
@@ -114,7 +124,27 @@ impl RedisStore {
 
     /// Carries operations out; hints go to the ring, and windows that were out of date are read.
     pub(super) async fn ask(&self, organisation: &OrganisationId, ops: Ops) -> StoreResult<Answer> {
-        let mut answer = Reply::of(self.link.run(&self.scripts.organisation, &ops.0).await?)?;
+        let answer = self.link.run(&self.scripts.organisation, &ops.0).await?;
+        self.heed(organisation, answer).await
+    }
+
+    /// Carries operations out and waits until replicas have what they wrote: were the server lost in the next moment, its
+    /// successor knows of it. The wait holds up whatever else is on its connection, which is why it has one of its own.
+    pub(super) async fn ask_for_good(&self, organisation: &OrganisationId, ops: Ops) -> StoreResult<Answer> {
+        let Some((link, replicas)) = &self.replicated else { return self.ask(organisation, ops).await };
+        let answer = link.run(&self.scripts.organisation, &ops.0).await?;
+        let mut wait = redis::cmd("WAIT");
+        let had = link.command(wait.arg(*replicas).arg(REPLICATED_WITHIN_MS)).await?;
+        let answer = self.heed(organisation, answer).await?;
+        match had {
+            Value::Int(had) if had >= i64::from(*replicas) => Ok(answer),
+            had => Err(StoreError::Unavailable(format!("{had:?} of {replicas} replicas have it"))),
+        }
+    }
+
+    /// Takes note of everything in an answer that is not for whoever asked.
+    async fn heed(&self, organisation: &OrganisationId, answer: Value) -> StoreResult<Answer> {
+        let mut answer = Reply::of(answer)?;
         let (now, answers, hint, stale) = (answer.time()?, answer.list()?, answer.list()?, answer.lists()?);
         self.ring.note(organisation, hint)?;
         if self.clock.is_some() {
@@ -252,6 +282,17 @@ impl CampaignStore for RedisStore {
 
     async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
         self.renew_all(held).await
+    }
+
+    async fn reassert(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        call: &CallContext,
+        history: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        self.say_again(held, worker, call, history, state).await
     }
 
     async fn hand_over(&self, _: &WorkerId, held: &[Held]) -> StoreResult<()> {

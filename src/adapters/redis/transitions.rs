@@ -8,13 +8,14 @@ use super::reply::{Reply, status_number};
 use super::script::leg_name;
 use super::store::RedisStore;
 use crate::callflow::call::CallState;
+use crate::model::event::{CallContext, RequestEvent};
 use crate::model::happening::dialled_by;
 use crate::model::{
     AttemptId, CallStatus, Disposition, DispositionResult, Fact, Happening, LegId, OrganisationId, Party, Phone,
     Timestamp, WorkerId,
 };
-use crate::ports::StoreResult;
 use crate::ports::store::*;
+use crate::ports::{StoreError, StoreResult};
 
 /// Most calls named in one script: others wait for it.
 const BATCH: usize = 256;
@@ -33,7 +34,8 @@ impl RedisStore {
         let (blocked, state, organisation) = (codec::happening(&blocked)?, codec::state(state)?, &held.organisation);
         loop {
             let ops = self.ops(organisation).text("begin").held(held).bytes(&before).bytes(&after);
-            let mut answer = self.send(organisation, ops.bytes(&state).bytes(&blocked)).await?.list()?;
+            let mut asked = self.ask_for_good(organisation, ops.bytes(&state).bytes(&blocked)).await?;
+            let mut answer = asked.answers.list()?;
             return Ok(match answer.text()?.as_str() {
                 // Its window was read on the clocks meanwhile.
                 "stale" => continue,
@@ -57,10 +59,7 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn return_claim(
-        &self,
-        held: &Held,
-    ) -> StoreResult<Written<Vec<crate::model::event::RequestEvent>>> {
+    pub(super) async fn return_claim(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {
         let organisation = &held.organisation;
         let mut answer = self.send(organisation, self.ops(organisation).text("back").held(held)).await?.list()?;
         written(&answer.text()?, || answer.events(organisation))
@@ -108,9 +107,13 @@ impl RedisStore {
             ops = ops.int(status_number(status));
             ops = ops.bytes(&codec::happening(&Happening::Ended { status, disposition, refusal })?);
         }
+        let refill = if self.ring.is_closed() { 0 } else { refill };
         let mut answer = self.send(organisation, ops.int(refill)).await?.list()?;
-        if answer.text()? == "fenced" {
-            return Ok(Written::Fenced);
+        match answer.text()?.as_str() {
+            "done" => {}
+            "fenced" => return Ok(Written::Fenced),
+            "forgotten" => return Err(StoreError::Forgotten),
+            other => return Err(unexpected(other)),
         }
         let (history, events) = (codec::read_facts(&answer.bytes()?)?, answer.events(organisation)?);
         let refill = self.claims_of(organisation, answer.lists()?).await?;
@@ -126,14 +129,42 @@ impl RedisStore {
         if leg.attempt != held.attempt {
             return Ok(Written::Fenced);
         }
+        if self.ring.is_closed() {
+            // Whoever holds slots may not have said so again.
+            return Ok(Written::Done(SlotAnswer::Waiting));
+        }
         let ops = self.ops(&held.organisation).text("slot").held(held).text(&leg_name(leg)).time(Some(until));
         let mut answer = self.send(&held.organisation, ops).await?.list()?;
         Ok(match answer.text()?.as_str() {
             "granted" => Written::Done(SlotAnswer::Granted),
             "waiting" => Written::Done(SlotAnswer::Waiting),
             "fenced" => Written::Fenced,
+            "forgotten" => return Err(StoreError::Forgotten),
             other => return Err(unexpected(other)),
         })
+    }
+
+    pub(super) async fn say_again(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        call: &CallContext,
+        history: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        let organisation = &held.organisation;
+        let dials = history.iter().filter(|fact| matches!(fact.what, Happening::Dialing { .. })).count();
+        let longest = call.header.ring_timeout + call.header.max_call_duration;
+        let (dials, longest) =
+            (i64::try_from(dials).unwrap_or_default(), i64::try_from(longest.as_millis()).unwrap_or_default());
+        let ops = self.ops(organisation).text("reassert").held(held).text(worker.as_str()).text(held.request.as_str());
+        let ops = ops.bytes(&codec::facts(history)?).bytes(&codec::state(state)?).int(dials).int(longest);
+        let legs = state.slots();
+        let ops = legs
+            .iter()
+            .fold(ops.int(i64::try_from(legs.len()).unwrap_or_default()), |ops, leg| ops.text(&leg_name(*leg)));
+        let mut answer = self.send(organisation, ops).await?.list()?;
+        written(&answer.text()?, || answer.events(organisation))
     }
 
     pub(super) async fn renew_all(&self, held: &[Held]) -> StoreResult<Renewed> {
@@ -144,6 +175,7 @@ impl RedisStore {
                 match answers.int()? {
                     0 => renewed.lost.push(held.clone()),
                     1 => {}
+                    3 => renewed.forgotten.push(held.clone()),
                     _ => renewed.hang_up.push(held.clone()),
                 }
             }
@@ -215,6 +247,7 @@ fn written<T>(answer: &str, value: impl FnOnce() -> StoreResult<T>) -> StoreResu
     match answer {
         "done" => Ok(Written::Done(value()?)),
         "fenced" => Ok(Written::Fenced),
+        "forgotten" => Err(StoreError::Forgotten),
         other => Err(unexpected(other)),
     }
 }

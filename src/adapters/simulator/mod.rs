@@ -47,7 +47,7 @@ pub use network::{OnInvite, SimulatedNetwork};
 pub use population::{Chance, InvalidSetting, Keys, NetworkSettings, Population, Shares, Span, Staff};
 pub use remote::{RemoteNetwork, RemoteSettings};
 pub use server::{ServerError, ServerSettings, SimulatorServer};
-pub use wire::MOST_BYTES;
+pub use wire::{BETWEEN_WRITES, MOST_BYTES};
 
 /// Audio of this reference cannot be played, as a file that is not there.
 pub const MISSING_AUDIO: &str = "missing";

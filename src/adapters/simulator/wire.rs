@@ -8,11 +8,14 @@
 //!
 //! **Invariant:** whoever sends what cannot be read, or a frame that is too long, loses the connection and nothing else.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
 use crate::callflow::program::Target;
-use crate::model::{LegId, Phone, WorkerId};
+use crate::model::{LegId, Phone, Timestamp, WorkerId};
+use crate::ports::Clock;
 use crate::ports::telephony::{LegReport, LegState};
 
 /// What either side says first: a name, and the version of the protocol.
@@ -20,6 +23,10 @@ pub(super) const GREETING: [u8; 8] = *b"robosim\x01";
 
 /// Longest frame, without its length. Lists are cut into several.
 pub const MOST_BYTES: usize = 64 * 1024;
+
+/// Shortest time between two writes to a connection, as a rule: on a busy line what comes meanwhile goes together, since
+/// a write costs either side more than a dozen messages do.
+pub const BETWEEN_WRITES: Duration = Duration::from_millis(1);
 
 /// Legs told in one frame: each takes at most 40 bytes.
 pub(super) const LEGS_A_FRAME: usize = 1_000;
@@ -273,6 +280,16 @@ pub(super) async fn write_all(stream: &TcpStream, bytes: &[u8]) -> std::io::Resu
         }
     }
     Ok(())
+}
+
+/// Lets others ask for more, and on a busy line some time pass, before the next write.
+pub(super) async fn gather(clock: &dyn Clock, last_write: Timestamp, between: Duration) {
+    let next = last_write + between;
+    if !between.is_zero() && clock.now() < next {
+        clock.sleep_until(next).await;
+    } else {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A connection that is not kept waiting by small frames: they are gathered here already.

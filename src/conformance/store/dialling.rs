@@ -205,13 +205,15 @@ pub async fn checkpoints_are_appended_once(world: &dyn StoreWorld) {
     assert_eq!(what, expected);
 }
 
-pub async fn a_checkpoint_with_a_gap_is_fenced(world: &dyn StoreWorld) {
+pub async fn a_checkpoint_with_a_gap_is_not_written(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 2).await;
     let (claim, after) = claim_and_dial(&store).await;
     let ringing = [fact(world.now(), Happening::Ringing)];
     let answered = [fact(world.now(), Happening::Answered)];
-    assert_eq!(store.checkpoint(&claim.held, after + 1, &ringing, &flow_state()).await.unwrap(), Written::Fenced);
+    let gap = store.checkpoint(&claim.held, after + 1, &ringing, &flow_state()).await;
+    // Its owner is wrong, or the store has forgotten: one that can may ask to be told again.
+    assert!(matches!(gap, Ok(Written::Fenced) | Err(StoreError::Forgotten)), "{gap:?}");
     done(store.checkpoint(&claim.held, after, &ringing, &flow_state()).await.unwrap());
     assert_eq!(store.checkpoint(&claim.held, after, &answered, &flow_state()).await.unwrap(), Written::Fenced);
     let undialled = claim_one(&store).await;

@@ -106,8 +106,13 @@ impl CommandBus for ChaosCommands {
     async fn forward(&self, owner: &WorkerId, order: Order) {
         self.fate.gate().await;
         self.checker.forwarded(&order);
-        if self.fate.accident("forward").is_none() {
-            self.inner.forward(owner, order).await;
+        match self.fate.accident("forward") {
+            None => self.inner.forward(owner, order).await,
+            Some(Accident::Slow(length)) => {
+                self.clock.sleep_until(self.clock.now() + length).await;
+                self.inner.forward(owner, order).await;
+            }
+            Some(_) => {}
         }
     }
     async fn answer(&self, command: &Command, reply: CommandReply) {

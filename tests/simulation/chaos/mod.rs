@@ -41,6 +41,7 @@ pub struct Fate {
     late: AtomicU64,
     /// Whether it has its name and listens in it.
     up: AtomicBool,
+    cut_off: AtomicBool,
     dead: AtomicBool,
     died: tokio::sync::Notify,
 }
@@ -56,6 +57,8 @@ pub enum Accident {
     Hang,
     /// The worker stands still before it.
     Stand(Duration),
+    /// It has its effect, and its answer comes so much later; everything else goes on.
+    Slow(Duration),
     /// It panics.
     Panic,
 }
@@ -66,6 +69,7 @@ enum Loss {
     None,
     Request,
     Reply,
+    Slow(Duration),
 }
 
 /// What becomes of a report of the backend's.
@@ -90,6 +94,7 @@ impl Fate {
             accidents: Mutex::default(),
             late: AtomicU64::new(0),
             up: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             died: tokio::sync::Notify::new(),
         })
@@ -148,6 +153,7 @@ impl Fate {
             || self.garble.load(Ordering::Relaxed) > 0
             || self.fuse.load(Ordering::Relaxed) < i64::MAX >> 1
             || self.dead.load(Ordering::Relaxed)
+            || self.cut_off.load(Ordering::Relaxed)
             || self.ambush.load(Ordering::Relaxed) > 0
             || self.clock.now().as_millis() < self.frozen_until.load(Ordering::Relaxed)
     }
@@ -191,6 +197,11 @@ impl Fate {
         self.accidents.lock().unwrap().push((what, accident));
     }
 
+    /// From now on the store does not answer it, or does again; everything else does.
+    pub fn cut_off(&self, from_the_store: bool) {
+        self.cut_off.store(from_the_store, Ordering::Relaxed);
+    }
+
     /// Whether every accident that was prepared has happened.
     pub fn all_happened(&self) -> bool {
         self.accidents.lock().unwrap().is_empty()
@@ -208,6 +219,7 @@ impl Fate {
             None => self.loss(),
             Some(Accident::LoseRequest) => Loss::Request,
             Some(Accident::LoseReply) => Loss::Reply,
+            Some(Accident::Slow(length)) => Loss::Slow(length),
             Some(Accident::Hang) => std::future::pending().await,
             Some(Accident::Stand(length)) => {
                 self.freeze(length);
@@ -245,6 +257,10 @@ impl Fate {
 
     fn below(&self, bound: u64) -> u64 {
         self.dice.lock().unwrap().below(bound)
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     fn is_dead(&self) -> bool {

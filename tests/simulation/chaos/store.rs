@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use robocall::callflow::call::CallState;
-use robocall::model::event::RequestEvent;
+use robocall::model::event::{CallContext, RequestEvent};
 use robocall::model::status::RequestSummary;
 use robocall::model::{
     CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, Timestamp, WorkerId,
@@ -49,13 +49,16 @@ impl ChaosStore {
         self.fate.gate().await;
         let loss = self.fate.strike(what).await;
         let lost = || Err(StoreError::Unavailable("lost by the test".to_owned()));
-        if loss == Loss::Request {
+        if loss == Loss::Request || self.fate.is_cut_off() {
             self.fate.gate().await;
             return lost();
         }
         self.checker.before_step();
         let answer = call.await;
         self.checker.after_step(touched(&answer));
+        if let Loss::Slow(length) = loss {
+            self.fate.clock.sleep_until(self.fate.clock.now() + length).await;
+        }
         self.fate.gate().await;
         if loss == Loss::Reply { lost() } else { answer }
     }
@@ -193,6 +196,17 @@ impl CampaignStore for ChaosStore {
             self.inner.suspects(limit).await
         };
         self.in_passing("suspects", checked.boxed()).await
+    }
+    async fn reassert(
+        &self,
+        held: &Held,
+        worker: &WorkerId,
+        call: &CallContext,
+        history: &[Fact],
+        state: &CallState,
+    ) -> StoreResult<Written<Vec<RequestEvent>>> {
+        let again = self.inner.reassert(held, worker, call, history, state);
+        self.in_passing("reassert", again.boxed()).await
     }
     async fn hand_over(&self, worker: &WorkerId, held: &[Held]) -> StoreResult<()> {
         let checked = async {

@@ -39,6 +39,18 @@ impl ChaosTelephony {
         if loss == Loss::Reply { lost() } else { answer }
     }
 
+    /// A command about a leg, which must not be given on a lease that may be another's by then.
+    async fn command<T>(
+        &self,
+        what: &'static str,
+        leg: LegId,
+        not_after: Timestamp,
+        call: BoxFuture<'_, Outcome<T>>,
+    ) -> Outcome<T> {
+        self.checker.check_authority(what, leg, not_after);
+        self.through(what, call).await
+    }
+
     fn count<T>(&self, what: &'static str, done: &Outcome<T>) {
         if done.is_ok() {
             self.checker.count(what);
@@ -105,7 +117,7 @@ impl Telephony for ChaosTelephony {
         Ok(heard)
     }
     async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome<()> {
-        let made = self.through("create", self.inner.create(app, new, not_after)).await;
+        let made = self.command("create", new.leg, not_after, self.inner.create(app, new, not_after)).await;
         if let (true, Some(until)) = (made.is_ok() && new.leg.role == LegRole::Callee, self.fate.spring()) {
             self.checker.crew.upset(until);
             self.checker.count("freezes between a leg and its commitment");
@@ -113,14 +125,16 @@ impl Telephony for ChaosTelephony {
         made
     }
     async fn dial(&self, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Outcome<()> {
-        self.through(
+        self.command(
             if leg.role == LegRole::Callee { "dial" } else { "dial second leg" },
+            leg,
+            not_after,
             self.inner.dial(leg, ring_timeout, not_after),
         )
         .await
     }
     async fn hang_up(&self, leg: LegId, not_after: Timestamp) -> Outcome<()> {
-        self.through("hang_up", self.inner.hang_up(leg, not_after)).await
+        self.command("hang_up", leg, not_after, self.inner.hang_up(leg, not_after)).await
     }
     async fn play(
         &self,
@@ -130,26 +144,28 @@ impl Telephony for ChaosTelephony {
         expects_key: bool,
         not_after: Timestamp,
     ) -> Outcome<()> {
-        self.through("play", self.inner.play(leg, playback, audio, expects_key, not_after)).await
+        self.command("play", leg, not_after, self.inner.play(leg, playback, audio, expects_key, not_after)).await
     }
     async fn stop_playback(&self, leg: LegId, playback: u32, not_after: Timestamp) -> Outcome<()> {
-        self.through("stop_playback", self.inner.stop_playback(leg, playback, not_after)).await
+        self.command("stop_playback", leg, not_after, self.inner.stop_playback(leg, playback, not_after)).await
     }
     async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp) -> Outcome<()> {
-        self.through("detect_machine", self.inner.detect_machine(leg, wait_for_beep, not_after)).await
+        self.command("detect_machine", leg, not_after, self.inner.detect_machine(leg, wait_for_beep, not_after)).await
     }
     async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Outcome<()> {
-        let done = self.through("bridge", self.inner.bridge(leg, other, not_after)).await;
+        let done = self.command("bridge", leg, not_after, self.inner.bridge(leg, other, not_after)).await;
         self.count("attended transfers joined", &done);
         done
     }
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome<()> {
-        let done = self.through("blind_transfer", self.inner.blind_transfer(leg, other, target, not_after)).await;
+        let done = self
+            .command("blind_transfer", leg, not_after, self.inner.blind_transfer(leg, other, target, not_after))
+            .await;
         self.count("blind transfers", &done);
         done
     }
     async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome<()> {
-        let done = self.through("record", self.inner.record(leg, name, on, not_after)).await;
+        let done = self.command("record", leg, not_after, self.inner.record(leg, name, on, not_after)).await;
         self.count(if on { "recordings begun" } else { "recordings paused for a secret" }, &done);
         done
     }

@@ -16,6 +16,9 @@ use super::Checker;
 const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(3);
 
+/// How long before the end of its lease a call's owner gives no commands any more.
+const AUTHORITY_ENDS_BEFORE: Duration = Duration::from_secs(10);
+
 /// What an answer, or a timer's rounding, may cost.
 const MARGIN: Duration = Duration::from_secs(2);
 
@@ -63,6 +66,14 @@ impl Checker {
         let in_step = ["play", "gather", "transfer", "optOut"].contains(&stands).then_some(stands);
         self.expect(answered == state.is_answered() && name == in_step, || {
             format!("I8: {} stands at {stands}, as it is stored, ahead of what happened: {name:?}", held.attempt)
+        });
+    }
+
+    /// A command is given to the backend: ten seconds before the lease may end it has no force any more.
+    pub fn check_authority(&self, what: &str, leg: LegId, not_after: Timestamp) {
+        let Some(expires) = self.store.audit_expiry(leg.attempt) else { return };
+        self.expect(self.now() >= not_after || not_after + AUTHORITY_ENDS_BEFORE <= expires, || {
+            format!("I7: {what} of {leg} has force until {not_after}, on a lease until {expires}")
         });
     }
 

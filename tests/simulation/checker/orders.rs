@@ -20,6 +20,8 @@ pub(super) struct Orders {
     hung_up: BTreeSet<RequestKey>,
     /// Attempts that were live when somebody wanted their call hung up.
     wanted: BTreeSet<AttemptId>,
+    /// Every answer, by the id of its command.
+    answers: Vec<(Box<str>, CommandReply)>,
     /// How many calls were suspect when somebody last asked.
     crowd: usize,
 }
@@ -76,9 +78,17 @@ impl Checker {
 
     /// A command was answered.
     pub fn answered(&self, command: &Command, reply: CommandReply) {
+        self.seen.lock().unwrap().orders.answers.push((command.id.clone(), reply));
         if let (CommandKind::HangUp(_), CommandReply::Done) = (&command.kind, reply) {
             self.count("hang-up commands carried out");
         }
+    }
+
+    /// How a command was answered, however often.
+    pub fn answers_to(&self, command: &Command) -> Vec<CommandReply> {
+        let seen = self.seen.lock().unwrap();
+        let to_it = seen.orders.answers.iter().filter(|(id, _)| *id == command.id);
+        to_it.map(|(_, reply)| *reply).collect()
     }
 
     /// Somebody wants whatever attempt of a call is live now to end.

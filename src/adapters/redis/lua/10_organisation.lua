@@ -41,7 +41,7 @@ local O = call('GET', P .. 'o')
 if O then
   O = unpack_(O)
 else
-  -- Tokens begin anew beyond all that were ever given, should the record have been lost.
+  -- Tokens and versions begin anew beyond all that were ever given, should the record have been lost.
   O = { w = 1, ord = 0, ret = 604800, und = 0, arr = 0, tok = now * 1000, seal = 0, told = 0, look = NEVER,
     v = now * 1000, tn = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, line = {}, born = now }
 end
@@ -99,10 +99,14 @@ function Org.unlease(member)
   return gone > 0
 end
 
+-- Never less than the time: should the last moments before a crash be lost, no token that was given in them comes again.
 function Org.token()
-  O.tok, org_changed = O.tok + 1, true
+  O.tok, org_changed = max(O.tok + 1, now * 1000), true
   return O.tok
 end
+
+-- Whether a token was given in an earlier life of this record, or in moments of it that were lost.
+function Org.forgot(token) return token > O.tok or token < O.born * 1000 end
 
 -- Drops second legs from the line for which `gone` holds.
 function Org.leave_line(gone)

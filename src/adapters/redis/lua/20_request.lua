@@ -164,6 +164,8 @@ local function count_in(x, facts)
   end
 end
 
+Facts.count = count_in
+
 -- Appends to a history of `after` facts those that do not stand there already. The facts then, and whether the new ones are
 -- the last; nothing if others stand there.
 function Facts.append(x, facts, after, added)

@@ -129,6 +129,14 @@ function Lane.put_back(r, lane, index)
   lane.nb, lane.first_back = lane.nb + 1, nil
 end
 
+-- Forgets that a call waits here; one that comes in file order is passed over when its turn comes.
+function Lane.forget(r, lane, index)
+  Lane.changed(r, lane)
+  lane.nb = lane.nb - call('ZREM', Req.key(r.h) .. ':b' .. lane.no, text(index))
+  lane.nq = lane.nq - call('ZREM', Req.key(r.h) .. ':q' .. lane.no, string.format('%010d', index))
+  lane.first_back, lane.retry = nil, nil
+end
+
 -- Forgets all its work: nothing of it is to be dialled any more.
 function Lane.clear(r, lane)
   Lane.changed(r, lane)

@@ -2,7 +2,8 @@
 --
 -- A held call's record, under `l:` and its id: `x` with `g` stage (C claimed, D dialled), `t` token, `w` worker, `af` and `aw` the
 -- proof and name of its last adoption, `du` when it was due if it was a retry, `fb` under which token the attempt before ended,
--- `cl` claim, `n` facts, `e` events, `la` last fact's time, `ca` committed at, `ph` number, `legs` second legs with slots;
+-- `cl` claim, `n` facts, `e` events, `la` last fact's time, `ca` committed at, `ph` number, `legs` second legs with slots, `ox`
+-- when it is surely over if its request was lost;
 -- `f` its facts; `s` where its flow stands.
 local Live, Claims = {}, {}
 
@@ -28,9 +29,14 @@ function Live.held(id, claim, token)
   if not x or x.cl ~= claim or x.t ~= token then return nil end
   local h, index = Entry.split(id)
   local r = Req.get(h)
+  -- The call of a request that was lost: it has a slot, and nothing else.
+  if x.ox then return nil, nil, x, facts end
   if not r then return nil end
   return r, Entry.get(r, index), x, facts
 end
+
+-- What is answered to whoever does not hold a call: it is another's, or the store has forgotten.
+function Live.refused(token) return { Org.forgot(token) and 'forgotten' or 'fenced' } end
 
 -- Lets go of every lease of a call and of its places in line.
 function Live.release(id, x)
@@ -54,16 +60,18 @@ end
 -- Claims the next destination of a request.
 function Claims.take(r, worker, ahead)
   if r.pau or not Req.is_open(r) or Req.waits(r) then return nil end
-  local index, lane, due, back = Req.pick(r)
-  if not index then return nil end
-  local e = Entry.get(r, index)
-  local id = Entry.call_id(r.h, index)
-  local destination
-  if due then
-    Lane.take_retry(r, lane, index)
-  else
-    destination = Lane.take_fresh(r, lane, index, back, ahead)
-  end
+  local index, lane, due, back, e, id, destination
+  repeat
+    index, lane, due, back = Req.pick(r)
+    if not index then return nil end
+    e, id = Entry.get(r, index), Entry.call_id(r.h, index)
+    if due then
+      Lane.take_retry(r, lane, index)
+    else
+      destination = Lane.take_fresh(r, lane, index, back, ahead)
+    end
+    -- What was said again by its owner, after the store had forgotten, waits no more.
+  until e.st == (due and RETRY or QUEUED)
   destination = destination or Entry.destination(r, e)
   local rest, facts = { fb = 0, la = 0, e = 0, n = 0 }, ''
   if e.cl > 0 then

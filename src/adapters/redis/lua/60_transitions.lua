@@ -90,10 +90,11 @@ local function release_legs_but(id, x, kept)
 end
 
 function Attempt.checkpoint(id, claim, token, after, added, state, kept)
-  local r, _, x, facts = Live.held(id, claim, token)
-  if not r or x.g ~= 'D' then return { 'fenced' } end
+  local _, _, x, facts = Live.held(id, claim, token)
+  if not x or x.g ~= 'D' then return Live.refused(token) end
   local appended, last = Facts.append(x, facts, after, added)
-  if not appended then return { 'fenced' } end
+  -- There is a gap: what was written before is lost, or was never written by whoever asks.
+  if not appended then return { after > x.n and 'forgotten' or 'fenced' } end
   -- Where the flow stood then is not where it stands now.
   if last then
     release_legs_but(id, x, kept)
@@ -121,9 +122,17 @@ end
 -- `dialled` and `undialled` are the last facts and statuses of a call that ends for good.
 function Attempt.finish(id, claim, token, worker, after, added, retry_at, retry, dialled, undialled, refill)
   local r, e, x, facts = Live.held(id, claim, token)
-  if not r then return finish_again(id, token, after, added) end
+  if not x then
+    local again = finish_again(id, token, after, added)
+    return again[1] == 'fenced' and Live.refused(token) or again
+  end
   local appended, last = Facts.append(x, facts, after, added)
-  if not last then return { 'fenced' } end
+  if not last then return { after > x.n and 'forgotten' or 'fenced' } end
+  if x.ox then
+    Live.release(id, x)
+    call('DEL', Live.key(id))
+    return { 'done', Facts.push(x, appended, 1, dialled[2]), {}, {} }
+  end
   local was_dialled = x.g == 'D'
   if retry_at and not (was_dialled and not r.ov and (not r.exp or (now < r.exp and retry_at < r.exp))) then
     retry_at = nil

@@ -1,11 +1,13 @@
 -- Slots of second legs, and who looks after what: renewing, suspecting, adopting.
-local Owner = {}
+local Owner, Intake = {}, {}
 -- How much later than its longest lawful end a call is surely over: the backend's own clock ends it before.
 local SURELY = 60000
 
+local function expired_ids() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', now) end
+
 function Owner.request_slot(id, claim, token, leg, until_)
-  local r, _, x = Live.held(id, claim, token)
-  if not r or x.g ~= 'D' then return { 'fenced' } end
+  local _, _, x = Live.held(id, claim, token)
+  if not x or x.g ~= 'D' then return Live.refused(token) end
   Org.prune_line()
   local member = id .. '.' .. leg
   -- Who asks again has not dialled yet: what was granted before holds only if the limit still allows it.
@@ -41,7 +43,7 @@ local function extend(id, x)
   for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', now + TTL, id .. '.' .. leg) end
 end
 
--- For each: 0 somebody else's, 1 renewed, 2 renewed and to be hung up.
+-- For each: 0 somebody else's, 1 renewed, 2 renewed and to be hung up, 3 forgotten.
 function Owner.renew(count)
   local answers = {}
   for i = 1, count do
@@ -53,10 +55,59 @@ function Owner.renew(count)
       local r = Req.get((Entry.split(id)))
       answers[i] = r and r.hu and 2 or 1
     else
-      answers[i] = 0
+      answers[i] = Org.forgot(token) and 3 or 0
     end
   end
   return answers
+end
+
+-- A dialled call's owner says again what the store has forgotten: the call's facts, where its flow stands, its second legs.
+function Owner.reassert(id, claim, token, worker, request, facts, state, dials, longest, legs)
+  local h, index = Entry.split(id)
+  local r = Req.get(h)
+  local e = r and Entry.get(r, index)
+  local x = Live.get(id)
+  local newer = Org.forgot(token) and token > O.tok or x and x.t == token
+  if (x or e) and not newer or e and e.cl > claim or not Org.forgot(token) and not x then return { 'fenced' } end
+  local y = { g = 'D', t = token, w = worker, fb = 0, cl = claim, n = 0, e = 0, la = 0, ca = x and x.ca or now, legs = legs }
+  Facts.count(y, facts)
+  local events = {}
+  if e then
+    if x and x.g == 'C' then O.und = max(0, O.und - 1) end
+    if not x then
+      call('HDEL', Req.key(h) .. ':z', text(index))
+      if call('ZREM', P .. 'out', id) > 0 then r.uc = max(0, r.uc - 1) end
+      Lane.forget(r, Lane.of(r, e), index)
+    end
+    if e.st ~= ON_PROGRESS then Req.recount(r, e.st, ON_PROGRESS) end
+    e.st, e.cl, e.di = ON_PROGRESS, claim, max(e.di, dials)
+    Entry.put(e)
+    if not r.st then
+      r.st = 1
+      events[1] = Req.emit(r, 'started')
+    end
+    r.en = nil
+    Req.refresh(r)
+  else
+    y.ox = now + longest + SURELY
+    events[1] = Intake.lost(h, request)
+  end
+  call('HSET', Live.key(id), 'x', pack(y), 'f', facts, 's', state)
+  Org.lease(id)
+  for _, leg in ipairs(legs) do Org.lease(id .. '.' .. leg) end
+  O.tok, org_changed = max(O.tok, token), true
+  return { 'done', events }
+end
+
+-- Lets go of calls of lost requests that nobody has renewed and that are surely over.
+function Owner.drop_lost()
+  for _, id in ipairs(expired_ids()) do
+    local x = Live.get(id)
+    if x and x.ox and x.ox <= now then
+      Live.release(id, x)
+      call('DEL', Live.key(id))
+    end
+  end
 end
 
 local function expired() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'WITHSCORES') end

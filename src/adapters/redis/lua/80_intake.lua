@@ -2,7 +2,6 @@
 --
 -- A part's record: `hash` of its content, `tot`, `dup`, `got` destinations that came, `next` chunk, `ok` 1 if sealed, `bad` 1 if a
 -- destination came twice.
-local Intake = {}
 local PARTS_WITHIN = 24 * 3600 * 1000
 
 local function blank(id, h)
@@ -22,7 +21,7 @@ local function put_part(r, part, load) call('HSET', part_key(r), part, pack(load
 function Intake.open(h, id, header, common, part, count, hash, total, duplicates, priority, schedule, expiry, ring, longest,
                      window, flow)
   local r = Req.get(h)
-  if r and r.id ~= id then return { 'conflict' } end
+  if r and (r.id ~= id or r.lost) then return { 'conflict' } end
   if not r or r.life == 'R' then
     local anew = blank(id, h)
     if r then
@@ -162,6 +161,20 @@ function Intake.reject(h, id, refusal)
   call('HSET', key, 'lr', refusal, 'le', pack(event))
   if r.life == 'R' then Req.keep(r) end
   return { summary, { event } }
+end
+
+-- Notes that the store has lost a request: its name is not taken again, so that nobody is called a second time.
+function Intake.lost(h, id)
+  local r = Req.get(h)
+  if not r then
+    r = blank(id, h)
+    Req.put(r)
+    call('SADD', P .. 'requests', h)
+  end
+  if r.lost then return nil end
+  r.lost, r.en = 1, now
+  Req.keep(r)
+  return Req.emit(r, 'lost')
 end
 
 -- Gives up on parts that did not come in time.

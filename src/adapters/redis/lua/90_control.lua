@@ -158,6 +158,7 @@ function Control.look()
   end
   Req.run_timers()
   Owner.prune_line()
+  Owner.drop_lost()
   return { events, call('ZCOUNT', P .. 'leases', '-inf', now) }
 end
 

@@ -28,6 +28,12 @@ local operations = {
   slot = function() return Owner.request_slot(arg(), number(), number(), arg(), number()) end,
   block = function() return call('SADD', P .. 'blocked', arg()) end,
   renew = function() return Owner.renew(number()) end,
+  reassert = function()
+    local id, claim, token, worker, request = arg(), number(), number(), arg(), arg()
+    local facts, state, dials, longest, legs = arg(), arg(), number(), number(), {}
+    for i = 1, number() do legs[i] = arg() end
+    return Owner.reassert(id, claim, token, worker, request, facts, state, dials, longest, legs)
+  end,
   hand_over = function() Owner.hand_over(number()) end,
   suspects = function() return Owner.suspects(number()) end,
   adopt = function() return Owner.adopt(arg(), number(), number(), arg(), arg()) end,

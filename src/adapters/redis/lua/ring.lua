@@ -7,6 +7,8 @@ local call, max, min, floor = redis.call, math.max, math.min, math.floor
 local P, DIAL, BATCH = KEYS[1], 1048576, 64
 -- Whoever takes it upon itself to look at an organisation has so long until another does.
 local TAKEN = 1000
+-- How long nothing is claimed after a loss: so long owners have to say again what they hold.
+local TTL = 30000
 -- When an organisation is looked at that was about to be given work.
 local EXPECTED = 15000
 
@@ -72,7 +74,31 @@ if ARGV[at + 1] == 'expect' then
 end
 local wanted = tonumber(ARGV[at + 1] or 0)
 if wanted == 0 then return {} end
+
+-- Whether the database is the one that whoever asks has known: its life (empty: it is new here, or does not say), what the
+-- server calls itself (empty: it has not been asked), a name for a new life, and how long a new one is left alone.
+local life, server, new_life, first = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], tonumber(ARGV[at + 5])
+local closed = tonumber(call('GET', P .. 'closed') or 0)
+local here = call('GET', P .. 'life')
+local close_until = 0
+if not here then
+  here = new_life
+  call('SET', P .. 'life', here)
+  -- Others may have known another life: they look at the ring at least that often.
+  close_until = now + first
+end
+if life ~= '' and life ~= here then close_until = now + TTL end
+if server ~= '' then
+  local before = call('GET', P .. 'server')
+  if before and before ~= server then close_until = now + TTL end
+  if before ~= server then call('SET', P .. 'server', server) end
+end
+if close_until > closed then
+  closed = close_until
+  call('SET', P .. 'closed', string.format('%.0f', closed))
+end
 local due = call('ZRANGEBYSCORE', P .. 'look', '-inf', now, 'LIMIT', 0, wanted)
 for _, org in ipairs(due) do call('ZADD', P .. 'look', now + TAKEN, org) end
 local next_look = call('ZRANGE', P .. 'look', 0, 0, 'WITHSCORES')
-return { now, due, call('ZRANGE', P .. 'ready', 0, 0)[1] or '', next_look[2] or '' }
+return { now, due, call('ZRANGE', P .. 'ready', 0, 0)[1] or '', next_look[2] or '', here,
+  string.format('%.0f', closed > now and closed or 0) }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::Shared;
 use super::line::Batch;
-use crate::adapters::simulator::wire::{GREETING, Garbled, Inbox, read, set_up, write_all};
+use super::{RemoteSettings, Shared};
+use crate::adapters::simulator::wire::{GREETING, Garbled, Inbox, gather, read, set_up, write_all};
 use crate::model::Timestamp;
 use crate::ports::TelephonyError;
 
@@ -127,15 +127,16 @@ async fn hear(shared: &Shared, stream: &TcpStream, inbox: &mut Inbox) -> Result<
 }
 
 async fn say(shared: &Shared, stream: &TcpStream) -> Result<Infallible, Over> {
-    let mut batch = shared.line().go_on(shared.settings.wall.now())?;
+    let RemoteSettings { wall, between_writes, .. } = &shared.settings;
+    let mut batch = shared.line().go_on(wall.now())?;
     loop {
         write(shared, stream, &mut batch).await?;
+        let last_write = wall.now();
         batch.clear();
         if shared.line().has_nothing_to_send() {
             shared.wake.notified().await;
-            // What else is asked for now goes into the same write.
-            tokio::task::yield_now().await;
         }
+        gather(&**wall, last_write, *between_writes).await;
         shared.line().take(&mut batch);
     }
 }

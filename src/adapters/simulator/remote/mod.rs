@@ -30,6 +30,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use self::line::{Ask, Got, Line};
+use super::wire::BETWEEN_WRITES;
 use crate::model::Timestamp;
 use crate::ports::{Clock, TelephonyError};
 
@@ -48,6 +49,8 @@ pub struct RemoteSettings {
     pub ping_every: Duration,
     /// Longest pause between two attempts to connect.
     pub longest_pause: Duration,
+    /// Shortest time between two writes.
+    pub between_writes: Duration,
 }
 
 impl RemoteSettings {
@@ -60,6 +63,7 @@ impl RemoteSettings {
             answer_within: Duration::from_secs(2),
             ping_every: Duration::from_secs(2),
             longest_pause: Duration::from_secs(2),
+            between_writes: BETWEEN_WRITES,
         }
     }
 }

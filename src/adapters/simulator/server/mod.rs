@@ -48,6 +48,8 @@ pub struct ServerSettings {
     pub wall: Arc<dyn Clock>,
     /// Where every dial is written down.
     pub dial_log: Option<PathBuf>,
+    /// Shortest time between two writes to a connection.
+    pub between_writes: Duration,
 }
 
 /// Why the network is not served.
@@ -81,6 +83,7 @@ pub struct SimulatorServer {
 struct Shared {
     network: SimulatedNetwork,
     wall: Arc<dyn Clock>,
+    between_writes: Duration,
     log: Option<DialLogFile>,
     ages: Mutex<Ages>,
     /// Why the log cannot be written, and that everything is to end for it.
@@ -94,7 +97,7 @@ impl SimulatorServer {
     /// # Errors
     /// When the log cannot be opened, or the address cannot be listened on.
     pub async fn bind(address: &str, settings: ServerSettings) -> Result<Self, ServerError> {
-        let ServerSettings { network, clock, wall, dial_log } = settings;
+        let ServerSettings { network, clock, wall, dial_log, between_writes } = settings;
         let log = dial_log
             .map(|path| DialLogFile::open(&path).map_err(|error| ServerError::OpenLog { path, error }))
             .transpose()?;
@@ -110,6 +113,7 @@ impl SimulatorServer {
         let shared = Shared {
             network,
             wall,
+            between_writes,
             log,
             ages: Mutex::default(),
             log_failure: Mutex::default(),

@@ -4,8 +4,8 @@ use super::*;
 
 /// How many times a call was taken over, and when last.
 fn adopted(history: &[Fact]) -> (usize, Option<robocall::model::Timestamp>) {
-    let adoptions = history.iter().filter(|fact| matches!(fact.what, Happening::Adopted { .. }));
-    (adoptions.clone().count(), adoptions.last().map(|fact| fact.at))
+    let mut adoptions = history.iter().filter(|fact| matches!(fact.what, Happening::Adopted { .. }));
+    (adoptions.clone().count(), adoptions.next_back().map(|fact| fact.at))
 }
 
 /// How often a step was begun, by step.
@@ -132,6 +132,22 @@ fn what_was_not_written_down_is_before_a_call_is_handed_over() {
         assert!(fate.all_happened());
         assert_eq!((adopted(&calls[0].1).0, begun(&calls[0].1)), (1, vec![0, 1]), "{calls:?}");
         assert_eq!(world.checker.network().counters().playbacks, 3, "only the second was begun again: {calls:?}");
+        world
+    });
+}
+
+#[test]
+fn a_backend_that_does_not_answer_does_not_keep_a_call_from_being_handed_over() {
+    play(|mut world| async move {
+        let fate = world.worker_with_grace(Duration::ZERO);
+        fate.prepare("play", Accident::Hang);
+        world.ask(&[ANSWERS], talk(), json!({"maxCallDurationSecs": 3600})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        world.drain(0);
+        world.until_gone(0, Duration::from_secs(3)).await;
+        world.worker(8);
+        let calls = world.until_over().await;
+        assert_eq!((calls[0].0, adopted(&calls[0].1).0), (CallStatus::Completed, 1), "{calls:?}");
         world
     });
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod crew;
 mod drains;
+mod guards;
 mod names;
 
 use std::future::Future;
