@@ -10,7 +10,7 @@ use robocall::adapters::amqp::{AmqpSettings, Client, Topology};
 use robocall::adapters::clock::SystemClock;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::model::{OrganisationId, Timestamp};
-use robocall::ports::Clock;
+use robocall::ports::{Clock, CommandKind};
 
 use crate::broker::RabbitMq;
 use crate::processes::Process;
@@ -148,7 +148,8 @@ impl Deployment {
         redis.start_again();
     }
 
-    /// Kills the broker and starts it again. Where it is dead already, waits until it is back.
+    /// Kills the broker and starts it again. Where it is dead already, waits until it is back: a broker that is killed
+    /// again while its queues recover may leave some of them silent for good, which no client can help.
     pub async fn crash_broker(&self) {
         static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let Ok(_one) = ONE.try_lock() else { return drop(ONE.lock().await) };
@@ -158,6 +159,9 @@ impl Deployment {
             broker.start_again();
         });
         crash.await.unwrap();
+        while self.client.round_trip(1).await.is_err() {}
+        let nobody = CommandKind::Pause("nobody".parse().unwrap());
+        let _until_queues_answer = self.command("nobody", "are-you-there", &nobody).await;
     }
 
     /// Where the database listens.
