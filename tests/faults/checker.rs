@@ -31,6 +31,8 @@ pub fn broken(evidence: &Evidence) -> Vec<String> {
         every_transition_has_its_event(evidence, &mut found);
         dials_are_written_down(evidence, &mut found);
         nothing_is_cut(evidence, &mut found);
+    } else {
+        losses_are_told(evidence, &mut found);
     }
     found
 }
@@ -280,6 +282,30 @@ fn events_say_the_same(evidence: &Evidence, found: &mut Vec<String>) {
         }
     }
     found.extend(ends.iter().filter(|(_, ends)| **ends > 1).map(|(call, _)| format!("I8: {call} ended twice")));
+}
+
+/// I9, of a database that forgot: what was accepted and has not ended is told to be lost.
+fn losses_are_told(evidence: &Evidence, found: &mut Vec<String>) {
+    found.extend(
+        untold(&evidence.events).into_iter().map(|subject| format!("I9: {subject} was lost, and nobody was told")),
+    );
+}
+
+/// Requests that the stream shows accepted, and neither ended nor lost.
+pub fn untold(events: &[Logged]) -> BTreeSet<&str> {
+    let mut open = BTreeSet::new();
+    for event in events.iter().filter(|event| event.call.is_none()) {
+        match event.kind.as_str() {
+            "request.accepted" => {
+                open.insert(event.subject());
+            }
+            "request.completed" | "request.cancelled" | "request.expired" | "request.lost" => {
+                open.remove(event.subject());
+            }
+            _ => {}
+        }
+    }
+    open
 }
 
 /// I8: what the store has written down is what was told.

@@ -231,6 +231,13 @@ fn what_a_flushed_database_forgot_is_forgiven_and_nothing_else() {
         seen.events.truncate(6);
     };
     assert_eq!(said(flushed), "");
+    let accepted = json!({"source": "/robocall/bank", "type": "robocall.request.accepted", "subject": "r"});
+    let accepted = Logged::read("r.r.1".to_owned(), accepted.to_string().as_bytes());
+    let forgotten = said(|seen| {
+        flushed(seen);
+        seen.events.push(accepted);
+    });
+    names("I9: /robocall/bank r was lost, and nobody was told", &forgotten);
     names(
         "I3: ",
         &said(|seen| {

@@ -10,7 +10,7 @@ use robocall::adapters::amqp::{AmqpSettings, Client, Topology};
 use robocall::adapters::clock::SystemClock;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::model::{OrganisationId, Timestamp};
-use robocall::ports::Clock;
+use robocall::ports::{Clock, CommandKind};
 
 use crate::broker::RabbitMq;
 use crate::processes::Process;
@@ -148,16 +148,20 @@ impl Deployment {
         redis.start_again();
     }
 
-    /// Kills the broker and starts it again. Several who ask for it at the same time have it once each.
+    /// Kills the broker and starts it again. Where it is dead already, waits until it is back: a broker that is killed
+    /// again while its queues recover may leave some of them silent for good, which no client can help.
     pub async fn crash_broker(&self) {
         static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        let _one = ONE.lock().await;
+        let Ok(_one) = ONE.try_lock() else { return drop(ONE.lock().await) };
         let broker = self.broker;
         let crash = tokio::task::spawn_blocking(move || {
             broker.kill();
             broker.start_again();
         });
         crash.await.unwrap();
+        while self.client.round_trip(1).await.is_err() {}
+        let nobody = CommandKind::Pause("nobody".parse().unwrap());
+        let _until_queues_answer = self.command("nobody", "are-you-there", &nobody).await;
     }
 
     /// Where the database listens.

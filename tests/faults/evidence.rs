@@ -60,6 +60,11 @@ pub struct Logged {
 }
 
 impl Logged {
+    /// What a request's event is of: its source and name, without the event's number.
+    pub fn subject(&self) -> &str {
+        self.id.rsplit_once(".r.").map_or(&*self.id, |(subject, _)| subject)
+    }
+
     /// Reads an event. Its id is one within its source, as CloudEvents have it: requests of two organisations may have
     /// the same name.
     pub fn read(id: String, body: &[u8]) -> Self {

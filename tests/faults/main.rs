@@ -19,7 +19,7 @@ mod processes;
 mod proxy;
 mod requests;
 #[path = "../support/redis.rs"]
-#[allow(dead_code, reason = "each test program uses what it needs")]
+#[expect(dead_code, reason = "each test program uses what it needs")]
 mod server;
 mod soak;
 mod stream;

@@ -244,6 +244,7 @@ impl Soak {
     }
 
     fn report(&self, seen: &Evidence) {
+        assert!(!seen.dials.is_empty(), "nothing was dialled, or somebody has taken the log away");
         let broken = checker::broken(seen);
         let of = |promise: &str| broken.iter().filter(|what| what.starts_with(promise)).count();
         let sum = tally(seen);

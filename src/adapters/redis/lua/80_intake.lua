@@ -168,6 +168,8 @@ function Intake.lost(h, id)
   local r = Req.get(h)
   if not r then
     r = blank(id, h)
+    -- Its events had numbers that are lost with it, and are ids: this is past all of them, and past an earlier loss.
+    r.sq = floor(now / 1000)
     Req.put(r)
     call('SADD', P .. 'requests', h)
   end
