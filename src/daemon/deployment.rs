@@ -51,6 +51,14 @@ impl Deployment {
         })
     }
 
+    /// Looks for requests that the database has lost, for as long as the future is held.
+    ///
+    /// # Errors
+    /// When the broker's address is none.
+    pub fn lost_requests(&self) -> Result<impl Future<Output = ()> + Send + use<>, DaemonError> {
+        Ok(super::lost::look_for_ever(Arc::clone(&self.store), self.client()?, Arc::clone(&self.clock)))
+    }
+
     /// How the broker is reached.
     pub(super) fn amqp_settings(&self) -> &AmqpSettings {
         &self.amqp

@@ -4,6 +4,7 @@ mod checkup;
 mod console;
 mod deployment;
 mod embedded;
+mod lost;
 mod simulator;
 mod worker;
 

@@ -78,7 +78,7 @@ async fn a_live_call_keeps_its_slot_though_its_request_is_lost_and_the_name_is_n
     scene.empty();
 
     let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
-    assert_eq!(renewed.forgotten, [claim.held.clone()]);
+    assert_eq!(renewed.forgotten, std::slice::from_ref(&claim.held));
     let late = store.checkpoint(&claim.held, 1, &[], &flow_state()).await;
     assert_eq!(late, Err(StoreError::Forgotten), "its owner is told, not fenced");
 

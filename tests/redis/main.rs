@@ -5,10 +5,9 @@
 
 mod loss;
 #[path = "../support/redis.rs"]
-#[allow(dead_code, reason = "each test program uses what it needs")]
 mod server;
 #[path = "../store_properties/steps.rs"]
-#[allow(dead_code, reason = "each test program uses what it needs")]
+#[expect(dead_code, reason = "each test program uses what it needs")]
 mod steps;
 mod twins;
 

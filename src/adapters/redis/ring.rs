@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::requests::names;
 use super::script::Ops;
 use crate::model::{OrganisationId, Timestamp};
-use crate::ports::{Bell, StoreResult};
+use crate::ports::{Bell, Listener, StoreResult};
 
 /// How long hints may wait that keep nobody waiting.
 const LINGER: Duration = Duration::from_millis(50);
@@ -69,6 +69,8 @@ pub(super) struct Ring {
     /// A name for a life, should this process be the first to see it.
     new_life: String,
     closed: AtomicBool,
+    /// Rings when the database was found to be new, or to have lost something.
+    losses: Bell,
     /// Whether the server's life is watched: not where the time is another's, in tests.
     watches: bool,
 }
@@ -90,8 +92,14 @@ impl Ring {
             life: Mutex::default(),
             new_life: new_life(),
             closed: AtomicBool::new(false),
+            losses: Bell::default(),
             watches,
         })
+    }
+
+    /// Hears when the database was found to be new, or to have lost something.
+    pub fn losses(&self) -> Listener {
+        self.losses.listen()
     }
 
     /// Where wake-ups are published.
@@ -194,6 +202,7 @@ impl Ring {
         if closed_until.is_some() != self.closed.swap(closed_until.is_some(), Ordering::AcqRel) {
             match closed_until {
                 Some(until) => {
+                    self.losses.ring();
                     tracing::warn!(%until, "the database is new or has lost something: nothing is claimed for a while")
                 }
                 None => tracing::info!("calls are claimed again"),

@@ -173,7 +173,8 @@ function Intake.lost(h, id)
     Req.put(r)
     call('SADD', P .. 'requests', h)
   end
-  if r.lost then return nil end
+  -- Somebody has handed it in anew meanwhile.
+  if r.lost or r.life ~= 'R' then return nil end
   r.lost, r.en = 1, now
   Req.keep(r)
   return Req.emit(r, 'lost')

@@ -11,6 +11,7 @@ local operations = {
     return Intake.chunk(h, part, no, zones, count, largest, blob, runs)
   end,
   seal = function() return Intake.seal(arg(), number()) end,
+  write_off = function() return { Intake.lost(arg(), arg()) } end,
   reject = function() return Intake.reject(arg(), arg(), arg()) end,
   claim = function() return Claims.claim(arg(), number()) end,
   begin = function() return Attempt.begin(arg(), number(), number(), arg(), arg(), arg(), arg()) end,
