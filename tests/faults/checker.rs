@@ -11,6 +11,9 @@ use crate::evidence::{Call, Evidence, Line, Logged};
 const INVITE_WITHIN: i64 = 1_000;
 const SLACK: i64 = 500;
 
+/// How long a lease lives.
+const TIME_TO_LIVE: i64 = 30_000;
+
 /// How long a lease may stay after the backend reported the end: a time to live, a round, and a loaded machine.
 const RELEASED_WITHIN: i64 = 45_000;
 
@@ -33,6 +36,7 @@ pub fn broken(evidence: &Evidence) -> Vec<String> {
         nothing_is_cut(evidence, &mut found);
     } else {
         losses_are_told(evidence, &mut found);
+        a_loss_closes(evidence, &mut found);
     }
     found
 }
@@ -282,6 +286,16 @@ fn events_say_the_same(evidence: &Evidence, found: &mut Vec<String>) {
         }
     }
     found.extend(ends.iter().filter(|(_, ends)| **ends > 1).map(|(call, _)| format!("I8: {call} ended twice")));
+}
+
+/// After a loss nobody is dialled until every owner has had a time to live to say what is live.
+fn a_loss_closes(evidence: &Evidence, found: &mut Vec<String>) {
+    let Some(emptied) = evidence.emptied_at.map(|at| at.as_millis()) else { return };
+    // A commitment of before may be dialled within its second; a server that was started anew takes a moment.
+    let closed = emptied + 3 * INVITE_WITHIN..emptied + TIME_TO_LIVE;
+    for line in invites(evidence).filter(|line| line.is_callee() && closed.contains(&line.at)) {
+        found.push(format!("I3: {} was dialled {} ms after all was lost", line.leg, line.at - emptied));
+    }
 }
 
 /// Whether requests of which nothing was live must be told to be lost, too. They should; but only owners of live calls
