@@ -233,8 +233,17 @@ fn what_a_flushed_database_forgot_is_forgiven_and_nothing_else() {
     assert_eq!(said(flushed), "");
     let accepted = json!({"source": "/robocall/bank", "type": "robocall.request.accepted", "subject": "r"});
     let accepted = Logged::read("r.r.1".to_owned(), accepted.to_string().as_bytes());
+    names(
+        "ms after all was lost",
+        &said(|seen| {
+            flushed(seen);
+            seen.emptied_at = Some(at(-2_500));
+        }),
+    );
     let forgotten = said(|seen| {
         flushed(seen);
+        // The second leg is live when all is forgotten.
+        seen.emptied_at = Some(at(650));
         seen.events.push(accepted);
     });
     names("I9: /robocall/bank r was lost, and nobody was told", &forgotten);

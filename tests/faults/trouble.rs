@@ -72,7 +72,7 @@ impl Trouble {
     pub fn length(self) -> u32 {
         match self {
             Trouble::Freeze => 60,
-            Trouble::Crash | Trouble::Rebirth => 35,
+            Trouble::Crash | Trouble::Rebirth | Trouble::RedisCrash | Trouble::Flush | Trouble::RedisLost => 35,
             Trouble::HalfOpen(_) | Trouble::Swallowed(_) => 30,
             _ => 5,
         }

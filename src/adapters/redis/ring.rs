@@ -66,8 +66,6 @@ pub(super) struct Ring {
     bell: Bell,
     /// The life of the database that this process has known; none yet.
     life: Mutex<String>,
-    /// A name for a life, should this process be the first to see it.
-    new_life: String,
     closed: AtomicBool,
     /// Rings when the database was found to be new, or to have lost something.
     losses: Bell,
@@ -90,7 +88,6 @@ impl Ring {
             pressing: Notify::new(),
             bell,
             life: Mutex::default(),
-            new_life: new_life(),
             closed: AtomicBool::new(false),
             losses: Bell::default(),
             watches,
@@ -270,7 +267,7 @@ impl Ring {
         let life = self.life.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // With a time of its own nothing is lost, and nobody waits.
         let first = if now.is_some() { 0 } else { i64::try_from(FIRST.as_millis()).unwrap_or_default() };
-        let ops = ops.int(looks).text(&life).text(server).text(&self.new_life).int(first);
+        let ops = ops.int(looks).text(&life).text(server).text(&new_life()).int(first);
         let answer = self.link.run(&self.script, &ops.0).await;
         if answer.is_err() {
             // Told again later: readiness is by version, and what was given twice in a rare failure is a turn.
@@ -283,7 +280,8 @@ impl Ring {
     }
 }
 
-/// A name that no other process gives.
+/// A name for a life, should whoever asks be the first to see it: no other process gives it, nor this one again, which
+/// could not tell a life that it had named from the next.
 fn new_life() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
