@@ -298,18 +298,14 @@ fn a_loss_closes(evidence: &Evidence, found: &mut Vec<String>) {
     }
 }
 
-/// Whether requests of which nothing was live must be told to be lost, too. They should; but only owners of live calls
-/// notice a loss so far, and nobody compares the stream with what is left.
-const EVERY_LOSS_IS_TOLD: bool = false;
-
 /// I9, of a database that forgot: what was accepted and has not ended is told to be lost.
 fn losses_are_told(evidence: &Evidence, found: &mut Vec<String>) {
-    let untold = untold(evidence, &evidence.events);
+    let untold = untold(&evidence.events);
     found.extend(untold.into_iter().map(|subject| format!("I9: {subject} was lost, and nobody was told")));
 }
 
 /// Requests that the events show accepted, and neither ended nor lost.
-pub fn untold<'a>(evidence: &Evidence, events: &'a [Logged]) -> BTreeSet<&'a str> {
+pub fn untold(events: &[Logged]) -> BTreeSet<&str> {
     let mut open = BTreeSet::new();
     for event in events.iter().filter(|event| event.call.is_none()) {
         match event.kind.as_str() {
@@ -321,15 +317,6 @@ pub fn untold<'a>(evidence: &Evidence, events: &'a [Logged]) -> BTreeSet<&'a str
             }
             _ => {}
         }
-    }
-    if !EVERY_LOSS_IS_TOLD {
-        let (owners, emptied) = (owners(evidence), evidence.emptied_at.map_or(0, |at| at.as_millis()));
-        let before: Vec<Line> = evidence.dials.iter().filter(|line| line.at <= emptied).cloned().collect();
-        let calls = live(&before).into_iter().filter_map(|leg| leg.split('.').next()?.parse::<CallId>().ok());
-        let keys = calls.filter_map(|call| owners.get(&call.request_hash()));
-        let noticed: BTreeSet<String> =
-            keys.map(|key| format!("/robocall/{} {}", key.organisation, key.request)).collect();
-        open.retain(|subject| noticed.contains(*subject));
     }
     open
 }
