@@ -24,13 +24,10 @@ pub fn measure(table: &mut Table) {
     let deployment = Deployment { servers: &servers, prefix: "floor".into(), limit: 100, capacity: 10_000 };
     let worker = deployment.worker(&network, "bench-1");
     deployment.watch(&["*.request.completed"]);
-    let (mut bare, mut whole, mut events) = (Vec::new(), Vec::new(), 0.0);
+    let (mut bare, mut whole) = (Vec::new(), Vec::new());
     for number in 0..rounds {
         bare.push(floor_round(&servers, calls));
-        let log = deployment.name("robocall.events.log");
-        let before = servers.queues.messages(&log).unwrap();
         whole.push(product_round(&deployment, &network, &worker, number, calls));
-        events = f64::from(servers.queues.messages(&log).unwrap() - before) / f64::from(calls);
         eprintln!("   floor {:.0?}, program {:.0?}", bare[number], whole[number]);
     }
     let ratio = |column: usize| {
@@ -38,6 +35,13 @@ pub fn measure(table: &mut Table) {
     };
     let middle =
         |rounds: &[Round], column: usize| median(&rounds.iter().map(|round| round[column]).collect::<Vec<_>>());
+    // One call by itself: how many events it has.
+    deployment.watch(&["alone.call.#", "alone.step.#", "alone.request.completed"]);
+    deployment.submit("alone", "one", HANG_UP, 1);
+    let mut events = 0.0;
+    while servers.queues.next(1, Duration::from_secs(60))[0].0 != "alone.request.completed" {
+        events += 1.0;
+    }
     table.add("events a call", Target::None, events, "");
     table.add("calls a second, floor", Target::None, middle(&bare, 0), "/s");
     table.add("calls a second, program", Target::None, middle(&whole, 0), "/s");
