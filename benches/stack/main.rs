@@ -18,7 +18,7 @@ mod queues;
 #[path = "../../tests/support/rabbitmq.rs"]
 mod rabbitmq;
 #[path = "../../tests/support/redis.rs"]
-#[allow(dead_code, reason = "each program uses what it needs")]
+#[expect(dead_code, reason = "each program uses what it needs")]
 mod redis_server;
 mod slots;
 mod throughput;

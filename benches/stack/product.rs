@@ -28,6 +28,9 @@ pub struct Servers {
     database_pid: u32,
 }
 
+/// When, in milliseconds, and to which leg.
+pub type Moment = (f64, String);
+
 impl Servers {
     /// Starts servers that keep everything, as in a deployment.
     pub fn start() -> Self {
@@ -91,7 +94,7 @@ impl Network {
     }
 
     /// What was dialled and what ended so far, each with its instant in milliseconds and the name of its leg.
-    pub fn dials(&self) -> (Vec<(f64, String)>, Vec<(f64, String)>) {
+    pub fn dials(&self) -> (Vec<Moment>, Vec<Moment>) {
         let text = std::fs::read_to_string(self.folder.join("dials")).unwrap();
         let of = |event: &str| {
             let marker = format!("\"event\":\"{event}\"");
