@@ -53,7 +53,7 @@ fn who_may_be_called_twice_is_kept_twice() {
 
 #[test]
 fn what_cannot_be_cut_is_refused() {
-    assert!(matches!(cut(&people(3), 200), Err(CutError::TooLarge(200))));
+    assert!(matches!(cut(&people(3), 100), Err(CutError::TooLarge(100))));
     let mut part = people(3);
     part["part"] = json!({"index": 0, "count": 1});
     assert!(matches!(cut(&part, 1_000), Err(CutError::IsPart)));
