@@ -50,6 +50,15 @@ impl Scene {
         }
     }
 
+    /// Lets the time pass in which nothing is claimed after a loss; what is held is renewed meanwhile.
+    async fn wait_until_open(&self, held: &[Held]) {
+        for _ in 0..5 {
+            self.store.claim(&worker("w"), 0).await.unwrap();
+            self.clock.advance(secs(10));
+            assert_eq!(self.store.renew(&worker("w"), held).await.unwrap(), Renewed::default());
+        }
+    }
+
     async fn say_again(&self, claim: &Claim, history: &[robocall::model::Fact]) -> Written<Vec<EventType>> {
         let context = CallContext {
             header: Arc::clone(&claim.header),
@@ -90,6 +99,7 @@ async fn a_live_call_keeps_its_slot_though_its_request_is_lost_and_the_name_is_n
 
     limit(&store, "bank", 1).await;
     submit(&store, header("other"), 2).await;
+    scene.wait_until_open(std::slice::from_ref(&claim.held)).await;
     assert!(claim_all(&store, 5).await.is_empty(), "the slot is held");
     let ringing = [fact(scene.clock.now(), Happening::Ringing)];
     done(store.checkpoint(&claim.held, 1, &ringing, &flow_state()).await.unwrap());
@@ -143,6 +153,8 @@ async fn a_database_set_back_is_told_of_live_calls_and_dials_nobody_twice() {
             assert!(matches!(said, Written::Done(_)), "{seen} {said:?}");
         }
         assert_eq!(leased(&store).await, 2);
+        let held: Vec<Held> = claims.iter().map(|claim| claim.held.clone()).collect();
+        scene.wait_until_open(&held).await;
         let more = claim_all(&store, 5).await;
         assert_eq!(indices(&more), [2], "those who are being called are passed over");
         assert!(more[0].held.token > claims[1].held.token, "no proof is given twice");
