@@ -5,6 +5,7 @@ use futures_util::future::try_join_all;
 use super::codec;
 use super::reply::Reply;
 use super::ring::LOOKS;
+use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::event::RequestEvent;
 use crate::model::{AttemptId, OrganisationId, Timestamp, WorkerId};
@@ -39,7 +40,7 @@ impl RedisStore {
 
     async fn claim_from(&self, organisation: &OrganisationId, worker: &WorkerId, want: u32) -> StoreResult<Vec<Claim>> {
         loop {
-            let ops = self.ops(organisation).text("claim").text(worker.as_str()).int(want);
+            let ops = Ops::none().op("claim").text(worker.as_str()).int(want);
             let mut answer = self.ask(organisation, ops).await?;
             let claims = answer.answers.lists()?;
             if !claims.is_empty() || !answer.was_stale {
@@ -76,7 +77,7 @@ impl RedisStore {
     /// Looks at organisations for which time may have brought something. What it meant for requests.
     async fn look_at(&self, organisations: Vec<OrganisationId>) -> StoreResult<Vec<RequestEvent>> {
         let looks = organisations.iter().map(|organisation| async move {
-            let mut answer = self.send(organisation, self.ops(organisation).text("look")).await?.list()?;
+            let mut answer = self.send(organisation, Ops::none().op("look")).await?.list()?;
             let (events, suspect) = (answer.events(organisation)?, answer.int()?);
             if suspect > 0 {
                 self.ring.suspect(organisation, true).await?;

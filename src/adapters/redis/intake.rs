@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::codec::{self, unreadable};
 use super::reply::Refusal;
+use super::script::Ops;
 use super::store::RedisStore;
 use super::windows::SEPARATOR;
 use crate::model::event::RequestEvent;
@@ -43,7 +44,7 @@ impl RedisStore {
         let text = serde_json::to_vec(&**header).map_err(unreadable)?;
         // Found by looking, whatever becomes of the hints.
         self.ring.expect(organisation, self.now()).await?;
-        let ops = self.ops(organisation).text("open").request(CallId::new(organisation, &header.id, 0));
+        let ops = Ops::none().op("open").request(CallId::new(organisation, &header.id, 0));
         let ops = ops.text(header.id.as_str()).bytes(&text).bytes(&common(header)?);
         let (part, count) = header.part.map_or((0, 1), |part| (part.index, part.count));
         let ops = ops.int(part).int(count).bytes(&header.content_hash).int(totals.total).int(totals.duplicates);
@@ -63,7 +64,7 @@ impl RedisStore {
         let zones = chunk.zones.join(&SEPARATOR.to_string());
         let Packed { blob, runs, largest } = pack(number, &chunk.destinations)?;
         let count = u32::try_from(chunk.destinations.len()).unwrap_or(u32::MAX);
-        let ops = self.ops(&key.organisation).text("chunk").request(first_call(key)).int(part).int(number);
+        let ops = Ops::none().op("chunk").request(first_call(key)).int(part).int(number);
         let mut ops = ops.text(&zones).int(count).int(largest).bytes(&blob);
         ops = ops.int(i64::try_from(runs.len()).unwrap_or(i64::MAX));
         for (first, entries) in &runs {
@@ -84,7 +85,7 @@ impl RedisStore {
         key: &RequestKey,
         part: u32,
     ) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
-        let ops = self.ops(&key.organisation).text("seal").request(first_call(key)).int(part);
+        let ops = Ops::none().op("seal").request(first_call(key)).int(part);
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         match answer.text()?.as_str() {
             "done" => Ok((answer.summary()?, answer.events(&key.organisation)?)),
@@ -102,7 +103,7 @@ impl RedisStore {
     pub async fn write_off(&self, key: &RequestKey) -> StoreResult<()> {
         tracing::error!(organisation = %key.organisation, request = %key.request, "the database has lost a request");
         self.ring.expect(&key.organisation, self.now()).await?;
-        let ops = self.ops(&key.organisation).text("write_off").request(first_call(key)).text(key.request.as_str());
+        let ops = Ops::none().op("write_off").request(first_call(key)).text(key.request.as_str());
         self.send(&key.organisation, ops).await.map(drop)
     }
 
@@ -119,7 +120,7 @@ impl RedisStore {
         let refusal = Refusal { reason: *reason, errors: errors.clone(), error_count: *error_count };
         let refusal = serde_json::to_vec(&refusal).map_err(unreadable)?;
         self.ring.expect(&key.organisation, self.now()).await?;
-        let ops = self.ops(&key.organisation).text("reject").request(first_call(key));
+        let ops = Ops::none().op("reject").request(first_call(key));
         let ops = ops.text(key.request.as_str()).bytes(&refusal);
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         Ok((answer.summary()?, answer.events(&key.organisation)?))

@@ -1,4 +1,4 @@
-//! The connection: one, shared, made anew by itself; and scripts that are loaded where they are not known.
+//! The connection: one, shared, made anew by itself; and code that is loaded where it is not known.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, PushInfo};
-use redis::{PushKind, Script, ServerErrorKind, Value};
+use redis::{PushKind, ServerErrorKind, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::reply;
+use super::script::{Code, Ops, Scripts};
 use crate::ports::{Bell, StoreError, StoreResult};
 
 /// How long an answer is waited for.
@@ -46,6 +47,9 @@ pub(super) struct Link {
     connection: ConnectionManager,
     /// Whether the server may be another than before: a connection was lost, or there was none yet.
     unknown: Arc<AtomicBool>,
+    scripts: Arc<Scripts>,
+    /// Whether functions may be kept there, as far as is known.
+    keeps_functions: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -76,7 +80,8 @@ impl Link {
             .set_push_sender(Arc::new(hear))
             .set_automatic_resubscription();
         let connection = client.get_connection_manager_lazy(config).map_err(refused)?;
-        Ok(Self { connection, unknown })
+        let (scripts, keeps_functions) = (Arc::new(Scripts::new()), Arc::new(AtomicBool::new(true)));
+        Ok(Self { connection, unknown, scripts, keeps_functions })
     }
 
     /// Whether the server may be another than before; it is not asked again until a connection is lost.
@@ -95,15 +100,12 @@ impl Link {
     }
 
     fn checked(&self, answer: redis::RedisResult<Value>) -> StoreResult<Value> {
-        match answer.map(Value::extract_error) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) | Err(error) => {
-                if !matches!(error.kind(), ErrorKind::Server(_)) {
-                    self.doubt();
-                }
-                Err(reply::error(&error))
+        answer.map_err(|error| {
+            if !matches!(error.kind(), ErrorKind::Server(_)) {
+                self.doubt();
             }
-        }
+            reply::error(&error)
+        })
     }
 
     /// Has messages on a channel ring the bell, from now on and after every loss of the connection.
@@ -111,20 +113,59 @@ impl Link {
         self.connection.clone().subscribe(channel).await.map_err(|error| reply::error(&error))
     }
 
-    /// Runs a script; one that the server does not know, having been restarted perhaps, is loaded first.
-    pub async fn run(&self, script: &Script, command: &Cmd) -> StoreResult<Value> {
-        let mut connection = self.connection.clone();
-        match connection.send_packed_command(command).await {
-            Ok(Value::ServerError(error)) if error.kind() == Some(ServerErrorKind::NoScript) => {}
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
-            answer => return self.checked(answer),
+    /// Carries code out on `key`. What the server does not know yet, being new or having been restarted, it is told first.
+    pub async fn run(&self, code: Code, key: &str, ops: &Ops) -> StoreResult<Value> {
+        if self.keeps_functions.load(Ordering::Relaxed) {
+            match self.call(code, key, ops).await {
+                Err(error) if is_refusal(&error) => {
+                    if self.keeps_functions.swap(false, Ordering::Relaxed) {
+                        tracing::info!(%error, "the database keeps no functions for us; scripts do as well, more slowly");
+                    }
+                }
+                answer => return self.checked(answer),
+            }
         }
-        script.load_async(&mut connection).await.map_err(|error| reply::error(&error))?;
-        self.checked(connection.send_packed_command(command).await)
+        let evaluation = self.scripts.evaluation(code, key, ops);
+        let answer = self.raw(&evaluation).await;
+        let is_unknown = |error: &redis::RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
+        if !answer.as_ref().is_err_and(is_unknown) {
+            return self.checked(answer);
+        }
+        let loaded = self.scripts.script(code).load_async(&mut self.connection.clone()).await;
+        loaded.map_err(|error| reply::error(&error))?;
+        self.checked(self.raw(&evaluation).await)
+    }
+
+    /// Calls a function; a library that is not there is loaded.
+    async fn call(&self, code: Code, key: &str, ops: &Ops) -> redis::RedisResult<Value> {
+        let call = self.scripts.function(code, key, ops);
+        let answer = self.raw(&call).await;
+        if !answer.as_ref().is_err_and(|error| says(error, "Function not found")) {
+            return answer;
+        }
+        match self.raw(&self.scripts.load()).await {
+            // Another process was faster.
+            Err(error) if says(&error, "already exists") => {}
+            answer => drop(answer?),
+        }
+        self.raw(&call).await
+    }
+
+    async fn raw(&self, command: &Cmd) -> redis::RedisResult<Value> {
+        self.connection.clone().send_packed_command(command).await.and_then(Value::extract_error)
     }
 
     /// Runs a plain command.
     pub async fn command(&self, command: &Cmd) -> StoreResult<Value> {
-        self.checked(self.connection.clone().send_packed_command(command).await)
+        self.checked(self.raw(command).await)
     }
+}
+
+fn says(error: &redis::RedisError, what: &str) -> bool {
+    error.detail().is_some_and(|detail| detail.contains(what))
+}
+
+/// Whether the server keeps no functions, being too old, or lets us have none.
+fn is_refusal(error: &redis::RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::NoPerm)) || says(error, "unknown command")
 }

@@ -10,6 +10,7 @@ use crate::model::{CallId, CallStatus, EventType, OrganisationId, RequestStatus,
 use crate::ports::{StoreError, StoreResult};
 
 /// A list that is read from its beginning.
+#[derive(Clone)]
 pub(super) struct Reply(std::vec::IntoIter<Value>);
 
 impl Reply {
@@ -34,6 +35,14 @@ impl Reply {
 
     pub fn list(&mut self) -> StoreResult<Reply> {
         Reply::of(self.next()?)
+    }
+
+    /// A list, or the text of what went wrong instead: it will again.
+    pub fn list_or_error(&mut self) -> StoreResult<Reply> {
+        match self.next()? {
+            Value::BulkString(error) => Err(StoreError::Refused(String::from_utf8_lossy(&error).into_owned())),
+            value => Reply::of(value),
+        }
     }
 
     pub fn lists(&mut self) -> StoreResult<Vec<Reply>> {

@@ -7,6 +7,7 @@ use redis::Value;
 use super::codec::{self, unreadable};
 use super::intake::{first_call, unexpected};
 use super::reply::{Reply, call_status};
+use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
 use crate::model::{
@@ -29,7 +30,7 @@ impl RedisStore {
             Control::Cancel { hang_up: false } => "cancel",
             Control::Cancel { hang_up: true } => "hangup",
         };
-        let ops = self.ops(&key.organisation).text("control").request(first_call(key)).text(what);
+        let ops = Ops::none().op("control").request(first_call(key)).text(what);
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         if answer.text()? == "missing" {
             return Err(StoreError::NotFound);
@@ -44,7 +45,7 @@ impl RedisStore {
         organisation: &OrganisationId,
         call: CallId,
     ) -> StoreResult<Option<(Held, WorkerId)>> {
-        let ops = self.ops(organisation).text("owner").text(&call.to_string());
+        let ops = Ops::none().op("owner").text(&call.to_string());
         let owner = self.send(organisation, ops).await?.list()?;
         if owner.is_empty() { Ok(None) } else { read_owner(organisation, owner).map(Some) }
     }
@@ -54,7 +55,7 @@ impl RedisStore {
         organisation: &OrganisationId,
         request: Option<&RequestId>,
     ) -> StoreResult<Vec<LiveCall>> {
-        let ops = self.ops(organisation).text("live");
+        let ops = Ops::none().op("live");
         let ops = match request {
             Some(request) => ops.request(CallId::new(organisation, request, 0)),
             None => ops.text(""),
@@ -71,7 +72,7 @@ impl RedisStore {
 
     pub(super) async fn show(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
         let call = first_call(key);
-        let ops = self.ops(&key.organisation).text("request").request(call);
+        let ops = Ops::none().op("request").request(call);
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         if answer.is_empty() {
             return Err(StoreError::NotFound);
@@ -94,7 +95,7 @@ impl RedisStore {
         let (mut from, batch) = (from, u32::try_from(BATCH).unwrap_or(u32::MAX));
         while from < end {
             let want = batch.min(end - from);
-            let ops = self.ops(&key.organisation).text("calls").request(first_call(key)).int(from).int(want);
+            let ops = Ops::none().op("calls").request(first_call(key)).int(from).int(want);
             let mut answer = self.send(&key.organisation, ops).await?.list()?;
             if answer.text()? == "missing" {
                 return Err(StoreError::NotFound);
@@ -113,7 +114,7 @@ impl RedisStore {
     }
 
     pub(super) async fn read_settings(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
-        let mut answer = self.send(organisation, self.ops(organisation).text("organisation")).await?.list()?;
+        let mut answer = self.send(organisation, Ops::none().op("organisation")).await?.list()?;
         let (settings, limit) = (answer.bytes()?, answer.small()?);
         let mut organisation: Organisation = match &*settings {
             b"" => Organisation::default(),
@@ -131,14 +132,13 @@ impl RedisStore {
     ) -> StoreResult<()> {
         let text = serde_json::to_vec(settings).map_err(unreadable)?;
         self.ring.expect(organisation, self.now()).await?;
-        let ops = self.ops(organisation).text("set_organisation").bytes(&text).int(settings.limit);
+        let ops = Ops::none().op("set_organisation").bytes(&text).int(settings.limit);
         let ops = ops.int(settings.weight).int(u8::from(settings.request_order == RequestOrder::FirstCome));
-        let mut ops = match settings.calls_per_second {
+        let ops = match settings.calls_per_second {
             Some(rate) => ops.int(rate),
             None => ops.text(""),
         };
-        ops.0.arg(settings.retention_secs);
-        self.send(organisation, ops).await.map(drop)
+        self.send(organisation, ops.unsigned(settings.retention_secs)).await.map(drop)
     }
 
     /// A piece at a time, outside the script: the list may be long, and nobody must wait for it.
@@ -166,9 +166,9 @@ impl RedisStore {
         }
         for (organisation, confirmations) in by_organisation {
             for batch in confirmations.chunks(BATCH) {
-                let ops = batch.iter().fold(self.ops(organisation), |ops, confirmation| match confirmation.call {
-                    Some(call) => ops.text("confirm_call").text(&call.to_string()).int(confirmation.seq),
-                    None => ops.text("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
+                let ops = batch.iter().fold(Ops::none(), |ops, confirmation| match confirmation.call {
+                    Some(call) => ops.op("confirm_call").text(&call.to_string()).int(confirmation.seq),
+                    None => ops.op("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
                 });
                 self.send(organisation, ops).await?;
             }
@@ -179,7 +179,7 @@ impl RedisStore {
     pub(super) async fn find_unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
         let (mut events, mut calls) = (Vec::new(), Vec::new());
         for organisation in self.ring.unheard(before).await? {
-            let ops = self.ops(&organisation).text("unconfirmed").time(Some(before)).int(limit);
+            let ops = Ops::none().op("unconfirmed").time(Some(before)).int(limit);
             let mut answer = self.send(&organisation, ops).await?.list()?;
             events.extend(answer.events(&organisation)?.into_iter().map(Unconfirmed::Request));
             for mut list in answer.lists()? {

@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::Script;
 use tokio::sync::Notify;
 
 use super::link::Link;
 use super::reply::Reply;
 use super::requests::names;
-use super::script::Ops;
+use super::script::{Code, Ops};
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::{Bell, Listener, StoreResult};
 
@@ -58,7 +57,6 @@ pub(super) struct Pick {
 /// The ready ring, from afar.
 pub(super) struct Ring {
     link: Link,
-    script: Script,
     key: String,
     hints: Mutex<BTreeMap<OrganisationId, Hint>>,
     told: Notify,
@@ -77,11 +75,10 @@ pub(super) struct Ring {
 const FIRST: Duration = Duration::from_secs(4);
 
 impl Ring {
-    pub fn new(link: Link, script: Script, prefix: &str, bell: Bell, watches: bool) -> Arc<Self> {
+    pub fn new(link: Link, prefix: &str, bell: Bell, watches: bool) -> Arc<Self> {
         let key = format!("{prefix}:{{ring}}:");
         Arc::new(Self {
             link,
-            script,
             key,
             hints: Mutex::default(),
             told: Notify::new(),
@@ -222,9 +219,8 @@ impl Ring {
 
     /// Has an organisation looked at in a while, whatever becomes of what its script says.
     pub async fn expect(&self, organisation: &OrganisationId, now: Option<Timestamp>) -> StoreResult<()> {
-        let mut ops = Ops::new(&self.script, &self.key, now).int(0);
-        ops.0.arg("expect").arg(organisation.as_str());
-        self.link.run(&self.script, &ops.0).await.map(drop)
+        let ops = Ops::at(now).count(0).text("expect").text(organisation.as_str());
+        self.link.run(Code::Ring, &self.key, &ops).await.map(drop)
     }
 
     /// Notes that calls of an organisation are suspect, or none any more.
@@ -258,17 +254,23 @@ impl Ring {
 
     async fn ask(&self, now: Option<Timestamp>, looks: u32, server: &str) -> StoreResult<redis::Value> {
         let hints = std::mem::take(&mut *self.lock());
-        let mut ops = Ops::new(&self.script, &self.key, now).int(i64::try_from(hints.len()).unwrap_or_default());
+        let mut ops = Ops::at(now).count(hints.len());
         for (organisation, hint) in &hints {
             ops = ops.text(organisation.as_str()).int(u8::from(hint.ready));
-            ops.0.arg(hint.version).arg(hint.given).arg(hint.taken_back).arg(hint.weight);
-            ops = ops.int(hint.look).int(u8::from(hint.wake)).int(hint.unheard);
+            ops = ops
+                .unsigned(hint.version)
+                .unsigned(hint.given)
+                .unsigned(hint.taken_back)
+                .int(hint.weight)
+                .int(hint.look)
+                .int(u8::from(hint.wake))
+                .int(hint.unheard);
         }
         let life = self.life.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // With a time of its own nothing is lost, and nobody waits.
         let first = if now.is_some() { 0 } else { i64::try_from(FIRST.as_millis()).unwrap_or_default() };
         let ops = ops.int(looks).text(&life).text(server).text(&new_life()).int(first);
-        let answer = self.link.run(&self.script, &ops.0).await;
+        let answer = self.link.run(Code::Ring, &self.key, &ops).await;
         if answer.is_err() {
             // Told again later: readiness is by version, and what was given twice in a rare failure is a turn.
             let mut waiting = self.lock();

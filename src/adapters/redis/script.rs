@@ -1,11 +1,14 @@
-//! The scripts, and a call of one of them: an organisation's operations one after the other in one script.
+//! What is carried out at the server: three pieces of Lua, and the arguments that they are called with.
+//!
+//! A server that keeps functions defines each piece once. As a script it is defined anew by every call, which costs several
+//! times what most transitions do; older servers, and those that allow no functions, do so.
 
-use redis::{Cmd, Script};
+use redis::{Arg, Cmd, Script};
 
 use crate::model::{AttemptId, CallId, LegId, LegRole, Timestamp};
 use crate::ports::store::Held;
 
-/// Everything an organisation's transitions are made of, in the order in which the parts know each other.
+/// An organisation's transitions, in the order in which the parts know each other: it defines `main`.
 const ORGANISATION: &str = concat!(
     include_str!("lua/10_organisation.lua"),
     include_str!("lua/20_request.lua"),
@@ -19,54 +22,167 @@ const ORGANISATION: &str = concat!(
     include_str!("lua/99_main.lua"),
 );
 
-/// The scripts.
+/// The ready ring, and names' locks: each reads its keys and arguments by itself.
+const RING: &str = include_str!("lua/ring.lua");
+const APP: &str = include_str!("lua/app.lua");
+
+/// What can be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Organisation,
+    Ring,
+    App,
+}
+
+/// All of it, as functions and as scripts.
 pub(super) struct Scripts {
-    pub organisation: Script,
-    pub ring: Script,
-    pub app: Script,
+    /// The library's name, and the beginning of its functions' names. It says what is in it: versions of the program live
+    /// side by side.
+    name: String,
+    library: String,
+    organisation: Script,
+    ring: Script,
+    app: Script,
 }
 
 impl Scripts {
     pub fn new() -> Self {
-        Self {
-            organisation: Script::new(ORGANISATION),
-            ring: Script::new(include_str!("lua/ring.lua")),
-            app: Script::new(include_str!("lua/app.lua")),
+        let script = Script::new(&format!("{ORGANISATION}\nreturn main(KEYS, ARGV)"));
+        let body = |name: &str| {
+            format!(
+                "{ORGANISATION}\nredis.register_function('{name}_organisation', main)\n\
+                 redis.register_function('{name}_ring', function(KEYS, ARGV)\n{RING}\nend)\n\
+                 redis.register_function('{name}_app', function(KEYS, ARGV)\n{APP}\nend)\n"
+            )
+        };
+        let name = format!("robocall_{}", Script::new(&body("")).get_hash());
+        let library = format!("#!lua name={name}\n{}", body(&name));
+        Self { name, library, organisation: script, ring: Script::new(RING), app: Script::new(APP) }
+    }
+
+    /// A call of one of the library's functions.
+    pub fn function(&self, code: Code, key: &str, ops: &Ops) -> Cmd {
+        let what = match code {
+            Code::Organisation => "organisation",
+            Code::Ring => "ring",
+            Code::App => "app",
+        };
+        with(redis::cmd("FCALL").arg(format!("{}_{what}", self.name)), key, ops)
+    }
+
+    /// A call of a script.
+    pub fn evaluation(&self, code: Code, key: &str, ops: &Ops) -> Cmd {
+        with(redis::cmd("EVALSHA").arg(self.script(code).get_hash()), key, ops)
+    }
+
+    pub fn script(&self, code: Code) -> &Script {
+        match code {
+            Code::Organisation => &self.organisation,
+            Code::Ring => &self.ring,
+            Code::App => &self.app,
         }
+    }
+
+    /// What makes the library known.
+    pub fn load(&self) -> Cmd {
+        let mut command = redis::cmd("FUNCTION");
+        command.arg("LOAD").arg(&self.library);
+        command
     }
 }
 
-/// Operations of one organisation on their way.
-pub(super) struct Ops(pub Cmd);
+fn with(command: &mut Cmd, key: &str, ops: &Ops) -> Cmd {
+    let mut command = std::mem::take(command);
+    command.arg(1).arg(key);
+    for argument in ops.arguments() {
+        command.arg(argument);
+    }
+    command
+}
+
+/// Arguments on their way: an organisation's operations, or all that another piece of code wants.
+pub(super) struct Ops {
+    arguments: Cmd,
+    count: usize,
+    /// Operations.
+    operations: usize,
+    /// Whether they travel with nobody else's.
+    alone: bool,
+}
+
+/// Most transitions carried out at once: the database does nothing else meanwhile.
+pub(super) const TOGETHER: usize = 32;
+
+/// What may be carried out together with others': small, and frequent.
+const SMALL: [&str; 8] = ["claim", "begin", "back", "checkpoint", "finish", "slot", "confirm_call", "confirm_request"];
 
 /// An absent number: scripts read it as none.
 const NONE: &str = "";
 
 impl Ops {
-    /// Arguments for a script, from the key's on.
-    pub fn new(script: &Script, key: &str, now: Option<Timestamp>) -> Self {
-        let mut cmd = redis::cmd("EVALSHA");
-        cmd.arg(script.get_hash()).arg(1).arg(key);
-        let ops = Self(cmd);
-        match now {
-            Some(now) => ops.int(now.as_millis()),
-            None => ops.text(NONE),
+    /// No arguments yet.
+    pub fn none() -> Self {
+        Self { arguments: Cmd::new(), count: 0, operations: 0, alone: false }
+    }
+
+    /// What every piece of code is told first: the time, unless it is the server's.
+    pub fn at(now: Option<Timestamp>) -> Self {
+        Self::none().time(now)
+    }
+
+    /// One operation more, whose arguments follow.
+    pub fn op(mut self, name: &str) -> Self {
+        self.operations += 1;
+        self.alone |= !SMALL.contains(&name);
+        self.text(name)
+    }
+
+    /// How much of what is carried out at once they are.
+    pub fn weight(&self) -> usize {
+        if self.alone { TOGETHER + 1 } else { self.operations }
+    }
+
+    /// Another's arguments, after their number.
+    pub fn group(mut self, other: &Self) -> Self {
+        self = self.count(other.count);
+        for argument in other.arguments() {
+            self = self.bytes(argument);
         }
-    }
-
-    pub fn text(mut self, text: &str) -> Self {
-        self.0.arg(text);
         self
     }
 
-    pub fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.arg(bytes);
+    fn arguments(&self) -> impl Iterator<Item = &[u8]> {
+        self.arguments.args_iter().filter_map(|argument| match argument {
+            Arg::Simple(bytes) => Some(bytes),
+            // What scans put in; there are none here.
+            _ => None,
+        })
+    }
+
+    fn arg(mut self, argument: impl redis::ToRedisArgs) -> Self {
+        self.arguments.arg(argument);
+        self.count += 1;
         self
     }
 
-    pub fn int(mut self, number: impl Into<i64>) -> Self {
-        self.0.arg(number.into());
-        self
+    pub fn text(self, text: &str) -> Self {
+        self.arg(text)
+    }
+
+    pub fn bytes(self, bytes: &[u8]) -> Self {
+        self.arg(bytes)
+    }
+
+    pub fn int(self, number: impl Into<i64>) -> Self {
+        self.arg(number.into())
+    }
+
+    pub fn unsigned(self, number: u64) -> Self {
+        self.arg(number)
+    }
+
+    pub fn count(self, count: usize) -> Self {
+        self.arg(count)
     }
 
     pub fn time(self, time: Option<Timestamp>) -> Self {
@@ -80,16 +196,13 @@ impl Ops {
         self.text(&request_hash(call))
     }
 
-    pub fn attempt(mut self, attempt: AttemptId) -> Self {
-        self.0.arg(attempt.call.to_string()).arg(attempt.claim);
-        self
+    pub fn attempt(self, attempt: AttemptId) -> Self {
+        self.arg(attempt.call.to_string()).arg(attempt.claim)
     }
 
     /// A call, its claim and its holder's proof.
-    pub fn held(mut self, held: &Held) -> Self {
-        self = self.attempt(held.attempt);
-        self.0.arg(held.token.0);
-        self
+    pub fn held(self, held: &Held) -> Self {
+        self.attempt(held.attempt).arg(held.token.0)
     }
 }
 

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use redis::Value;
 use tokio::task::JoinSet;
 
+use super::carrier::{Call, Carrier};
 use super::link::{Link, RedisSettings};
 use super::reply::Reply;
 use super::ring::Ring;
-use super::script::{Ops, Scripts};
+use super::script::{Code, Ops};
 use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
@@ -24,9 +25,6 @@ use crate::ports::{Bell, CampaignStore, Clock, Listener};
 /// Most headers kept at hand; past it, all are forgotten and read again when next needed.
 const HEADERS: usize = 4_096;
 
-/// How long replicas may take, in milliseconds: a dial follows its commitment within a second.
-const REPLICATED_WITHIN_MS: u32 = 500;
-
 /// How soon listening for wake-ups is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -36,12 +34,13 @@ type Headers = BTreeMap<(String, Timestamp), Arc<RequestHeader>>;
 /// The waiting room in Redis.
 pub struct RedisStore {
     link: Link,
-    scripts: Arc<Scripts>,
+    carrier: Arc<Carrier>,
     pub(super) ring: Arc<Ring>,
     prefix: String,
     pub(super) default_limit: u32,
-    /// A connection of its own for what replicas must have before it counts, and how many must.
-    replicated: Option<(Link, u32)>,
+    /// Carries what replicas must have before it counts: on a connection of its own, since waiting for them holds up
+    /// whatever else is on it.
+    replicated: Option<Arc<Carrier>>,
     /// Whose time counts instead of the server's, in tests.
     clock: Option<Arc<dyn Clock>>,
     headers: Mutex<Headers>,
@@ -81,12 +80,11 @@ impl RedisStore {
     fn with_time(settings: &RedisSettings, clock: Option<Arc<dyn Clock>>) -> StoreResult<Self> {
         let bell = Bell::default();
         let link = Link::new(settings, bell.clone())?;
+        let ring = Ring::new(link.clone(), &settings.prefix, bell.clone(), clock.is_none());
         let replicated = match settings.wait_replicas {
             0 => None,
-            count => Some((Link::new(settings, Bell::default())?, count)),
+            count => Some(Carrier::new(Link::new(settings, Bell::default())?, Arc::clone(&ring), Some(count))),
         };
-        let scripts = Arc::new(Scripts::new());
-        let ring = Ring::new(link.clone(), scripts.ring.clone(), &settings.prefix, bell.clone(), clock.is_none());
         let mut upkeep = JoinSet::new();
         if clock.is_none() {
             upkeep.spawn(Arc::clone(&ring).tell_for_ever());
@@ -103,8 +101,8 @@ impl RedisStore {
             }
         });
         Ok(Self {
+            carrier: Carrier::new(link.clone(), Arc::clone(&ring), None),
             link,
-            scripts,
             ring,
             prefix: settings.prefix.clone(),
             default_limit: settings.default_limit,
@@ -127,37 +125,37 @@ impl RedisStore {
         format!("{}:{{{organisation}}}:{name}", self.prefix)
     }
 
-    /// Operations of an organisation, none yet.
-    pub(super) fn ops(&self, organisation: &OrganisationId) -> Ops {
-        let key = self.key(organisation, "");
-        Ops::new(&self.scripts.organisation, &key, self.now()).int(self.default_limit)
-    }
-
     /// Carries operations out; hints go to the ring, and windows that were out of date are read.
-    pub(super) async fn ask(&self, organisation: &OrganisationId, ops: Ops) -> StoreResult<Answer> {
-        let answer = self.link.run(&self.scripts.organisation, &ops.0).await?;
-        self.heed(organisation, answer).await
+    pub(super) async fn ask(&self, organisation: &OrganisationId, operations: Ops) -> StoreResult<Answer> {
+        self.ask_by(&self.carrier, organisation, operations).await
     }
 
     /// Carries operations out and waits until replicas have what they wrote: were the server lost in the next moment, its
-    /// successor knows of it. The wait holds up whatever else is on its connection, which is why it has one of its own.
-    pub(super) async fn ask_for_good(&self, organisation: &OrganisationId, ops: Ops) -> StoreResult<Answer> {
-        let Some((link, replicas)) = &self.replicated else { return self.ask(organisation, ops).await };
-        let answer = link.run(&self.scripts.organisation, &ops.0).await?;
-        let mut wait = redis::cmd("WAIT");
-        let had = link.command(wait.arg(*replicas).arg(REPLICATED_WITHIN_MS)).await?;
-        let answer = self.heed(organisation, answer).await?;
-        match had {
-            Value::Int(had) if had >= i64::from(*replicas) => Ok(answer),
-            had => Err(StoreError::Unavailable(format!("{had:?} of {replicas} replicas have it"))),
-        }
+    /// successor knows of it.
+    pub(super) async fn ask_for_good(&self, organisation: &OrganisationId, operations: Ops) -> StoreResult<Answer> {
+        self.ask_by(self.replicated.as_ref().unwrap_or(&self.carrier), organisation, operations).await
     }
 
-    /// Takes note of everything in an answer that is not for whoever asked.
-    async fn heed(&self, organisation: &OrganisationId, answer: Value) -> StoreResult<Answer> {
-        let mut answer = Reply::of(answer)?;
-        let (now, answers, hint, stale) = (answer.time()?, answer.list()?, answer.list()?, answer.lists()?);
-        self.ring.note(organisation, hint)?;
+    async fn ask_by(
+        &self,
+        carrier: &Arc<Carrier>,
+        organisation: &OrganisationId,
+        operations: Ops,
+    ) -> StoreResult<Answer> {
+        let (key, now) = (self.key(organisation, ""), self.now());
+        let call = Call { key, now, default_limit: self.default_limit, operations };
+        let (answers, now, stale) = carrier.ask(organisation, call).await?;
+        self.heed(organisation, answers, now, stale).await
+    }
+
+    /// Does what an answer asks for besides.
+    async fn heed(
+        &self,
+        organisation: &OrganisationId,
+        answers: Reply,
+        now: Timestamp,
+        stale: Vec<Reply>,
+    ) -> StoreResult<Answer> {
         if self.clock.is_some() {
             self.ring.tell().await?;
         }
@@ -177,8 +175,8 @@ impl RedisStore {
     pub(super) async fn ask_about_app(&self, app: &WorkerId, process: ProcessId, what: &str) -> StoreResult<bool> {
         // A name of its own slot: it concerns no organisation.
         let key = format!("{}:{{app:{app}}}", self.prefix);
-        let ops = Ops::new(&self.scripts.app, &key, self.now()).text(&process.to_string()).text(what);
-        Ok(self.link.run(&self.scripts.app, &ops.0).await? == Value::Int(1))
+        let ops = Ops::at(self.now()).text(&process.to_string()).text(what);
+        Ok(self.link.run(Code::App, &key, &ops).await? == Value::Int(1))
     }
 
     /// Runs a plain command.
@@ -212,7 +210,7 @@ impl RedisStore {
         organisation: &OrganisationId,
         request: &str,
     ) -> StoreResult<Option<Arc<RequestHeader>>> {
-        let bytes = self.send(organisation, self.ops(organisation).text("header").text(request)).await?.bytes()?;
+        let bytes = self.send(organisation, Ops::none().op("header").text(request)).await?.bytes()?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -287,12 +285,12 @@ impl CampaignStore for RedisStore {
     }
 
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
-        let ops = self.ops(organisation).text("block").text(&phone.digits().to_string());
+        let ops = Ops::none().op("block").text(&phone.digits().to_string());
         self.send(organisation, ops).await.map(drop)
     }
 
     async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
-        let ops = self.ops(organisation).text("unblock").text(&phone.digits().to_string());
+        let ops = Ops::none().op("unblock").text(&phone.digits().to_string());
         Ok(self.send(organisation, ops).await?.int()? == 1)
     }
 
@@ -380,7 +378,7 @@ impl CampaignStore for RedisStore {
     }
 
     async fn set_external(&self, organisation: &OrganisationId, value: Option<String>) -> StoreResult<()> {
-        let ops = self.ops(organisation).text("set_external").int(u8::from(value.is_some()));
+        let ops = Ops::none().op("set_external").int(u8::from(value.is_some()));
         let ops = match &value {
             Some(value) => ops.text(value),
             None => ops,
@@ -389,7 +387,7 @@ impl CampaignStore for RedisStore {
     }
 
     async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse> {
-        let mut answer = self.send(organisation, self.ops(organisation).text("slots")).await?.list()?;
+        let mut answer = self.send(organisation, Ops::none().op("slots")).await?.list()?;
         let (limit, external) = (answer.small()?, answer.small()?);
         Ok(SlotUse { limit, external, leased: answer.small()?, suspect: answer.small()? })
     }

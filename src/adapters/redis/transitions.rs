@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::codec;
 use super::intake::unexpected;
 use super::reply::{Reply, status_number};
-use super::script::leg_name;
+use super::script::{Ops, leg_name};
 use super::store::RedisStore;
 use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
@@ -33,7 +33,7 @@ impl RedisStore {
         let blocked = Happening::Ended { status: CallStatus::Blocked, disposition, refusal: None };
         let (blocked, state, organisation) = (codec::happening(&blocked)?, codec::state(state)?, &held.organisation);
         loop {
-            let ops = self.ops(organisation).text("begin").held(held).bytes(&before).bytes(&after);
+            let ops = Ops::none().op("begin").held(held).bytes(&before).bytes(&after);
             let mut asked = self.ask_for_good(organisation, ops.bytes(&state).bytes(&blocked)).await?;
             let mut answer = asked.answers.list()?;
             return Ok(match answer.text()?.as_str() {
@@ -61,7 +61,7 @@ impl RedisStore {
 
     pub(super) async fn return_claim(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {
         let organisation = &held.organisation;
-        let mut answer = self.send(organisation, self.ops(organisation).text("back").held(held)).await?.list()?;
+        let mut answer = self.send(organisation, Ops::none().op("back").held(held)).await?.list()?;
         written(&answer.text()?, || answer.events(organisation))
     }
 
@@ -73,7 +73,7 @@ impl RedisStore {
         state: &CallState,
     ) -> StoreResult<Written<()>> {
         let kept = state.slots();
-        let ops = self.ops(&held.organisation).text("checkpoint").held(held).int(after);
+        let ops = Ops::none().op("checkpoint").held(held).int(after);
         let mut ops = ops.bytes(&codec::facts(facts)?).bytes(&codec::state(state)?);
         ops = ops.int(i64::try_from(kept.len()).unwrap_or_default());
         for leg in kept {
@@ -94,7 +94,7 @@ impl RedisStore {
     ) -> StoreResult<Written<Finished>> {
         let AttemptEnd { disposition, refusal, retry_at } = end;
         let organisation = &held.organisation;
-        let ops = self.ops(organisation).text("finish").held(held).text(worker.as_str()).int(after);
+        let ops = Ops::none().op("finish").held(held).text(worker.as_str()).int(after);
         let mut ops = ops.bytes(&codec::facts(facts)?).time(retry_at);
         ops = match retry_at {
             Some(due) => ops.bytes(&codec::happening(&Happening::RetryScheduled { disposition, due })?),
@@ -133,7 +133,7 @@ impl RedisStore {
             // Whoever holds slots may not have said so again.
             return Ok(Written::Done(SlotAnswer::Waiting));
         }
-        let ops = self.ops(&held.organisation).text("slot").held(held).text(&leg_name(leg)).time(Some(until));
+        let ops = Ops::none().op("slot").held(held).text(&leg_name(leg)).time(Some(until));
         let mut answer = self.send(&held.organisation, ops).await?.list()?;
         Ok(match answer.text()?.as_str() {
             "granted" => Written::Done(SlotAnswer::Granted),
@@ -157,7 +157,7 @@ impl RedisStore {
         let longest = call.header.ring_timeout + call.header.max_call_duration;
         let (dials, longest) =
             (i64::try_from(dials).unwrap_or_default(), i64::try_from(longest.as_millis()).unwrap_or_default());
-        let ops = self.ops(organisation).text("reassert").held(held).text(worker.as_str()).text(held.request.as_str());
+        let ops = Ops::none().op("reassert").held(held).text(worker.as_str()).text(held.request.as_str());
         let ops = ops.bytes(&codec::facts(history)?).bytes(&codec::state(state)?).int(dials).int(longest);
         let legs = state.slots();
         let ops = legs
@@ -170,7 +170,7 @@ impl RedisStore {
     pub(super) async fn renew_all(&self, held: &[Held]) -> StoreResult<Renewed> {
         let mut renewed = Renewed::default();
         for (organisation, batch) in batches(held) {
-            let mut answers = self.send(organisation, self.name_all(organisation, "renew", &batch)).await?.list()?;
+            let mut answers = self.send(organisation, name_all("renew", &batch)).await?.list()?;
             for held in batch {
                 match answers.int()? {
                     0 => renewed.lost.push(held.clone()),
@@ -185,14 +185,9 @@ impl RedisStore {
 
     pub(super) async fn hand_all_over(&self, held: &[Held]) -> StoreResult<()> {
         for (organisation, batch) in batches(held) {
-            self.send(organisation, self.name_all(organisation, "hand_over", &batch)).await?;
+            self.send(organisation, name_all("hand_over", &batch)).await?;
         }
         Ok(())
-    }
-
-    fn name_all(&self, organisation: &OrganisationId, what: &str, batch: &[&Held]) -> super::script::Ops {
-        let count = i64::try_from(batch.len()).unwrap_or_default();
-        batch.iter().fold(self.ops(organisation).text(what).int(count), |ops, held| ops.held(held))
     }
 
     pub(super) async fn find_suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
@@ -200,7 +195,7 @@ impl RedisStore {
         self.overhear(events);
         let mut found = Vec::new();
         for organisation in self.ring.suspects().await? {
-            let ops = self.ops(&organisation).text("suspects").int(limit);
+            let ops = Ops::none().op("suspects").int(limit);
             let lists = self.send(&organisation, ops).await?.lists()?;
             if lists.is_empty() {
                 self.ring.suspect(&organisation, false).await?;
@@ -218,7 +213,7 @@ impl RedisStore {
     pub(super) async fn take_over(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
         let organisation = &suspect.organisation;
         let fact = codec::happening(&Happening::Adopted { worker: adopter.clone() })?;
-        let ops = self.ops(organisation).text("adopt").held(suspect).text(adopter.as_str()).bytes(&fact);
+        let ops = Ops::none().op("adopt").held(suspect).text(adopter.as_str()).bytes(&fact);
         let mut answer = self.send(organisation, ops).await?.list()?;
         if answer.text()? == "fenced" {
             return Ok(Written::Fenced);
@@ -276,4 +271,9 @@ fn suspect(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(i64, 
     let app = dialled_by(&history).unwrap_or(&worker).clone();
     let held = Held { organisation: organisation.clone(), request: list.parse()?, attempt, token };
     Ok((expired, Suspect { held, worker, app, stage, over_at, handed_over: expired == 0 }))
+}
+
+/// An operation on many calls.
+fn name_all(what: &str, batch: &[&Held]) -> Ops {
+    batch.iter().fold(Ops::none().op(what).count(batch.len()), |ops, held| ops.held(held))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reply::Reply;
+use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::request::WindowZone;
 use crate::model::{OrganisationId, RequestHeader, Timestamp};
@@ -23,7 +24,7 @@ impl RedisStore {
         now: Timestamp,
         stale: Vec<Reply>,
     ) -> StoreResult<()> {
-        let mut ops = self.ops(organisation);
+        let mut ops = Ops::none();
         for mut lane in stale {
             let (request, number, zones) = (lane.text()?, lane.int()?, lane.text()?);
             let header = self.header_now(organisation, &request).await?;
@@ -31,7 +32,7 @@ impl RedisStore {
                 .as_deref()
                 .map_or(WindowState::Closed { until: now + UNREADABLE }, |header| read(header, &zones, now));
             let open = matches!(state, WindowState::Open { .. });
-            ops = ops.text("windows").text(&request).int(1).int(number).int(u8::from(open)).time(Some(state.until()));
+            ops = ops.op("windows").text(&request).int(1).int(number).int(u8::from(open)).time(Some(state.until()));
         }
         self.send(organisation, ops).await.map(drop)
     }

@@ -1,11 +1,10 @@
 -- One organisation: its record, its slots, its rate, and what the ready ring is to hear of it.
 --
--- KEYS[1]: the prefix of everything that is the organisation's, its hash tag included. ARGV: the time in milliseconds
--- (empty: the server's), the limit of an organisation that has none of its own, then operations with their arguments.
+-- These parts make one chunk, which a server runs once if it keeps functions, and anew for every call as a script. Whatever
+-- belongs to one call is therefore set by `begin`, and by what is entered in `anew`.
 
-local call, pcall_, pack, unpack_ = redis.call, redis.pcall, cmsgpack.pack, cmsgpack.unpack
-local floor, max, min = math.floor, math.max, math.min
-local P = KEYS[1]
+-- What the server offers is there from the first call on.
+local call, pcall_, pack, unpack_, floor, max, min
 
 -- Later than anything that will happen; exact as a double.
 local NEVER = 9000000000000000
@@ -17,19 +16,16 @@ local POLL = 1000
 -- After so long, what its publisher did not confirm is somebody else's to publish.
 local UNHEARD = 30000
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = call('TIME')
-  now = tonumber(time[1]) * 1000 + floor(tonumber(time[2]) / 1000)
-end
+-- The prefix of everything that is the organisation's, the time in milliseconds, the limit of an organisation that has none
+-- of its own, and what was asked.
+local P, now, default_limit, args, next_arg
 
 -- Numbers as text: `..` keeps fourteen digits only.
 local function text(number) return string.format('%.0f', number) end
 
-local next_arg = 2
 local function arg()
   next_arg = next_arg + 1
-  return ARGV[next_arg]
+  return args[next_arg]
 end
 local function number() return tonumber(arg()) end
 
@@ -37,22 +33,39 @@ local function number() return tonumber(arg()) end
 -- seconds; `und` claimed and not dialled, `arr` arrival time of its rate, `tok` last token, `seal` last place in the order of
 -- sealing, `tn` turns by priority, `line` second legs that wait; `told`, `look`, `v` what the ring was last told.
 local Org = {}
-local O = call('GET', P .. 'o')
-if O then
-  O = unpack_(O)
-else
-  -- Tokens and versions begin anew beyond all that were ever given, should the record have been lost.
-  O = { w = 1, ord = 0, ret = 604800, und = 0, arr = 0, tok = now * 1000, seal = 0, told = 0, look = NEVER,
-    v = now * 1000, tn = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, line = {}, born = now }
-end
-local org_changed = false
+local O, org_changed
 
 -- What the ring is to hear besides: destinations given and taken back, and whether somebody who waits may go on.
-local given, taken_back, woke, freed = 0, 0, false, false
+local given, taken_back, woke, freed
 -- Whether it is to be looked at at once.
-local urgent = false
+local urgent
 
 local slots
+
+-- What other parts set for a call.
+local anew = {}
+
+-- Sets everything for one call: `keys` and `argv` as the server hands them over.
+local function begin(keys, argv)
+  call, pcall_, pack, unpack_ = redis.call, redis.pcall, cmsgpack.pack, cmsgpack.unpack
+  floor, max, min = math.floor, math.max, math.min
+  P, args, next_arg, now, default_limit = keys[1], argv, 2, tonumber(argv[1]), tonumber(argv[2])
+  if not now then
+    local time = call('TIME')
+    now = tonumber(time[1]) * 1000 + floor(tonumber(time[2]) / 1000)
+  end
+  O = call('GET', P .. 'o')
+  if O then
+    O = unpack_(O)
+  else
+    -- Tokens and versions begin anew beyond all that were ever given, should the record have been lost.
+    O = { w = 1, ord = 0, ret = 604800, und = 0, arr = 0, tok = now * 1000, seal = 0, told = 0, look = NEVER,
+      v = now * 1000, tn = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, line = {}, born = now }
+  end
+  org_changed, given, taken_back, woke, freed, urgent, slots = false, 0, 0, false, false, false, nil
+  for _, set in ipairs(anew) do set() end
+end
+
 local function read_slots()
   if slots then return slots end
   local ext, limit = pcall_('GET', P .. 'external'), pcall_('GET', P .. 'limit')
@@ -65,7 +78,7 @@ local function read_slots()
     if digits then slots.ext = sign == '-' and 0 or min(tonumber(digits), 4294967295) end
   end
   if limit == false then
-    slots.limit = tonumber(ARGV[2])
+    slots.limit = default_limit
   elseif type(limit) == 'string' and string.match(limit, '^%d+$') then
     slots.limit = min(tonumber(limit), 4294967295)
   else

@@ -9,7 +9,8 @@
 local Req, Entry, Facts = {}, {}, {}
 local QUEUED, ON_PROGRESS, RETRY, CANCELLED, EXPIRED, BLOCKED = 1, 2, 3, 6, 7, 8
 
-local records, records_changed = {}, {}
+local records, records_changed
+anew[#anew + 1] = function() records, records_changed = {}, {} end
 
 function Req.key(h) return P .. 'r:' .. h end
 

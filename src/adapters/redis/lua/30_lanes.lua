@@ -3,9 +3,10 @@
 -- A lane's record: `op` 1 while its window is open, `un` until when that holds; `pos` and `off` where the next fresh one is, `ck`
 -- its chunk, `hi` its index (none: not read yet), `dn` 1 if there are no more; `nb` given back, `nq` waiting for another dial.
 local Lane = {}
-local lanes, lanes_changed = {}, {}
+local lanes, lanes_changed
 -- Lanes whose window must be read on a clock anew: the database knows no time zones.
-local stale = {}
+local stale
+anew[#anew + 1] = function() lanes, lanes_changed, stale = {}, {}, {} end
 
 function Lane.all(r)
   local all = lanes[r.h]

@@ -1,4 +1,4 @@
--- Operations with their arguments, one after the other; each answers for itself.
+-- Operations by name, as they read their arguments.
 local operations = {
   open = function()
     return Intake.open(arg(), arg(), arg(), arg(), number(), number(), arg(), number(), number(), number(), number(),
@@ -61,10 +61,34 @@ local operations = {
 local reads = { owner = true, live = true, request = true, header = true, calls = true, organisation = true, slots = true,
   suspects = true }
 
-local answers, looked, wrote = {}, false, false
-while next_arg < #ARGV do
-  local name = arg()
-  looked, wrote = looked or name == 'look', wrote or not reads[name]
-  answers[#answers + 1] = operations[name]() or 0
+-- One asker's operations, up to the argument `last`: what they answer.
+local function carry_out(last)
+  local answers, looked, wrote = {}, false, false
+  while next_arg < last do
+    local name = arg()
+    looked, wrote = looked or name == 'look', wrote or not reads[name]
+    answers[#answers + 1] = operations[name]() or 0
+  end
+  return answers, looked, wrote
 end
-return { now, answers, wrote and Org.settle(looked) or {}, stale }
+
+-- Several askers' operations, one asker after the other. KEYS[1]: the organisation's prefix, its hash tag included. ARGV: the
+-- time in milliseconds (empty: the server's), the limit of an organisation that has none of its own; then, for each asker,
+-- how many arguments there are, and these. Time, answers (a text is an asker's error, and what others did stands), what the
+-- ring is to hear, windows to be read.
+local function main(keys, argv)
+  begin(keys, argv)
+  local said, looked_at_all, wrote_at_all = {}, false, false
+  while next_arg < #args do
+    local last = number()
+    last = next_arg + last
+    local fine, answers, looked, wrote = pcall(carry_out, last)
+    if fine then
+      looked_at_all, wrote_at_all = looked_at_all or looked, wrote_at_all or wrote
+    else
+      answers, wrote_at_all = type(answers) == 'table' and answers.err or tostring(answers), true
+    end
+    said[#said + 1], next_arg = answers, last
+  end
+  return { now, said, wrote_at_all and Org.settle(looked_at_all) or {}, stale }
+end
