@@ -256,3 +256,36 @@ async fn a_dial_counts_when_a_replica_has_it() {
     let alone = store.begin_dial(&other.held, &worker("w"), None, &flow_state()).await;
     assert!(matches!(alone, Err(StoreError::Unavailable(_))), "nobody is dialled of whom a successor would not know");
 }
+
+#[tokio::test]
+async fn a_replica_that_takes_its_servers_place_knows_every_dial_and_is_left_alone_while_owners_speak() {
+    let mut server = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &server.port().to_string(), "--save", ""]);
+    let store: Store = Arc::new(in_real_time(&server, 1));
+    submit(&store, header("r"), 3).await;
+    let store = in_real_time(&server, 1);
+    let claim = claimed(&store).await;
+    let mut asking = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    // Until the replica has come it cannot have anything.
+    while !matches!(redis::cmd("WAIT").arg(1).arg(20_000).query::<i64>(&mut asking), Ok(1)) {}
+    let dialled = store.begin_dial(&claim.held, &worker("w"), None, &flow_state()).await.unwrap();
+    assert!(matches!(dialled, DialDecision::Dial { again: false, .. }), "{dialled:?}");
+
+    server.kill();
+    let mut promotion = redis::Client::open(replica.url()).unwrap().get_connection().unwrap();
+    let _: () = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query(&mut promotion).unwrap();
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("port").arg(server.port()).query(&mut promotion).unwrap();
+    let clock = SystemClock::new();
+    let closed = loop {
+        match store.claim(&worker("w"), 3).await {
+            Ok(claims) => break claims,
+            Err(_) => clock.sleep_until(clock.now() + Duration::from_millis(50)).await,
+        }
+    };
+    assert!(closed.claims.is_empty() && closed.again_at.unwrap() > clock.now() + secs(20), "{closed:?}");
+    let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
+    assert_eq!(renewed, Renewed::default(), "the dial is known");
+    let again = store.begin_dial(&claim.held, &worker("w"), None, &flow_state()).await;
+    assert!(matches!(again, Err(StoreError::Unavailable(_))), "it has no replica of its own yet: {again:?}");
+    assert_eq!(store.slot_use(&organisation("bank")).await.unwrap().leased, 1);
+}

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
+mod code;
 mod loss;
 #[path = "../support/redis.rs"]
 mod server;

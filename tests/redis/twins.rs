@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -94,7 +95,13 @@ impl Twins {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let clock = Arc::new(ManualClock::default());
         let time = || Arc::<ManualClock>::clone(&clock);
-        let settings = RedisSettings { prefix: server::prefix(), ..RedisSettings::new(server::shared().url()) };
+        // Every other history is told with scripts, as on a server that keeps no functions.
+        static HISTORIES: AtomicU32 = AtomicU32::new(0);
+        let mut url = server::shared().url();
+        if HISTORIES.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+            url = crate::code::without(server::shared(), &["-fcall", "-function"]);
+        }
+        let settings = RedisSettings { prefix: server::prefix(), ..RedisSettings::new(url) };
         let redis = runtime.block_on(async { RedisStore::on_clock(&settings, time()) }).unwrap();
         let memory = MemoryStore::new(time());
         Self {

@@ -1,0 +1,109 @@
+//! How transitions get to the server: as functions that it keeps or as scripts, several at a time, each for itself.
+
+use std::sync::Arc;
+
+use robocall::adapters::redis::{RedisSettings, RedisStore};
+use robocall::conformance::ManualClock;
+use robocall::conformance::store::scene::*;
+use robocall::model::{DispositionResult, Happening};
+use robocall::ports::Clock as _;
+use robocall::ports::store::*;
+
+use crate::server::{self, Redis};
+
+fn connection(server: &Redis) -> redis::Connection {
+    redis::Client::open(server.url()).unwrap().get_connection().unwrap()
+}
+
+fn store_at(url: String) -> (Store, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::default());
+    let store = RedisStore::on_clock(&RedisSettings::new(url), Arc::<ManualClock>::clone(&clock)).unwrap();
+    (Arc::new(store), clock)
+}
+
+/// The address by which a user comes who may do anything but what is forbidden, such as `-fcall`.
+pub fn without(server: &Redis, forbidden: &[&str]) -> String {
+    let mut command = redis::cmd("ACL");
+    command.arg("SETUSER").arg("clerk").arg(&["on", ">word", "~*", "&*", "+@all"]).arg(forbidden);
+    let _: () = command.query(&mut connection(server)).unwrap();
+    server.url().replace("redis://", "redis://clerk:word@")
+}
+
+/// Calls somebody, and the names of libraries that the server keeps then.
+async fn call_and_look(store: &Store, request: &str, server: &Redis) -> Vec<String> {
+    submit(store, header(request), 1).await;
+    let ended = call_through(store, ends(DispositionResult::Answered)).await;
+    assert!(matches!(ended.history.last().unwrap().what, Happening::Ended { .. }));
+    let list: Vec<redis::Value> =
+        redis::cmd("FUNCTION").arg("LIST").arg("LIBRARYNAME").arg("robocall_*").query(&mut connection(server)).unwrap();
+    list.into_iter()
+        .map(|library| match library {
+            redis::Value::Array(fields) => redis::from_redis_value(fields.into_iter().nth(1).unwrap()).unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_server_keeps_one_library_and_is_told_again_when_it_has_none() {
+    let server = Redis::start();
+    let (store, _) = store_at(server.url());
+    let kept = call_and_look(&store, "first", &server).await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let _: () = redis::cmd("FUNCTION").arg("FLUSH").query(&mut connection(&server)).unwrap();
+    assert_eq!(call_and_look(&store, "second", &server).await, kept);
+    let (another, _) = store_at(server.url());
+    assert_eq!(call_and_look(&another, "third", &server).await, kept, "another process has the same");
+}
+
+#[tokio::test]
+async fn a_server_that_allows_no_functions_is_served_with_scripts() {
+    for forbidden in [&["-fcall", "-function"][..], &["-function"], &["-fcall"]] {
+        let server = Redis::start();
+        let (store, _) = store_at(without(&server, forbidden));
+        let kept = call_and_look(&store, "first", &server).await;
+        assert!(kept.len() <= usize::from(forbidden == ["-fcall"]), "{forbidden:?}: {kept:?}");
+        let _: () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection(&server)).unwrap();
+        call_and_look(&store, "second", &server).await;
+    }
+}
+
+#[tokio::test]
+async fn of_those_who_travel_together_one_that_fails_takes_nothing_from_the_others() {
+    let world = crate::RedisWorld::new();
+    let store: Store = Arc::<RedisStore>::clone(&world.store);
+    limit(&store, "bank", 40).await;
+    submit(&store, header("r"), 40).await;
+    let mut calls = Vec::new();
+    for claim in claim_all(&store, 40).await {
+        let dialled = dial(&store, &claim.held).await;
+        calls.push((claim.held, u32::try_from(dialled.len()).unwrap()));
+    }
+    // Somebody has been at one of the keys.
+    let harmed = &calls[20].0;
+    let key = format!("{}:{{bank}}:l:{}", world.prefix, harmed.attempt.call);
+    let mut harm = connection(server::shared());
+    let _: () = redis::cmd("SET").arg(key).arg("not ours").query(&mut harm).unwrap();
+
+    let ringing = [fact(world.clock.now(), Happening::Ringing)];
+    let state = flow_state();
+    let written = calls.iter().map(|(held, after)| store.checkpoint(held, *after, &ringing, &state));
+    let written = futures_util::future::join_all(written).await;
+    for (place, answer) in written.iter().enumerate() {
+        match (place, answer) {
+            (20, Err(StoreError::Refused(why))) => assert!(why.contains("WRONGTYPE"), "{why}"),
+            (20, other) => panic!("{other:?}"),
+            (_, answer) => assert_eq!(*answer, Ok(Written::Done(()))),
+        }
+    }
+    let ended = calls.iter().enumerate().filter(|(place, _)| *place != 20).map(|(_, (held, after))| {
+        let end = ends(DispositionResult::Answered);
+        let store = Arc::clone(&store);
+        async move { store.finish(held, &worker("w"), after + 1, &[], end, 0).await }
+    });
+    for answer in futures_util::future::join_all(ended).await {
+        assert!(matches!(answer, Ok(Written::Done(_))), "{answer:?}");
+    }
+    assert_eq!(leased(&store).await, 1, "what nobody can read holds its slot");
+    assert_eq!(summary(&store, &key_of("bank", "r")).await.counts.on_progress, 1);
+}
