@@ -1,6 +1,7 @@
 //! A client of the broker for whoever measures: publishes, and notes when which event came.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -10,6 +11,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Publications that wait for their confirmations at most.
 const WINDOW: usize = 500;
@@ -20,20 +22,31 @@ pub struct Queues {
     connection: Connection,
     watched: Channel,
     events: String,
+    /// What came, and when: one consumer for good, since whoever ends one loses what it was sent already.
+    came: Mutex<UnboundedReceiver<(String, Instant)>>,
 }
 
 impl Queues {
     /// Connects, and has an exclusive queue that takes what is wished for with [`Queues::watch`].
     pub fn connect(url: &str) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (note, came) = unbounded_channel();
         let (connection, watched, events) = runtime.block_on(async {
             let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
             let watched = connection.create_channel().await.unwrap();
             let own = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
             let events = watched.queue_declare("".into(), own, FieldTable::default()).await.unwrap();
+            let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+            let consumer = watched.basic_consume(events.name().clone(), "".into(), options, FieldTable::default());
+            let mut consumer = consumer.await.unwrap();
+            tokio::spawn(async move {
+                while let Some(Ok(event)) = consumer.next().await {
+                    let _ = note.send((event.routing_key.to_string(), Instant::now()));
+                }
+            });
             (connection, watched, events.name().to_string())
         });
-        Self { runtime, connection, watched, events }
+        Self { runtime, connection, watched, events, came: Mutex::new(came) }
     }
 
     /// Waits until a worker has declared everything.
@@ -67,19 +80,14 @@ impl Queues {
 
     /// Waits for so many events; when each came, and with which key.
     pub fn next(&self, count: usize, within: Duration) -> Vec<(String, Instant)> {
+        let mut came = self.came.lock().unwrap();
         self.runtime.block_on(async {
-            let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-            let tag = "once";
-            let consumer =
-                self.watched.basic_consume(self.events.as_str().into(), tag.into(), options, FieldTable::default());
-            let mut consumer = consumer.await.unwrap();
             let mut found = Vec::new();
             while found.len() < count {
-                let event = tokio::time::timeout(within, consumer.next()).await;
+                let event = tokio::time::timeout(within, came.recv()).await;
                 let event = event.unwrap_or_else(|_| panic!("{} of {count} events within {within:?}", found.len()));
-                found.push((event.unwrap().unwrap().routing_key.to_string(), Instant::now()));
+                found.push(event.unwrap());
             }
-            self.watched.basic_cancel(tag.into(), lapin::options::BasicCancelOptions::default()).await.unwrap();
             found
         })
     }

@@ -13,6 +13,26 @@ pub(super) fn unreadable(what: impl std::fmt::Display) -> StoreError {
     StoreError::Refused(format!("the store holds what this version does not understand: {what}"))
 }
 
+/// What records are written as. Whoever changes what is written counts this up and goes on reading what came before:
+/// records outlive the program that wrote them.
+const FORMAT: u8 = 1;
+
+/// Appends a record.
+fn write(bytes: &mut Vec<u8>, record: &impl Serialize) -> Result<(), StoreError> {
+    bytes.push(FORMAT);
+    *bytes = postcard::to_extend(record, std::mem::take(bytes)).map_err(unreadable)?;
+    Ok(())
+}
+
+/// Reads a record.
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((&FORMAT, record)) => postcard::from_bytes(record).map_err(unreadable),
+        Some((other, _)) => Err(unreadable(format!("a record of format {other}, not {FORMAT}"))),
+        None => Err(unreadable("an empty record")),
+    }
+}
+
 /// Something of ours that is too large for its place.
 fn too_large(what: &str) -> StoreError {
     StoreError::Refused(format!("{what} is too large to be stored"))
@@ -34,7 +54,9 @@ pub(super) fn facts(facts: &[Fact]) -> Result<Vec<u8>, StoreError> {
 
 /// What happened, without when.
 pub(super) fn happening(what: &Happening) -> Result<Vec<u8>, StoreError> {
-    postcard::to_stdvec(what).map_err(unreadable)
+    let mut bytes = Vec::with_capacity(16);
+    write(&mut bytes, what)?;
+    Ok(bytes)
 }
 
 /// The fact of a dial before and after the number of the attempt, which the store counts.
@@ -59,7 +81,7 @@ pub(super) fn read_facts(mut bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
         let at = head[3..].iter().fold(0_i64, |at, byte| at << 8 | i64::from(*byte));
         let length = length.checked_sub(9).filter(|length| *length <= rest.len());
         let (what, rest) = rest.split_at(length.ok_or_else(|| unreadable("half a fact"))?);
-        facts.push(Fact { at: Timestamp::from_millis(at), what: postcard::from_bytes(what).map_err(unreadable)? });
+        facts.push(Fact { at: Timestamp::from_millis(at), what: read(what)? });
         bytes = rest;
     }
     Ok(facts)
@@ -67,12 +89,14 @@ pub(super) fn read_facts(mut bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
 
 /// Where a flow stands.
 pub(super) fn state(state: &CallState) -> Result<Vec<u8>, StoreError> {
-    postcard::to_stdvec(state).map_err(unreadable)
+    let mut bytes = Vec::with_capacity(64);
+    write(&mut bytes, state)?;
+    Ok(bytes)
 }
 
 /// Reads back where a flow stands; none if it was never stored.
 pub(super) fn read_state(bytes: &[u8]) -> Result<Option<CallState>, StoreError> {
-    if bytes.is_empty() { Ok(None) } else { postcard::from_bytes(bytes).map(Some).map_err(unreadable) }
+    if bytes.is_empty() { Ok(None) } else { read(bytes).map(Some) }
 }
 
 /// A destination but for its index and its number.
@@ -104,15 +128,14 @@ pub(super) fn destination(bytes: &mut Vec<u8>, destination: &Destination) -> Res
         time_zone: destination.time_zone.clone(),
         properties: destination.properties.clone(),
     };
-    *bytes = postcard::to_extend(&rest, std::mem::take(bytes)).map_err(unreadable)?;
-    Ok(())
+    write(bytes, &rest)
 }
 
 /// Reads a destination back.
 pub(super) fn read_destination(index: u32, bytes: &[u8]) -> Result<Destination, StoreError> {
     let (number, rest) = bytes.split_first_chunk::<NUMBER>().ok_or_else(|| unreadable("half a destination"))?;
     let digits = number.iter().fold(0_u64, |digits, byte| digits << 8 | u64::from(*byte));
-    let rest: Rest<'_> = postcard::from_bytes(rest).map_err(unreadable)?;
+    let rest: Rest<'_> = read(rest)?;
     let number = match rest.invalid {
         Some(text) => Number::Invalid(text.into()),
         None => Number::Valid(digits.to_string().parse().map_err(unreadable)?),
@@ -122,48 +145,5 @@ pub(super) fn read_destination(index: u32, bytes: &[u8]) -> Result<Destination, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dial_is_put_together_around_its_number() {
-        let worker = "worker-1".parse().unwrap();
-        let caller = "+6531234567".parse().ok();
-        let (before, after) = dialing(300, caller, &worker).unwrap();
-        for attempt in [1_u32, 7, 127] {
-            let joined = [&before[..], &[u8::try_from(attempt).unwrap()], &after].concat();
-            let what: Happening = postcard::from_bytes(&joined).unwrap();
-            assert_eq!(what, Happening::Dialing { claim: 300, attempt, caller, trunk: None, worker: worker.clone() });
-        }
-    }
-
-    #[test]
-    fn destinations_come_back() {
-        for number in [Number::Valid("+999999999999999".parse().unwrap()), Number::Invalid("call me".into())] {
-            let before = Destination {
-                index: 7,
-                number,
-                caller: "+6531234567".parse().ok(),
-                external_id: Some("x".into()),
-                time_zone: None,
-                properties: vec![("name".into(), "Ann".into())],
-            };
-            let mut bytes = Vec::new();
-            destination(&mut bytes, &before).unwrap();
-            assert_eq!(read_destination(7, &bytes).unwrap(), before);
-        }
-    }
-
-    #[test]
-    fn facts_come_back_and_halves_are_refused() {
-        let at = Timestamp::VIRTUAL_START;
-        let before = [Fact { at, what: Happening::Ringing }, Fact { at, what: Happening::StepStarted { step: 3 } }];
-        let bytes = facts(&before).unwrap();
-        assert_eq!(read_facts(&bytes).unwrap(), before);
-        for cut in 1..bytes.len() {
-            assert!(
-                read_facts(&bytes[..cut]).is_ok_and(|facts| facts.len() == 1) || read_facts(&bytes[..cut]).is_err()
-            );
-        }
-    }
-}
+#[path = "codec_tests.rs"]
+mod tests;

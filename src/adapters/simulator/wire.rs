@@ -24,8 +24,7 @@ pub(super) const GREETING: [u8; 8] = *b"robosim\x01";
 /// Longest frame, without its length. Lists are cut into several.
 pub const MOST_BYTES: usize = 64 * 1024;
 
-/// Shortest time between two writes to a connection, as a rule: on a busy line what comes meanwhile goes together, since
-/// a write costs either side more than a dozen messages do.
+/// Shortest time between two writes to a busy connection: a write costs either side more than a dozen messages do.
 pub const BETWEEN_WRITES: Duration = Duration::from_millis(1);
 
 /// Legs told in one frame: each takes at most 40 bytes.
@@ -282,13 +281,39 @@ pub(super) async fn write_all(stream: &TcpStream, bytes: &[u8]) -> std::io::Resu
     Ok(())
 }
 
-/// Lets others ask for more, and on a busy line some time pass, before the next write.
-pub(super) async fn gather(clock: &dyn Clock, last_write: Timestamp, between: Duration) {
-    let next = last_write + between;
-    if !between.is_zero() && clock.now() < next {
-        clock.sleep_until(next).await;
-    } else {
-        tokio::task::yield_now().await;
+/// When a connection is written to. A line on which little is said is written to at once; on a busy one what is said within
+/// a moment goes together.
+pub(super) struct Pace {
+    between: Duration,
+    last: Timestamp,
+    /// Grows with every write by twice the time between two on a busy line, and passes with time.
+    busy: Duration,
+}
+
+/// Writes in a row after which a line is busy.
+const BURST: u32 = 10;
+
+impl Pace {
+    pub(super) const fn new(between: Duration) -> Self {
+        Self { between, last: Timestamp::from_millis(0), busy: Duration::ZERO }
+    }
+
+    /// Lets others ask for more, and on a busy line some time pass, before the next write.
+    pub(super) async fn gather(&mut self, clock: &dyn Clock) {
+        match self.next_write(clock.now()) {
+            Some(next) => clock.sleep_until(next).await,
+            None => tokio::task::yield_now().await,
+        }
+        let now = clock.now();
+        let each = self.between * 2;
+        self.busy = (self.busy.saturating_sub(now.since(self.last)) + each).min(each * (BURST + 1));
+        self.last = now;
+    }
+
+    /// When the next write may be, if not now.
+    fn next_write(&self, now: Timestamp) -> Option<Timestamp> {
+        let busy = self.busy.saturating_sub(now.since(self.last)) >= self.between * 2 * BURST;
+        Some(self.last + self.between).filter(|next| busy && now < *next)
     }
 }
 

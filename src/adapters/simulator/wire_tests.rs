@@ -75,3 +75,27 @@ fn what_is_no_message_is_refused() {
     assert!(read::<Asked>(&[good, &[0]].concat()).is_err(), "something behind it");
     assert!(read::<Asked>(&[1, 99]).is_err(), "no such question");
 }
+
+#[test]
+fn only_a_busy_line_is_made_to_wait() {
+    let clock = crate::conformance::ManualClock::default();
+    let mut pace = Pace::new(BETWEEN_WRITES);
+    let mut write = |pace: &mut Pace| {
+        let wait = pace.next_write(clock.now());
+        if let Some(next) = wait {
+            clock.advance(next.since(clock.now()));
+        }
+        let mut gathering = std::pin::pin!(pace.gather(&clock));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        while gathering.as_mut().poll(&mut context).is_pending() {}
+        wait.is_some()
+    };
+    let waits = (0..20).map(|_| write(&mut pace)).collect::<Vec<_>>();
+    assert_eq!(waits, [[false; 10], [true; 10]].concat(), "ten at once, then each a millisecond after the one before");
+    clock.advance(Duration::from_millis(30));
+    assert!(!write(&mut pace));
+    for _ in 0..100 {
+        clock.advance(Duration::from_millis(3));
+        assert!(!write(&mut pace), "a write every three milliseconds is not busy");
+    }
+}

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::line::Batch;
 use super::{RemoteSettings, Shared};
-use crate::adapters::simulator::wire::{GREETING, Garbled, Inbox, gather, read, set_up, write_all};
+use crate::adapters::simulator::wire::{GREETING, Garbled, Inbox, Pace, read, set_up, write_all};
 use crate::model::Timestamp;
 use crate::ports::TelephonyError;
 
@@ -128,15 +128,14 @@ async fn hear(shared: &Shared, stream: &TcpStream, inbox: &mut Inbox) -> Result<
 
 async fn say(shared: &Shared, stream: &TcpStream) -> Result<Infallible, Over> {
     let RemoteSettings { wall, between_writes, .. } = &shared.settings;
-    let mut batch = shared.line().go_on(wall.now())?;
+    let (mut batch, mut pace) = (shared.line().go_on(wall.now())?, Pace::new(*between_writes));
     loop {
         write(shared, stream, &mut batch).await?;
-        let last_write = wall.now();
         batch.clear();
         if shared.line().has_nothing_to_send() {
             shared.wake.notified().await;
         }
-        gather(&**wall, last_write, *between_writes).await;
+        pace.gather(&**wall).await;
         shared.line().take(&mut batch);
     }
 }

@@ -17,7 +17,7 @@ use super::{SILENCE, Shared};
 use crate::adapters::simulator::exchange::{Exchange, Outcome};
 use crate::adapters::simulator::leg::Playback;
 use crate::adapters::simulator::wire::{
-    Answer, Asked, GREETING, Garbled, Inbox, LEGS_A_FRAME, Question, Told, gather, put, read, set_up, write_all,
+    Answer, Asked, GREETING, Garbled, Inbox, LEGS_A_FRAME, Pace, Question, Told, put, read, set_up, write_all,
 };
 use crate::callflow::program::Target;
 use crate::model::{LegId, Phone, Timestamp};
@@ -121,14 +121,13 @@ async fn greet(stream: &TcpStream, inbox: &mut Inbox) -> Result<(), Over> {
 
 /// Sends what is waiting, after the log tells of it.
 async fn send(shared: &Shared, stream: &TcpStream, outbox: &Outbox) -> Result<std::convert::Infallible, Over> {
-    let (mut bytes, mut last_write) = (Vec::new(), Timestamp::default());
+    let (mut bytes, mut pace) = (Vec::new(), Pace::new(shared.between_writes));
     loop {
         outbox.wake.notified().await;
-        gather(&*shared.wall, last_write, shared.between_writes).await;
+        pace.gather(&*shared.wall).await;
         outbox.take(&mut bytes);
         shared.write_log()?;
         write_all(stream, &bytes).await?;
-        last_write = shared.wall.now();
         bytes.clear();
         bytes.shrink_to(1024 * 1024);
     }
