@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
+mod keys;
 mod loss;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/redis.rs"]
 mod server;
 #[path = "../store_properties/steps.rs"]

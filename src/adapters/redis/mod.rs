@@ -10,6 +10,7 @@ mod claims;
 mod codec;
 mod health;
 mod intake;
+mod keys;
 mod link;
 mod reply;
 mod requests;

@@ -38,7 +38,7 @@ pub struct RedisStore {
     link: Link,
     scripts: Arc<Scripts>,
     pub(super) ring: Arc<Ring>,
-    prefix: String,
+    pub(super) prefix: String,
     pub(super) default_limit: u32,
     /// A connection of its own for what replicas must have before it counts, and how many must.
     replicated: Option<(Link, u32)>,
