@@ -1,4 +1,4 @@
-//! The waiting room in memory does what every waiting room must do.
+//! The waiting room in memory does what every waiting room must do, and the keeper of keys what that must.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,10 @@ impl StoreWorld for MemoryWorld {
 
 robocall::store_conformance!(MemoryWorld::new());
 
+mod api_keys {
+    robocall::keys_conformance!(robocall::adapters::memory::MemoryKeys::default());
+}
+
 #[test]
 fn no_sentence_is_left_out() {
     let list = include_str!("../src/conformance/store.rs");
@@ -52,13 +56,17 @@ fn no_sentence_is_left_out() {
         include_str!("../src/conformance/store/controlling.rs"),
         include_str!("../src/conformance/store/publishing.rs"),
     ];
-    let sentences: Vec<&str> = chapters
-        .iter()
-        .flat_map(|chapter| chapter.lines())
-        .filter_map(|line| line.strip_prefix("pub async fn ")?.split_once('(').map(|(name, _)| name))
-        .collect();
-    assert!(sentences.len() >= 70);
-    for sentence in sentences {
-        assert!(list.lines().any(|line| line.trim() == sentence), "{sentence} is run nowhere");
+    assert!(chapters.iter().map(|chapter| run_all(chapter, list)).sum::<usize>() >= 70);
+    let keys = include_str!("../src/conformance/keys.rs");
+    assert!(run_all(keys, keys) >= 10);
+}
+
+/// Looks whether every sentence of a chapter is on the list; how many there are.
+fn run_all(chapter: &str, list: &str) -> usize {
+    let names = chapter.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split_once('('));
+    let sentences: Vec<&str> = names.map(|(name, _)| name).collect();
+    for sentence in &sentences {
+        assert!(list.lines().any(|line| line.trim() == *sentence), "{sentence} is run nowhere");
     }
+    sentences.len()
 }

@@ -18,6 +18,7 @@ mod flow;
 mod missing;
 mod numbers;
 mod org;
+mod org_key;
 mod outcome;
 mod progress;
 mod report;

@@ -10,11 +10,18 @@ use super::amounts::{counted, lasting};
 use super::configuration::ConfigArgs;
 use super::documents::read_small;
 use super::flow::word;
+use super::org_key::{self, KeyCommand};
 use super::{Exit, Failure, values};
 use crate::daemon::Console;
 use crate::model::organisation::RequestOrder;
 use crate::model::{Organisation, OrganisationId, Phone};
 use crate::ports::store::SlotUse;
+
+/// Most slots, calls a second, and weight.
+const MOST: u32 = 1_000_000;
+
+/// How long an ended request can be kept, in seconds: a minute to a year.
+const RETENTION: std::ops::RangeInclusive<u64> = 60..=31_536_000;
 
 /// What can be done with an organisation.
 #[derive(Debug, Subcommand)]
@@ -28,6 +35,9 @@ pub enum OrgCommand {
     Unblock(BlockArgs),
     /// Show its do-not-call list.
     Blocked(ShowArgs),
+    /// Make, list and revoke keys, by which organisations are known over HTTP.
+    #[command(subcommand)]
+    Key(KeyCommand),
 }
 
 /// Which organisation.
@@ -66,10 +76,10 @@ pub struct BlockArgs {
 #[command(after_long_help = HELP)]
 pub struct SetArgs {
     /// Concurrent calls, those of other applications included; 0 dials nobody.
-    #[arg(long, value_name = "SLOTS", value_parser = values::whole(0..=1_000_000_u32))]
+    #[arg(long, value_name = "SLOTS", value_parser = values::whole(0..=MOST))]
     limit: Option<u32>,
     /// Share of the workers among organisations that all have work.
-    #[arg(long, value_name = "WEIGHT", value_parser = values::whole(1..=1_000_000_u32))]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::whole(1..=MOST))]
     weight: Option<u32>,
     /// How requests of equal priority share the slots.
     #[arg(long, value_name = "ORDER", value_enum)]
@@ -84,7 +94,7 @@ pub struct SetArgs {
     #[arg(long, value_name = "DIGITS,…", value_parser = prefixes)]
     denied_prefixes: Option<List<String>>,
     /// How long an ended request is kept, in seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = values::whole(60..=31_536_000_u64))]
+    #[arg(long, value_name = "SECONDS", value_parser = values::whole(RETENTION))]
     retention: Option<u64>,
     /// Settings in JSON, named as `org show --json` names them; options come after.
     #[arg(long, value_name = "FILE")]
@@ -120,9 +130,7 @@ struct Rate(Option<u32>);
 fn rate(text: &str) -> Result<Rate, String> {
     match text {
         "none" => Ok(Rate(None)),
-        text => values::whole(1..=1_000_000_u32)(text)
-            .map(|rate| Rate(Some(rate)))
-            .map_err(|error| format!("{error}, or none")),
+        text => values::whole(1..=MOST)(text).map(|rate| Rate(Some(rate))).map_err(|error| format!("{error}, or none")),
     }
 }
 
@@ -157,11 +165,12 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
         OrgCommand::Show(args) | OrgCommand::Blocked(args) => &args.which,
         OrgCommand::Set(args) => &args.which,
         OrgCommand::Block(args) | OrgCommand::Unblock(args) => &args.which,
+        OrgCommand::Key(command) => return org_key::run(command, json),
     };
     let console = Console::open(&which.config.read()?)?;
     let (store, org) = (console.store(), &which.org);
     match &command {
-        OrgCommand::Show(_) => {}
+        OrgCommand::Show(_) | OrgCommand::Key(_) => {}
         OrgCommand::Set(args) => {
             let before = console.ask_store(store.organisation(org))?;
             console.ask_store(store.set_organisation(org, args.changed(before)?))?;
@@ -251,8 +260,14 @@ fn merged(before: Organisation, file: &Path) -> Result<Organisation, Failure> {
     }
     let settings: Organisation =
         serde_path_to_error::deserialize(settings).map_err(|error| wrong(error.to_string()))?;
-    if settings.weight == 0 {
-        return Err(wrong("weight: must be at least 1".to_owned()));
+    let (rate, retention) = (settings.calls_per_second.unwrap_or(1), settings.retention_secs);
+    for (name, value, bounds) in [
+        ("limit", u64::from(settings.limit), 0..=u64::from(MOST)),
+        ("weight", u64::from(settings.weight), 1..=u64::from(MOST)),
+        ("callsPerSecond", u64::from(rate), 1..=u64::from(MOST)),
+        ("retentionSecs", retention, RETENTION),
+    ] {
+        values::whole(bounds)(&value.to_string()).map_err(|error| wrong(format!("{name}: {error}")))?;
     }
     for prefix in &settings.denied_prefixes {
         prefix_of(prefix).map_err(|error| wrong(format!("deniedPrefixes: {error}")))?;

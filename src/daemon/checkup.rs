@@ -21,7 +21,7 @@ const PHONES_WITHIN: Duration = Duration::from_secs(5);
 const APART: i64 = 1_000;
 
 /// How long a call that has just ended may be in the books, before they count as wrong.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// Dead letters that are counted.
 const LETTERS: usize = 100;
@@ -61,15 +61,15 @@ impl Finding {
         Self::ok("settings", "they can be used")
     }
 
-    fn ok(check: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self { check, status: Verdict::Ok, message: message.into(), advice: None }
     }
 
-    fn warn(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn warn(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { check, status: Verdict::Warn, message: message.into(), advice: Some(advice.into()) }
     }
 
-    fn fail(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn fail(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { check, status: Verdict::Fail, message: message.into(), advice: Some(advice.into()) }
     }
 }
@@ -124,12 +124,10 @@ impl Console {
     fn check_access(&self, check: &'static str, client: &Client, tell: &mut impl FnMut(Finding)) {
         // Connecting has declared whatever was missing.
         match self.ask_broker(client.round_trip(5)) {
-            Ok(length) => tell(Finding::ok(
-                check,
-                format!("we are let in, exchanges and queues are there, a round trip takes {}", millis(length)),
-            )),
+            Ok(length) => tell(Finding::ok(check, format!("we are let in, a round trip takes {}", millis(length)))),
             Err(error) => return tell(Finding::fail(check, error.to_string(), "look at the broker's log")),
         }
+        self.check_queues(client, tell);
         match self.ask_broker(client.dead_letters(LETTERS)) {
             Ok(letters) if letters.is_empty() => tell(Finding::ok("dead letters", "none")),
             Ok(letters) => {

@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::model::status::RequestSummary;
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::store::{CallSnapshot, RequestKey, RequestSnapshot, SlotUse};
-use crate::ports::{CampaignStore, Clock, StoreError, StoreResult};
+use crate::ports::{ApiKeys, CampaignStore, Clock, StoreError, StoreResult};
 
 /// How long the broker may take to let us in.
 const LET_IN_WITHIN: Duration = Duration::from_secs(5);
@@ -177,6 +177,11 @@ impl Console {
     /// The waiting room.
     pub fn store(&self) -> Arc<dyn CampaignStore> {
         self.deployment.store()
+    }
+
+    /// The keys of organisations.
+    pub fn keys(&self) -> Arc<dyn ApiKeys> {
+        self.deployment.keys()
     }
 
     /// What the database answers.

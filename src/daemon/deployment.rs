@@ -7,7 +7,7 @@ use super::worker::DaemonError;
 use crate::adapters::amqp::{AmqpSettings, Broker, Client, Topology};
 use crate::adapters::redis::{RedisSettings, RedisStore};
 use crate::config::Settings;
-use crate::ports::{CampaignStore, Clock};
+use crate::ports::{ApiKeys, CampaignStore, Clock};
 
 /// The servers of a deployment.
 pub struct Deployment {
@@ -77,6 +77,11 @@ impl Deployment {
     /// The database itself.
     pub(super) fn database(&self) -> &RedisStore {
         &self.store
+    }
+
+    /// The keys of organisations.
+    pub fn keys(&self) -> Arc<dyn ApiKeys> {
+        Arc::<RedisStore>::clone(&self.store)
     }
 
     /// The waiting room.

@@ -4,7 +4,9 @@ mod checkup;
 mod console;
 mod deployment;
 mod embedded;
+mod keys;
 mod lost;
+mod queues;
 mod simulator;
 mod worker;
 
@@ -22,6 +24,7 @@ pub use checkup::{Finding, Verdict};
 pub use console::{Console, ConsoleError, Server};
 pub use deployment::Deployment;
 pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
+pub use keys::new_api_key;
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
 pub use worker::{DaemonError, random_number, run_worker};
 

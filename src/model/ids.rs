@@ -91,6 +91,28 @@ text_id!(
         && text.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'))
 );
 
+text_id!(
+    /// The public name of an API key: its first digits. It may be shown and logged.
+    KeyId, "a key's id", "^[0-9a-f]{12}$",
+    |text| text.len() == 12 && text.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+);
+
+impl KeyId {
+    /// The id of six bytes.
+    pub(super) fn of(bytes: [u8; 6]) -> Self {
+        let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        Self(format!("{number:012x}").into())
+    }
+}
+
+text_id!(
+    /// What people call an API key: whoever uses it, usually. Not unique.
+    KeyLabel, "a label", r"^[^\s\p{Cc}]([^\p{Cc}]{0,62}[^\s\p{Cc}])?$",
+    |text| std::str::from_utf8(text).is_ok_and(|text| {
+        (1..=64).contains(&text.chars().count()) && text.trim() == text && !text.contains(char::is_control)
+    })
+);
+
 /// The work for one destination: an 80-bit hash of organisation and request, and the destination's index.
 ///
 /// Written as twenty hexadecimal digits, `-`, index; every character is allowed in a channel's id.
@@ -306,5 +328,18 @@ mod tests {
         assert!("a.b".parse::<OrganisationId>().is_err());
         assert!("".parse::<RequestId>().is_err());
         assert!("x".repeat(129).parse::<RequestId>().is_err());
+        for bad in ["", "0123456789a", "0123456789abc", "0123456789AB", "rc_0123456789"] {
+            assert!(bad.parse::<KeyId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_are_what_people_write_and_nothing_that_hides() {
+        for good in ["crm", "Vertrieb München, 2", &"é".repeat(64)] {
+            assert!(good.parse::<KeyLabel>().is_ok(), "{good}");
+        }
+        for bad in ["", " crm", "crm ", "a\nb", "a\u{1b}b", &"é".repeat(65)] {
+            assert!(bad.parse::<KeyLabel>().is_err(), "{bad:?}");
+        }
     }
 }

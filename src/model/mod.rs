@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here knows a port, a runtime or the outside; time is a value that is handed in.
 
+pub mod api_key;
 pub mod clock_time;
 pub mod destination;
 pub mod disposition;
@@ -14,12 +15,13 @@ pub mod private;
 pub mod request;
 pub mod status;
 
+pub use api_key::{ApiKey, ApiKeyRecord, KeyHash, Scope};
 pub use clock_time::Timestamp;
 pub use destination::{Destination, Number};
 pub use disposition::{AnsweredBy, Disposition, DispositionResult, Party};
 pub use event::{Event, EventType};
 pub use happening::{Fact, Happening};
-pub use ids::{AttemptId, CallId, IdError, LegId, LegRole, OrganisationId, RequestId, WorkerId};
+pub use ids::{AttemptId, CallId, IdError, KeyId, KeyLabel, LegId, LegRole, OrganisationId, RequestId, WorkerId};
 pub use organisation::Organisation;
 pub use phone::Phone;
 pub use private::Private;

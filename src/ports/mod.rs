@@ -6,6 +6,7 @@
 pub mod bell;
 pub mod bus;
 pub mod clock;
+pub mod keys;
 pub mod queue;
 pub mod speech;
 pub mod store;
@@ -14,6 +15,7 @@ pub mod telephony;
 pub use bell::{Bell, Listener};
 pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus, Incoming, Order};
 pub use clock::Clock;
+pub use keys::{ApiKeys, Created};
 pub use queue::{Delivery, QueueError, RequestBody, RequestQueue};
 pub use speech::{Audio, Speech, SpeechError};
 pub use store::{CampaignStore, StoreError, StoreResult};

@@ -45,6 +45,9 @@ fn without_a_database_nothing_is_known() {
             &["calls"],
             &["org", "show"],
             &["org", "set", "--limit", "2"],
+            &["org", "key", "add", "--label", "crm"],
+            &["org", "key", "list"],
+            &["org", "key", "revoke", "0123456789ab"],
             &["submit", file.name(), "--watch"],
         ],
     );

@@ -33,6 +33,16 @@ fn settings_of_a_file_come_in_and_wrong_ones_do_not() {
     let said = world.run(&["org", "set", "--file", wrong.name()]);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("unknown field `limits`"), "{}", said.err);
+    for (wrong, text) in [
+        (r#"{"retentionSecs": 1}"#, "retentionSecs: must be a whole number from 60 to 31536000"),
+        (r#"{"callsPerSecond": 0}"#, "callsPerSecond: must be a whole number from 1 to 1000000"),
+        (r#"{"limit": 1000001}"#, "limit: must be a whole number from 0 to 1000000"),
+        (r#"{"weight": 0}"#, "weight: must be a whole number from 1 to 1000000"),
+    ] {
+        let file = crate::support::Scratch::with("bounds.json", wrong);
+        let said = world.run(&["org", "set", "--file", file.name()]);
+        assert!(said.code == 2 && said.err.contains(text), "{wrong}: {}", said.err);
+    }
     assert_eq!(world.answer(&["org", "show"])["settings"]["limit"], 5);
     assert_eq!(world.run(&["org", "set", "--weight", "0"]).code, 2);
 }

@@ -27,7 +27,10 @@ fn a_deployment_that_is_well_is_told_so_line_by_line() {
     assert_eq!(said.code, 0, "{}", said.out);
     let found = findings(&said);
     assert!(of(&found, "broker").1.starts_with("RabbitMQ "), "{found:?}");
-    for check in ["settings", "broker", "broker access", "dead letters", "database", "clocks", "phone network"] {
+    assert_eq!(of(&found, "requests"), ("ok", "0 wait, 1 worker takes them"));
+    assert_eq!(of(&found, "commands"), ("ok", "0 wait, 1 worker takes them"));
+    let broker = ["broker", "broker access", "event log", "dead letters"];
+    for check in broker.iter().chain(&["settings", "database", "clocks", "phone network"]) {
         assert_eq!(of(&found, check).0, "ok", "{found:?}");
     }
     assert_eq!(of(&found, "slots"), ("ok", "default uses 2 of 6, others 0"));
@@ -72,4 +75,37 @@ fn calls_that_the_phone_network_does_not_have_are_noticed() {
     assert_eq!(said.code, 0, "{}", said.out);
     let (status, message) = (findings(&said), "1 of 1 are not at the phone network");
     assert!(of(&status, "live calls").1.starts_with(message), "{status:?}");
+}
+
+#[test]
+fn requests_that_wait_for_nobody_are_noticed() {
+    let mut world = World::without_worker("20");
+    let found = findings(&world.run(&["doctor", "--json"]));
+    assert_eq!(of(&found, "requests"), ("ok", "none waits, and there is no worker"));
+    for id in ["r1", "r2"] {
+        let unanswered = world.given(&request(id, &[STAYS[0]]), &["submit", "-", "--wait", "1"]);
+        assert_eq!(unanswered.code, 5, "{}", unanswered.err);
+    }
+    let said = world.run(&["doctor", "--json"]);
+    assert_eq!(of(&findings(&said), "requests"), ("warn", "2 wait, and there is no worker"));
+    assert!(said.out.contains("start one: `robocall worker`"), "{}", said.out);
+    world.add_worker("w1");
+    world.wait_for("r2", "request.accepted", 1);
+    let found = findings(&world.run(&["doctor", "--json"]));
+    assert_eq!(of(&found, "requests"), ("ok", "0 wait, 1 worker takes them"));
+}
+
+#[test]
+fn a_worker_that_takes_commands_and_no_requests_is_noticed() {
+    let world = World::start("1");
+    world.submit(&request("r", &STAYS[..1]));
+    world.wait_for("r", "call.answered", 1);
+    // Whoever stops lets go of the requests, and lives on with its call.
+    world.stop_worker();
+    let noticed = || {
+        let found = findings(&world.run(&["doctor", "--json"]));
+        assert_eq!(of(&found, "commands"), ("ok", "0 wait, 1 worker takes them"));
+        of(&found, "requests") == ("warn", "0 wait, and no worker takes them, though 1 is there")
+    };
+    assert!((0..100).any(|_| noticed()));
 }

@@ -16,6 +16,7 @@ mod redis;
 mod absent;
 mod commands;
 mod doctor;
+mod keys;
 mod submitting;
 mod watching;
 mod world;

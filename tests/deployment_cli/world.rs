@@ -104,6 +104,12 @@ impl World {
         drop(self.processes.pop());
     }
 
+    /// Tells the worker that was added last to stop; it does when its calls have ended.
+    pub fn stop_worker(&self) {
+        let worker = self.processes.last().unwrap().child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &worker]).status().unwrap().success());
+    }
+
     /// Has another phone network stand where the settings lead, which knows of no call.
     pub fn replace_phones(&mut self) {
         let (simulator, listens) = Process::start(program(&["simulator", "--listen", "127.0.0.1:0", "--json"]));

@@ -4,7 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
 mod code;
+mod keys;
 mod loss;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/redis.rs"]
 mod server;
 #[path = "../store_properties/steps.rs"]

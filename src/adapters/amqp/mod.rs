@@ -19,6 +19,7 @@ mod settings;
 mod subscription;
 mod tail;
 mod topology;
+mod traffic;
 mod wire;
 
 pub use client::{Client, ClientError};
@@ -30,6 +31,7 @@ pub use queue::{AmqpQueue, MAX_REQUEST};
 pub use reach::{Reachability, reachability};
 pub use settings::{AmqpSettings, InvalidPrefix, Topology};
 pub use tail::{LoggedEvent, Tail, TailFrom};
+pub use traffic::Traffic;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ mod command_bus;
 mod control;
 mod event_bus;
 mod intake;
+mod keys;
 mod lane;
 mod leases;
 mod org;
@@ -26,6 +27,7 @@ mod transitions;
 pub use audit::{Audit, BooksAudit, CallAudit, LeaseAudit, OrganisationAudit, RequestAudit, SlotsAudit};
 pub use command_bus::MemoryCommandBus;
 pub use event_bus::{EventSink, MemoryEventBus};
+pub use keys::MemoryKeys;
 pub use queue::{DeadLetter, MAX_MESSAGE, MemoryQueue};
 #[cfg(feature = "sabotage")]
 pub use state::Sabotage;

@@ -11,6 +11,7 @@ mod claims;
 mod codec;
 mod health;
 mod intake;
+mod keys;
 mod link;
 mod reply;
 mod requests;

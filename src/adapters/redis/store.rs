@@ -36,7 +36,7 @@ pub struct RedisStore {
     link: Link,
     carrier: Arc<Carrier>,
     pub(super) ring: Arc<Ring>,
-    prefix: String,
+    pub(super) prefix: String,
     pub(super) default_limit: u32,
     /// Carries what replicas must have before it counts: on a connection of its own, since waiting for them holds up
     /// whatever else is on it.
