@@ -11,6 +11,7 @@ mod codec;
 mod health;
 mod intake;
 mod link;
+mod losses;
 mod reply;
 mod requests;
 mod ring;
@@ -21,4 +22,5 @@ mod windows;
 
 pub use health::Health;
 pub use link::RedisSettings;
+pub use losses::Loss;
 pub use store::RedisStore;
