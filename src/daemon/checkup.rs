@@ -174,6 +174,13 @@ impl Console {
                 "nothing is dialled: connect replicas, or lower redis.wait_replicas",
             ));
         }
+        if let Ok(Some(_)) = self.ask_store(self.deployment.database().loss()) {
+            tell(Finding::fail(
+                "losses",
+                "it is new or has lost something, and no worker has read the log of events since",
+                "nothing is dialled until one has: see that a worker runs and reaches the broker; its log says how far it is",
+            ));
+        }
         let ahead = health.clock_ahead_ms;
         let message =
             format!("the database's is {} ms {}", ahead.abs(), if ahead < 0 { "behind ours" } else { "ahead" });

@@ -7,6 +7,7 @@ use super::worker::DaemonError;
 use crate::adapters::amqp::{AmqpSettings, Broker, Client, Topology};
 use crate::adapters::redis::{RedisSettings, RedisStore};
 use crate::config::Settings;
+use crate::ports::store::ProcessId;
 use crate::ports::{ApiKeys, CampaignStore, Clock};
 
 /// The servers of a deployment.
@@ -51,12 +52,13 @@ impl Deployment {
         })
     }
 
-    /// Looks for requests that the database has lost, for as long as the future is held.
+    /// Looks for requests that the database has lost, for as long as the future is held. From this call on nothing is
+    /// claimed after a loss until that is done.
     ///
     /// # Errors
     /// When the broker's address is none.
-    pub fn lost_requests(&self) -> Result<impl Future<Output = ()> + Send + use<>, DaemonError> {
-        Ok(super::lost::look_for_ever(Arc::clone(&self.store), self.client()?, Arc::clone(&self.clock)))
+    pub fn lost_requests(&self, process: ProcessId) -> Result<impl Future<Output = ()> + Send + use<>, DaemonError> {
+        Ok(super::lost::look_for_ever(Arc::clone(&self.store), self.client()?, Arc::clone(&self.clock), process))
     }
 
     /// How the broker is reached.

@@ -1,23 +1,36 @@
 //! Requests that the database has lost altogether: the log of events knows of them, and they are written off, so that
 //! nobody waits for them in silence and nobody of them is called a second time under their name.
+//!
+//! Nothing is claimed until that is done, however long it takes: a log that cannot be read says of no request that nobody
+//! of it was called. One worker reads, the others wait for it, or take over when it has died.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::adapters::amqp::{Client, LoggedEvent, Tail, TailFrom};
-use crate::adapters::redis::RedisStore;
+use crate::adapters::amqp::{Client, ClientError, LoggedEvent, Tail, TailFrom};
+use crate::adapters::redis::{Loss, RedisStore};
 use crate::model::{OrganisationId, RequestId, Timestamp};
-use crate::ports::store::RequestKey;
-use crate::ports::{CampaignStore as _, Clock, StoreError};
+use crate::ports::store::{Control, ProcessId, RequestKey};
+use crate::ports::{CampaignStore as _, Clock, Listener, StoreError};
 
 /// How long the log says nothing before it counts as read to its end.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// How soon a server that does not answer is asked again.
+/// How long a broker that was reached may take to go on with the log.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How soon a server that does not answer is asked again, and whether another worker has done it.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often whoever reads says so to the others: well within a time to live.
+const RENEWAL: Duration = Duration::from_secs(10);
+
+/// How often it is said why nothing is claimed.
+const SAID: Duration = Duration::from_secs(30);
 
 /// What is read of an event.
 #[derive(Deserialize)]
@@ -28,55 +41,187 @@ struct Head {
     time: Option<String>,
 }
 
-/// Looks for lost requests whenever the database was found to be new, or to have lost something; for as long as it is held.
-pub(super) async fn look_for_ever(store: Arc<RedisStore>, client: Client, clock: Arc<dyn Clock>) {
-    let mut losses = store.losses();
-    loop {
-        losses.rung().await;
-        let noticed_at = clock.now();
-        let accepted = loop {
-            match client.tail(TailFrom::First).await {
-                Ok(tail) => break read(tail, noticed_at, &*clock).await,
-                Err(error) => {
-                    tracing::warn!(%error, "the log of events cannot be read yet, to look for lost requests");
-                    clock.sleep_until(clock.now() + AGAIN).await;
+/// Requests that were accepted and have not ended, and when they were accepted, where that can be read.
+type Open = BTreeMap<RequestKey, Option<Timestamp>>;
+
+/// Why what is missing could not be written off.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Log(#[from] ClientError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("it was silent for too long")]
+    Stuck,
+    #[error("another worker has taken over")]
+    TakenOver,
+}
+
+/// Looks for lost requests whenever the database was found to be new, or to have lost something; for as long as the
+/// future is held. Losses are heard from this call on, whenever the future is first looked at.
+pub(super) fn look_for_ever(
+    store: Arc<RedisStore>,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    process: ProcessId,
+) -> impl Future<Output = ()> + Send {
+    let losses = store.losses();
+    Seeker { store, client, clock, process }.seek(losses)
+}
+
+struct Seeker {
+    store: Arc<RedisStore>,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    process: ProcessId,
+}
+
+impl Seeker {
+    async fn seek(self, mut losses: Listener) {
+        loop {
+            losses.rung().await;
+            let (noticed_at, mut said_at) = (self.clock.now(), None);
+            loop {
+                match self.make_good(noticed_at).await {
+                    Ok(true) => break,
+                    Ok(false) => self.say(&mut said_at, || {
+                        tracing::warn!("nothing is claimed after a loss: another worker reads the log of events");
+                    }),
+                    Err(error) => self.say(&mut said_at, || {
+                        tracing::error!(%error, "nothing is claimed after a loss: the log of events could not be read");
+                    }),
                 }
+                self.clock.sleep_until(self.clock.now() + AGAIN).await;
             }
+        }
+    }
+
+    /// Says something unless it was said a moment ago.
+    fn say(&self, said_at: &mut Option<Timestamp>, what: impl FnOnce()) {
+        let now = self.clock.now();
+        if said_at.is_none_or(|at| now.since(at) >= SAID) {
+            *said_at = Some(now);
+            what();
+        }
+    }
+
+    /// Writes off what is missing, unless another worker does; whether nothing is left to be done.
+    async fn make_good(&self, noticed_at: Timestamp) -> Result<bool, Failure> {
+        let Some(loss) = self.store.loss().await? else { return Ok(true) };
+        if !self.store.lock_losses(self.process).await? {
+            return Ok(false);
+        }
+        let done = tokio::select! {
+            biased;
+            done = self.write_all_off(&loss, noticed_at) => done,
+            failure = self.hold_on() => return Err(failure),
         };
-        for key in accepted {
-            write_off(&store, &key, &*clock).await;
+        // Another may reach what this one does not. If this is not heard, it has to wait for a time to live.
+        let _ = self.store.unlock_losses(self.process).await;
+        done?;
+        // There may have been another loss meanwhile.
+        Ok(self.store.loss().await?.is_none())
+    }
+
+    /// Keeps the others from doing the same; ends when one does.
+    async fn hold_on(&self) -> Failure {
+        let mut held_at = self.clock.now();
+        loop {
+            self.clock.sleep_until(held_at + RENEWAL).await;
+            held_at = self.clock.now();
+            // What is not heard now is asked again in time.
+            if self.store.lock_losses(self.process).await == Ok(false) {
+                return Failure::TakenOver;
+            }
+        }
+    }
+
+    async fn write_all_off(&self, loss: &Loss, noticed_at: Timestamp) -> Result<(), Failure> {
+        let tail = self.client.tail(TailFrom::First).await?;
+        tracing::info!("the log of events is read, to look for lost requests");
+        let open = self.read(tail, noticed_at).await?;
+        for (key, accepted_at) in open {
+            self.write_off(&key, accepted_at).await?;
+        }
+        Ok(self.store.is_over(loss).await?)
+    }
+
+    /// The requests that were accepted and have not ended, as far as the log goes.
+    async fn read(&self, mut tail: Tail, until: Timestamp) -> Result<Open, Failure> {
+        let (mut open, mut events, mut said_at) = (Open::new(), 0_u64, Some(self.clock.now()));
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = tail.next_until_silence(SILENCE) => event,
+                () = self.clock.sleep_until(self.clock.now() + STUCK) => return Err(Failure::Stuck),
+            };
+            let Some(event) = event else { return Ok(open) };
+            events += 1;
+            self.say(&mut said_at, || {
+                tracing::warn!(events, "nothing is claimed after a loss: the log of events is still being read");
+            });
+            let Some((key, head)) = head_of(&event) else { continue };
+            let at = head.time.and_then(|time| Timestamp::parse_rfc3339(&time).ok());
+            // What came later came to the database as it is now.
+            if at.is_some_and(|at| at > until + SILENCE) {
+                return Ok(open);
+            }
+            match head.kind.as_str() {
+                "robocall.request.accepted" => {
+                    open.entry(key).or_insert(at);
+                }
+                "robocall.request.completed"
+                | "robocall.request.cancelled"
+                | "robocall.request.expired"
+                | "robocall.request.lost" => {
+                    open.remove(&key);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes a request off if the database does not know it. What that means is published with whatever is unconfirmed.
+    async fn write_off(&self, key: &RequestKey, accepted_at: Option<Timestamp>) -> Result<(), Failure> {
+        let mut known = self.store.request(key).await;
+        if matches!(known, Err(StoreError::NotFound)) {
+            tracing::error!(organisation = %key.organisation, request = %key.request, "the database has lost a request");
+            if let Err(error) = self.store.write_off(key).await {
+                return unlearnt(key, error);
+            }
+            // Somebody may have handed it in anew at that moment.
+            known = self.store.request(key).await;
+        }
+        match known {
+            // One that was refused or written off has no header.
+            Ok(known) if known.header.is_none() || accepted_at.is_none() || known.queued_at == accepted_at => Ok(()),
+            Ok(_) => self.refuse_again(key).await,
+            Err(error) => unlearnt(key, error),
+        }
+    }
+
+    /// Ends a request that was lost and handed in anew before that was known: whom the first one called nobody can tell.
+    async fn refuse_again(&self, key: &RequestKey) -> Result<(), Failure> {
+        tracing::error!(
+            organisation = %key.organisation,
+            request = %key.request,
+            "a lost request was handed in anew, and is cancelled: some of it may have been called before"
+        );
+        match self.store.control(key, Control::Cancel { hang_up: false }).await {
+            Err(error) => unlearnt(key, error),
+            // What it means is published with whatever is unconfirmed.
+            Ok(_) => Ok(()),
         }
     }
 }
 
-/// The requests that were accepted and have not ended, as far as the log goes.
-async fn read(mut tail: Tail, until: Timestamp, clock: &dyn Clock) -> BTreeSet<RequestKey> {
-    let mut open = BTreeSet::new();
-    loop {
-        let event = tokio::select! {
-            biased;
-            event = tail.next() => event,
-            () = clock.sleep_until(clock.now() + SILENCE) => return open,
-        };
-        let Some((key, head)) = head_of(&event) else { continue };
-        match head.kind.as_str() {
-            "robocall.request.accepted" => {
-                open.insert(key);
-            }
-            "robocall.request.completed"
-            | "robocall.request.cancelled"
-            | "robocall.request.expired"
-            | "robocall.request.lost" => {
-                open.remove(&key);
-            }
-            _ => {}
-        }
-        // What came later came to the database as it is now.
-        let at = head.time.and_then(|time| Timestamp::parse_rfc3339(&time).ok());
-        if at.is_some_and(|at| at > until + SILENCE) {
-            return open;
-        }
+/// What the database cannot make sense of keeps nobody else waiting; an answer that did not come is asked for again.
+fn unlearnt(key: &RequestKey, error: StoreError) -> Result<(), Failure> {
+    if matches!(error, StoreError::Unavailable(_)) {
+        return Err(error.into());
     }
+    tracing::error!(?key, %error, "whether a request is lost cannot be learnt");
+    Ok(())
 }
 
 fn head_of(event: &LoggedEvent) -> Option<(RequestKey, Head)> {
@@ -87,19 +232,4 @@ fn head_of(event: &LoggedEvent) -> Option<(RequestKey, Head)> {
     let head: Head = serde_json::from_slice(&event.body).ok()?;
     let (organisation, request): (OrganisationId, RequestId) = (organisation.parse().ok()?, head.subject.parse().ok()?);
     Some((RequestKey { organisation, request }, head))
-}
-
-/// Writes a request off if the database does not know it. What that means is published with whatever is unconfirmed.
-async fn write_off(store: &RedisStore, key: &RequestKey, clock: &dyn Clock) {
-    loop {
-        let gone = match store.request(key).await {
-            Err(StoreError::NotFound) => store.write_off(key).await,
-            other => other.map(drop),
-        };
-        match gone {
-            Err(StoreError::Unavailable(_)) => clock.sleep_until(clock.now() + AGAIN).await,
-            Err(error) => return tracing::error!(?key, %error, "whether a request is lost cannot be learnt"),
-            Ok(()) => return,
-        }
-    }
 }

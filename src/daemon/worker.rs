@@ -85,7 +85,7 @@ pub fn run_worker(
             // Others are to take them now, not when the last call has ended.
             requests.release();
         });
-        helpers.spawn(deployment.lost_requests()?);
+        helpers.spawn(deployment.lost_requests(process)?);
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
         let programs = Arc::new(Programs::new(flows, speech));
         Ok(Worker::new(Arc::new(ports), programs, worker).run(shutdown).await?)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::insist::insist;
+use super::roster::Roster;
 use super::shared::Shared;
 use crate::ports::Clock;
 use crate::ports::store::Held;
@@ -32,11 +33,17 @@ pub async fn hand_over(shared: &Arc<Shared>, calling: &mut JoinSet<()>, renewing
     if !held.is_empty() {
         tracing::info!(calls = held.len(), "the time of grace is over: calls are handed over");
     }
+    end_all(clock, &shared.roster, calling, renewing).await;
+    tell(shared, &held).await;
+}
+
+/// Ends the tasks of calls that were told to let go: those that do not end by themselves in time are fenced first, so
+/// that none of them does anything more wherever it is found. Only then nobody needs their leases any more.
+async fn end_all(clock: &dyn Clock, roster: &Roster, calling: &mut JoinSet<()>, renewing: &mut JoinSet<()>) {
     within(clock, LET_GO_WITHIN, async { while calling.join_next().await.is_some() {} }).await;
-    shared.roster.fence_all();
+    roster.fence_all();
     calling.shutdown().await;
     renewing.shutdown().await;
-    tell(shared, &held).await;
 }
 
 /// Tells the store which calls are another's to take, if there are any.
@@ -81,5 +88,98 @@ async fn within<T>(clock: &dyn Clock, length: Duration, act: impl Future<Output 
         biased;
         done = act => Some(done),
         () = clock.sleep_until(clock.now() + length) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt as _;
+    use futures_util::future::BoxFuture;
+
+    use super::super::roster::{Mail, Seat};
+    use super::*;
+    use crate::model::{AttemptId, CallId, OrganisationId, Timestamp};
+    use crate::ports::store::Token;
+
+    /// A clock on which every wait is over at once, for those who had something better to do until then.
+    struct Hasty;
+
+    impl Clock for Hasty {
+        fn now(&self) -> Timestamp {
+            Timestamp::VIRTUAL_START
+        }
+        fn sleep_until(&self, _: Timestamp) -> BoxFuture<'static, ()> {
+            async {
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            .boxed()
+        }
+    }
+
+    type Story = Arc<Mutex<Vec<String>>>;
+
+    /// Tells of the end of a task, however it comes about.
+    struct End {
+        story: Story,
+        who: &'static str,
+        seat: Option<Seat>,
+    }
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            let how = match &self.seat {
+                Some(seat) if seat.is_lost() => ", fenced",
+                _ => "",
+            };
+            self.story.lock().unwrap().push(format!("{}{how}", self.who));
+        }
+    }
+
+    fn seat(roster: &Arc<Roster>, index: u32) -> Seat {
+        let (organisation, request): (OrganisationId, _) = ("bank".parse().unwrap(), "r".parse().unwrap());
+        let attempt = AttemptId { call: CallId::new(&organisation, &request, index), claim: 1 };
+        roster.enter(&Held { organisation, request, attempt, token: Token(1) }, "w".parse().unwrap(), Hasty.now())
+    }
+
+    /// Drains calls that do as they are told, or do not; who ended, in order, and what is left.
+    fn drained(obedient: bool) -> (Vec<String>, usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (roster, story) = (Arc::new(Roster::default()), Story::default());
+        let left = runtime.block_on(async {
+            let (mut calling, mut renewing) = (JoinSet::new(), JoinSet::new());
+            let mut call = End { story: Arc::clone(&story), who: "call", seat: Some(seat(&roster, 0)) };
+            calling.spawn(async move {
+                while let Some(seat) = &mut call.seat {
+                    if matches!(seat.mail().await, Mail::LetGo) && obedient {
+                        return;
+                    }
+                }
+            });
+            let end = End { story: Arc::clone(&story), who: "renewals", seat: None };
+            renewing.spawn(async move {
+                let _end = end;
+                std::future::pending::<()>().await;
+            });
+            tokio::task::yield_now().await;
+            assert_eq!(roster.let_go().len(), 1);
+            end_all(&Hasty, &roster, &mut calling, &mut renewing).await;
+            let story = story.lock().unwrap().clone();
+            (story, calling.len() + renewing.len())
+        });
+        left
+    }
+
+    #[test]
+    fn a_call_that_lets_go_ends_by_itself_and_is_renewed_until_then() {
+        assert_eq!(drained(true), (vec!["call".to_owned(), "renewals".to_owned()], 0));
+    }
+
+    #[test]
+    fn a_call_that_does_not_let_go_in_time_is_fenced_before_it_is_ended_and_renewed_until_then() {
+        assert_eq!(drained(false), (vec!["call, fenced".to_owned(), "renewals".to_owned()], 0));
     }
 }

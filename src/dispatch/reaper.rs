@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::apps::Apps;
 use super::assignment::{Adoption, Assignment};
+use super::fence::AUTHORITY;
 use super::leases::TIME_TO_LIVE;
 use super::ledger::publish_requests;
 use super::shared::Shared;
@@ -26,18 +27,17 @@ const BATCH: u32 = 256;
 /// Suspects looked at if none of those that came first could be taken over.
 const REACH: u32 = 65_536;
 
-/// Looks after others for as long as the worker lives.
-pub async fn look_after_others(shared: Arc<Shared>) {
+/// Looks after others for as long as the worker lives, which could claim nothing before `began_at`.
+pub async fn look_after_others(shared: Arc<Shared>, began_at: Timestamp) {
     let clock = Arc::clone(&shared.ports.clock);
-    let mut patience = Patience { answering_since: clock.now(), last_answer: clock.now() };
+    let mut patience = Patience { began_at, answering_since: began_at, last_answer: began_at };
     let mut apps = Apps::default();
     let (mut reach, mut republished) = (BATCH, 0);
     let mut next = clock.now() + ROUND;
     loop {
         clock.sleep_until(next).await;
         let now = clock.now();
-        let may_adopt = patience.is_over(now);
-        match round(&shared, &mut apps, may_adopt, &mut reach, &mut republished).await {
+        match round(&shared, &mut apps, &mut patience, &mut reach, &mut republished).await {
             Ok(look_at) => {
                 patience.answered(clock.now());
                 next = look_at.map_or(now + ROUND, |at| at.clamp(now + Duration::from_millis(1), now + ROUND));
@@ -51,8 +51,10 @@ pub async fn look_after_others(shared: Arc<Shared>) {
     }
 }
 
-/// After an outage every lease looks expired: their owners get a whole time to live to renew them first.
+/// After an outage every lease looks expired: their owners get a whole time to live to renew them first, but for those
+/// who surely are no more.
 struct Patience {
+    began_at: Timestamp,
     answering_since: Timestamp,
     last_answer: Timestamp,
 }
@@ -74,6 +76,13 @@ impl Patience {
         now.since(self.answering_since) >= TIME_TO_LIVE
     }
 
+    /// Whether calls in this worker's own name that look expired at `now` are an earlier process's. That one is dead, or
+    /// about to find its name taken; and nothing that this one was granted can have run out so soon. Later on it may be
+    /// its own: a call that has left the roster is settled for as long as the store takes to answer.
+    fn own_are_anothers(&self, now: Timestamp) -> bool {
+        now.since(self.began_at) < AUTHORITY
+    }
+
     fn notice_standstill(&mut self, now: Timestamp) {
         if now.since(self.last_answer) > STANDSTILL {
             self.start_anew(now);
@@ -85,24 +94,28 @@ impl Patience {
 async fn round(
     shared: &Shared,
     apps: &mut Apps,
-    may_adopt: bool,
+    patience: &mut Patience,
     reach: &mut u32,
     republished: &mut usize,
 ) -> StoreResult<Option<Timestamp>> {
     let began_at = shared.ports.clock.now();
+    let may_adopt = patience.is_over(began_at);
     apps.keep(shared).await?;
     let (events, mut look_at) = shared.ports.store.sweep().await?;
     publish_requests(shared, events);
     let mut suspects = shared.ports.store.suspects(*reach).await?;
     let all = suspects.len();
+    let from_before = patience.own_are_anothers(shared.ports.clock.now());
+    let own = |suspect: &Suspect| suspect.worker == shared.settings.id;
     // Nobody renews what was handed over: it waits for an adopter and for nothing else.
-    suspects.retain(|suspect| may_adopt || suspect.handed_over);
+    suspects.retain(|suspect| may_adopt || suspect.handed_over || (from_before && own(suspect)));
     let found = adopt(shared, apps, suspects, began_at + STANDSTILL).await?;
     if found > 0 && all == *reach as usize {
         // There are more, and nobody speaks to their callees.
         look_at = Some(shared.ports.clock.now());
     }
     // Those that cannot be taken over must not hide the others.
+    let may_adopt = may_adopt || from_before;
     *reach = if may_adopt && found == 0 && all == *reach as usize { reach.saturating_mul(2).min(REACH) } else { BATCH };
     // What was handed in last time is still waiting, as while the bus does not confirm.
     if !shared.publisher.has_confirmed(*republished) {
@@ -183,7 +196,7 @@ mod tests {
 
     /// Patience after rounds that were answered every three seconds for so long.
     fn after(secs: u64) -> Patience {
-        let mut patience = Patience { answering_since: BEGIN, last_answer: BEGIN };
+        let mut patience = Patience { began_at: BEGIN, answering_since: BEGIN, last_answer: BEGIN };
         (0..=secs).step_by(3).for_each(|secs| patience.answered(at(secs)));
         patience
     }
@@ -192,6 +205,16 @@ mod tests {
     fn owners_have_a_time_to_live_to_renew_what_looks_expired() {
         assert!(!after(27).is_over(at(29)));
         assert!(after(30).is_over(at(30)));
+    }
+
+    #[test]
+    fn what_expires_in_its_own_name_is_an_earlier_processs_until_it_may_be_its_own() {
+        assert!(after(0).own_are_anothers(at(3)) && after(18).own_are_anothers(at(19)));
+        assert!(!after(18).own_are_anothers(at(20)), "a clock that runs slow takes these for thirty");
+        let mut patience = after(3);
+        patience.start_anew(at(4));
+        assert!(patience.own_are_anothers(at(5)), "an outage gives a dead process no time");
+        assert!(!after(300).own_are_anothers(at(300)));
     }
 
     #[test]

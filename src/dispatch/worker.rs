@@ -172,7 +172,7 @@ impl Parts {
         };
         parts.taking_in.spawn(intake::take_in(Arc::clone(shared)));
         parts.renewing.spawn(leases::renew(Arc::clone(shared)));
-        parts.upkeep.spawn(reaper::look_after_others(Arc::clone(shared)));
+        parts.upkeep.spawn(reaper::look_after_others(Arc::clone(shared), shared.ports.clock.now()));
         parts.upkeep.spawn(commands::obey(Arc::clone(shared)));
         parts.hearing.spawn(legs::hand_on(reports, shared.settings.id.clone(), Arc::clone(&shared.roster)));
         parts.calling.spawn(claimer.run());

@@ -25,3 +25,18 @@ fn broker() -> &'static rabbitmq::RabbitMq {
 fn scene() -> scene::Scene {
     scene::Scene::at(broker().url())
 }
+
+#[test]
+fn nothing_of_a_broker_outlives_its_test() {
+    let own = rabbitmq::RabbitMq::start();
+    own.control(&["list_queues"]);
+    let (server, mapper) = (own.address(), own.mapper());
+    let listens = |at: &std::net::SocketAddr| std::net::TcpStream::connect(at).is_ok();
+    assert!(listens(&server) && listens(&mapper));
+    drop(own);
+    let gone = (0..300).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        !listens(&server) && !listens(&mapper)
+    });
+    assert!(gone, "the server listens: {}, its mapper of names: {}", listens(&server), listens(&mapper));
+}

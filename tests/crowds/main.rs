@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use robocall::adapters::memory::MemoryStore;
-use robocall::model::{RequestStatus, Timestamp};
+use robocall::model::{Happening, RequestStatus, Timestamp};
 use robocall::ports::Clock;
 use robocall::ports::store::CampaignStore;
 use serde_json::{Value, json};
@@ -88,4 +88,30 @@ fn all_calls_of_a_dead_worker_have_another_within_a_time_to_live_and_a_little() 
         let orphans = slots[0].leases.iter().filter(|lease| lease.worker.as_str() == "w1").count();
         assert_eq!(orphans, 0, "so many calls are nobody's 45 seconds after their worker died");
     });
+}
+
+#[test]
+fn a_worker_that_comes_back_under_its_name_has_its_calls_again_when_their_leases_have_run_out() {
+    // Died right after a renewal, or just before the next: then leases outlive the lock of its name by ten seconds.
+    for died_after in [41_000, 49_500] {
+        play(move |mut world| async move {
+            world.limit = 600;
+            let first = world.start_process("w1", 600, 1);
+            world.pass(died_after - 1_500).await;
+            let many: Vec<Value> = (0..600).map(|n| json!({"phone": format!("+99930{n:05}")})).collect();
+            world.publish("r", json!(many), json!([says("one")]), json!({"ringTimeoutSecs": 110})).await.unwrap();
+            world.pass(1_500).await;
+            assert_eq!(world.network.counters().dialled, 600);
+            first.abort();
+            world.start_process("w1", 600, 2);
+            world.pass(34_000).await;
+            let left = world.store.suspects(1_000).await.unwrap();
+            assert!(left.is_empty(), "{} calls are nobody's 34 seconds after their worker died", left.len());
+            let calls = world.store.calls(&world::key("r"), 0, 600).await.unwrap();
+            let again = |call: &robocall::ports::store::CallSnapshot| {
+                call.history.iter().any(|fact| matches!(fact.what, Happening::Adopted { .. }))
+            };
+            assert!(calls.iter().all(again), "they are its own again");
+        });
+    }
 }

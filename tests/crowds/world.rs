@@ -56,6 +56,11 @@ impl World {
     }
 
     pub fn start_worker(&self, name: &str, capacity: usize) -> tokio::task::AbortHandle {
+        self.start_process(name, capacity, name.bytes().fold(0, |number, byte| (number << 8) | u128::from(byte)))
+    }
+
+    /// A worker under a name that may have been used before, in a process that was not.
+    pub fn start_process(&self, name: &str, capacity: usize, process: u128) -> tokio::task::AbortHandle {
         let speech = Arc::new(SilentSpeech::new());
         let ports = Ports {
             clock: Arc::clone(&self.clock) as _,
@@ -66,9 +71,7 @@ impl World {
             telephony: self.network.telephony(),
             speech: Arc::clone(&speech) as _,
         };
-        // No name is used twice.
-        let process = ProcessId(name.bytes().fold(0, |number, byte| (number << 8) | u128::from(byte)));
-        let settings = WorkerSettings { capacity, ..WorkerSettings::new(name.parse().unwrap(), process) };
+        let settings = WorkerSettings { capacity, ..WorkerSettings::new(name.parse().unwrap(), ProcessId(process)) };
         let programs = Arc::new(Programs::new(FlowCatalogue::default(), speech));
         tokio::spawn(Worker::new(Arc::new(ports), programs, settings).run(Shutdown::default())).abort_handle()
     }
@@ -105,7 +108,7 @@ fn bank() -> OrganisationId {
     "bank".parse().unwrap()
 }
 
-fn key(request: &str) -> RequestKey {
+pub fn key(request: &str) -> RequestKey {
     RequestKey { organisation: bank(), request: request.parse().unwrap() }
 }
 

@@ -20,10 +20,15 @@ const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 /// How often the server is looked for while it starts, ten times a second.
 const LOOKS: u32 = 900;
 
+/// The variable by which everybody finds the mapper of names.
+const MAPPER_PORT: &str = "ERL_EPMD_PORT";
+
 /// What the shell does. `start` starts the server, `kill` kills it as a failing machine would, end of file ends it all.
 const KEEPER: &str = r#"
 trap '' INT TERM
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 >/dev/null 2>&1 </dev/null & E=$!
+# Whoever finds none listening would start one of its own, which outlives it.
+until epmd -port "$ERL_EPMD_PORT" -names >/dev/null 2>&1 </dev/null || ! kill -0 "$E" 2>/dev/null; do :; done
 slay() { [ -f "$HOME/pid" ] && kill -9 "$(cat "$HOME/pid")" 2>/dev/null; [ -n "$R" ] && { kill -9 "$R"; wait "$R"; } 2>/dev/null; rm -f "$HOME/pid"; }
 while read -r word; do
   case "$word" in
@@ -33,7 +38,8 @@ while read -r word; do
   echo "$word"
 done
 slay
-kill "$E" 2>/dev/null
+# It has inherited that it hears nothing less.
+kill -9 "$E" 2>/dev/null; wait "$E" 2>/dev/null
 rm -rf "$HOME"
 "#;
 
@@ -66,7 +72,7 @@ impl RabbitMq {
         let environment = vec![
             ("SERVER", SERVER.to_owned()),
             ("HOME", home.clone()),
-            ("ERL_EPMD_PORT", mapper.to_string()),
+            (MAPPER_PORT, mapper.to_string()),
             ("RABBITMQ_NODENAME", format!("t{port}@localhost")),
             ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
             ("RABBITMQ_NODE_PORT", port.to_string()),
@@ -80,8 +86,9 @@ impl RabbitMq {
             // One scheduler is enough, and leaves the processors to the tests.
             (
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
+                "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1} -start_epmd false".to_owned(),
             ),
+            ("RABBITMQ_CTL_ERL_ARGS", "-start_epmd false".to_owned()),
         ];
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER]).envs(environment.iter().map(|(name, value)| (*name, value)));
@@ -107,6 +114,12 @@ impl RabbitMq {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Where the server's name and port are known; a process of its own.
+    pub fn mapper(&self) -> SocketAddr {
+        let port = self.environment.iter().find(|(name, _)| *name == MAPPER_PORT).unwrap().1.parse().unwrap();
+        (Ipv4Addr::LOCALHOST, port).into()
     }
 
     /// Kills it without a warning.

@@ -89,33 +89,85 @@ impl Tail {
     /// The next event; waits for it, through lost connections.
     pub async fn next(&mut self) -> LoggedEvent {
         loop {
-            if let Some((_, consumer)) = &mut self.open {
-                match consumer.next().await {
-                    Some(Ok(delivery)) => {
-                        self.backoff.reset();
-                        if let Some(event) = self.note(delivery).await {
-                            return event;
-                        }
-                        continue;
+            if let Some(delivery) = self.delivered().await
+                && let Some(event) = self.note(delivery).await
+            {
+                return event;
+            }
+        }
+    }
+
+    /// The next event; none if the broker answers and has said nothing for `silence`: then that was the last, for now.
+    pub async fn next_until_silence(&mut self, silence: Duration) -> Option<LoggedEvent> {
+        let clock = Arc::clone(self.link.clock());
+        loop {
+            if self.open.is_none() {
+                self.reopen().await;
+                continue;
+            }
+            // Only the waiting may be given up: what has come is always taken note of.
+            let delivered = tokio::select! {
+                biased;
+                delivered = self.delivered() => delivered,
+                () = clock.sleep_until(clock.now() + silence) => {
+                    if self.is_answered().await {
+                        return None;
                     }
-                    Some(Err(error)) => tracing::debug!(%error, "reading of the event log is interrupted"),
-                    None => tracing::debug!("reading of the event log was cancelled"),
+                    self.close();
+                    None
                 }
-                if let Some((channel, _)) = self.open.take() {
-                    let_go(channel);
-                }
+            };
+            if let Some(delivery) = delivered
+                && let Some(event) = self.note(delivery).await
+            {
+                return Some(event);
+            }
+        }
+    }
+
+    /// What comes next over the open channel; none if nothing does any more. One that is closed is opened first.
+    async fn delivered(&mut self) -> Option<Delivery> {
+        let Some((_, consumer)) = &mut self.open else {
+            self.reopen().await;
+            return None;
+        };
+        match consumer.next().await {
+            Some(Ok(delivery)) => {
+                self.backoff.reset();
+                return Some(delivery);
+            }
+            Some(Err(error)) => tracing::debug!(%error, "reading of the event log is interrupted"),
+            None => tracing::debug!("reading of the event log was cancelled"),
+        }
+        self.close();
+        let clock = self.link.clock();
+        clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
+        None
+    }
+
+    /// Whether the broker answers on the open channel.
+    async fn is_answered(&self) -> bool {
+        let Some((channel, _)) = &self.open else { return false };
+        let asked = channel.basic_qos(PREFETCH, BasicQosOptions::default());
+        matches!(within(&**self.link.clock(), BEGUN_WITHIN, asked).await, Some(Ok(())))
+    }
+
+    fn close(&mut self) {
+        if let Some((channel, _)) = self.open.take() {
+            let_go(channel);
+        }
+    }
+
+    /// Tries to open it again, once.
+    async fn reopen(&mut self) {
+        // Bounded: a connection that is lost meanwhile may never answer.
+        match within(&**self.link.clock(), BEGUN_WITHIN, self.open()).await {
+            Some(Ok(open)) => self.open = Some(open),
+            failed => {
+                let error = failed.and_then(Result::err).map(|error| error.to_string());
+                tracing::warn!(error, "the event log cannot be read for a moment");
                 let clock = self.link.clock();
                 clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
-            }
-            // Bounded: a connection that is lost meanwhile may never answer.
-            match within(&**self.link.clock(), BEGUN_WITHIN, self.open()).await {
-                Some(Ok(open)) => self.open = Some(open),
-                failed => {
-                    let error = failed.and_then(Result::err).map(|error| error.to_string());
-                    tracing::warn!(error, "the event log cannot be read for a moment");
-                    let clock = self.link.clock();
-                    clock.sleep_until(clock.now() + self.backoff.next("tail", clock.now())).await;
-                }
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
 use crate::model::{CallId, Destination, RequestHeader};
 use crate::ports::store::*;
-use crate::ports::{Listener, StoreError, StoreResult};
+use crate::ports::{StoreError, StoreResult};
 
 /// The call of index 0: its hash names the request.
 pub(super) fn first_call(key: &RequestKey) -> CallId {
@@ -93,23 +93,6 @@ impl RedisStore {
             "refused" => Err(StoreError::Refused(answer.text()?)),
             other => Err(unexpected(other)),
         }
-    }
-
-    /// Notes that a request which was accepted is lost: its name is not taken again, and `request.lost` is published with
-    /// whatever is unconfirmed.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn write_off(&self, key: &RequestKey) -> StoreResult<()> {
-        tracing::error!(organisation = %key.organisation, request = %key.request, "the database has lost a request");
-        self.ring.expect(&key.organisation, self.now()).await?;
-        let ops = Ops::none().op("write_off").request(first_call(key)).text(key.request.as_str());
-        self.send(&key.organisation, ops).await.map(drop)
-    }
-
-    /// Hears when the database was found to be new, or to have lost something.
-    pub fn losses(&self) -> Listener {
-        self.ring.losses()
     }
 
     pub(super) async fn write_rejection(

@@ -13,6 +13,7 @@ mod health;
 mod intake;
 mod keys;
 mod link;
+mod losses;
 mod reply;
 mod requests;
 mod ring;
@@ -23,4 +24,5 @@ mod windows;
 
 pub use health::Health;
 pub use link::RedisSettings;
+pub use losses::Loss;
 pub use store::RedisStore;

@@ -65,7 +65,11 @@ pub(super) struct Ring {
     /// The life of the database that this process has known; none yet.
     life: Mutex<String>,
     closed: AtomicBool,
-    /// Rings when the database was found to be new, or to have lost something.
+    /// Whether this process writes off what was lost: then nothing is claimed until somebody has.
+    reads: AtomicBool,
+    /// The loss after which that has not been done yet; empty if it has.
+    unread: Mutex<String>,
+    /// Rings when the database was found to be new, or to have lost something, and that has not been done yet.
     losses: Bell,
     /// Whether the server's life is watched: not where the time is another's, in tests.
     watches: bool,
@@ -73,6 +77,9 @@ pub(super) struct Ring {
 
 /// How long a database that is new is left alone: whoever has known another life of it finds out sooner.
 const FIRST: Duration = Duration::from_secs(4);
+
+/// How soon to ask again while somebody writes off what was lost, should it not be heard that this is done.
+const WRITTEN_OFF: Duration = Duration::from_secs(2);
 
 impl Ring {
     pub fn new(link: Link, prefix: &str, bell: Bell, watches: bool) -> Arc<Self> {
@@ -86,13 +93,17 @@ impl Ring {
             bell,
             life: Mutex::default(),
             closed: AtomicBool::new(false),
+            reads: AtomicBool::new(false),
+            unread: Mutex::default(),
             losses: Bell::default(),
             watches,
         })
     }
 
-    /// Hears when the database was found to be new, or to have lost something.
+    /// Hears when the database was found to be new, or to have lost something. From now on nothing is claimed then until
+    /// somebody has said that what was lost is written off.
     pub fn losses(&self) -> Listener {
+        self.reads.store(true, Ordering::Release);
         self.losses.listen()
     }
 
@@ -102,7 +113,7 @@ impl Ring {
     }
 
     /// The key of something of the ring's.
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.key)
     }
 
@@ -193,16 +204,39 @@ impl Ring {
         let next = next.parse::<f64>().ok().map(|at| Timestamp::from_millis(at as i64));
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = answer.text()?;
         let closed_until = answer.time().map(|until| (until > now).then_some(until))?;
+        let closed_until = self.note_losses(now, closed_until, answer.text()?);
+        Ok(Pick { now, due, first, next, closed_until })
+    }
+
+    /// Notes whether the database is left alone, and whether something that it lost is still to be written off. Until when
+    /// nothing is to be claimed.
+    fn note_losses(&self, now: Timestamp, closed_until: Option<Timestamp>, unread: String) -> Option<Timestamp> {
+        let again_at = (!unread.is_empty()).then(|| now + WRITTEN_OFF);
+        let mut before = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unread.is_empty() && *before != unread {
+            tracing::warn!(
+                "the database is new or has lost something: nothing is claimed until the log of events is read"
+            );
+            self.losses.ring();
+        }
+        *before = unread;
+        drop(before);
+        let closed_until = closed_until.max(again_at);
         if closed_until.is_some() != self.closed.swap(closed_until.is_some(), Ordering::AcqRel) {
             match closed_until {
                 Some(until) => {
-                    self.losses.ring();
-                    tracing::warn!(%until, "the database is new or has lost something: nothing is claimed for a while")
+                    tracing::warn!(%until, "the database is new or has lost something: nothing is claimed for a while");
                 }
                 None => tracing::info!("calls are claimed again"),
             }
         }
-        Ok(Pick { now, due, first, next, closed_until })
+        closed_until
+    }
+
+    /// Says that what a loss took is written off. If there was another meanwhile, that is still to be.
+    pub async fn is_read(&self, loss: &str, now: Option<Timestamp>) -> StoreResult<()> {
+        let ops = Ops::at(now).count(0).text("read").text(loss);
+        self.link.run(Code::Ring, &self.key, &ops).await.map(drop)
     }
 
     /// Whether nothing may be claimed now: the server may be another than before, or has lost something.
@@ -270,6 +304,7 @@ impl Ring {
         // With a time of its own nothing is lost, and nobody waits.
         let first = if now.is_some() { 0 } else { i64::try_from(FIRST.as_millis()).unwrap_or_default() };
         let ops = ops.int(looks).text(&life).text(server).text(&new_life()).int(first);
+        let ops = ops.int(u8::from(self.reads.load(Ordering::Acquire)));
         let answer = self.link.run(Code::Ring, &self.key, &ops).await;
         if answer.is_err() {
             // Told again later: readiness is by version, and what was given twice in a rare failure is a turn.

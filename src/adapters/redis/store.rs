@@ -171,10 +171,10 @@ impl RedisStore {
         Ok(self.ask(organisation, ops).await?.answers)
     }
 
-    /// Carries out a script that is not an organisation's.
-    pub(super) async fn ask_about_app(&self, app: &WorkerId, process: ProcessId, what: &str) -> StoreResult<bool> {
-        // A name of its own slot: it concerns no organisation.
-        let key = format!("{}:{{app:{app}}}", self.prefix);
+    /// Has a process hold something alone for one time to live, or lets it go.
+    pub(super) async fn ask_about_lock(&self, name: &str, process: ProcessId, what: &str) -> StoreResult<bool> {
+        // In a slot of its own: it concerns no organisation.
+        let key = format!("{}:{{{name}}}", self.prefix);
         let ops = Ops::at(self.now()).text(&process.to_string()).text(what);
         Ok(self.link.run(Code::App, &key, &ops).await? == Value::Int(1))
     }
@@ -322,11 +322,11 @@ impl CampaignStore for RedisStore {
     }
 
     async fn lock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<bool> {
-        self.ask_about_app(app, process, "lock").await
+        self.ask_about_lock(&format!("app:{app}"), process, "lock").await
     }
 
     async fn unlock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<()> {
-        self.ask_about_app(app, process, "unlock").await.map(drop)
+        self.ask_about_lock(&format!("app:{app}"), process, "unlock").await.map(drop)
     }
 
     async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {

@@ -72,12 +72,23 @@ if ARGV[at + 1] == 'expect' then
   call('ZADD', P .. 'look', 'LT', now + EXPECTED, ARGV[at + 2])
   return {}
 end
+if ARGV[at + 1] == 'read' then
+  -- Whatever a loss took is written off, unless there was another meanwhile.
+  if call('GET', P .. 'unread') == ARGV[at + 2] then
+    call('DEL', P .. 'unread')
+    call('SET', P .. 'read', call('GET', P .. 'life') or '')
+    call('PUBLISH', P .. 'wake', '')
+  end
+  return {}
+end
 local wanted = tonumber(ARGV[at + 1] or 0)
 if wanted == 0 then return {} end
 
 -- Whether the database is the one that whoever asks has known: its life (empty: it is new here, or does not say), what the
--- server calls itself (empty: it has not been asked), a name for a new life, and how long a new one is left alone.
+-- server calls itself (empty: it has not been asked), a name for a new life, how long a new one is left alone, and whether
+-- whoever asks writes off what was lost (1: then nothing is claimed until somebody has).
 local life, server, new_life, first = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], tonumber(ARGV[at + 5])
+local reads = ARGV[at + 6] == '1'
 local closed = tonumber(call('GET', P .. 'closed') or 0)
 local here = call('GET', P .. 'life')
 local close_until = 0
@@ -88,17 +99,25 @@ if not here then
   close_until = now + first
 end
 if life ~= '' and life ~= here then close_until = now + TTL end
+local unread = call('GET', P .. 'unread') or ''
+-- A new life is noticed by everybody who knew the one before, and read about once.
+if reads and close_until > 0 and unread == '' and call('GET', P .. 'read') ~= here then unread = new_life end
 if server ~= '' then
   local before = call('GET', P .. 'server')
-  if before and before ~= server then close_until = now + TTL end
+  if before and before ~= server then
+    close_until = now + TTL
+    -- Noticed once; what was written off before may be lost again.
+    if reads then unread = new_life end
+  end
   if before ~= server then call('SET', P .. 'server', server) end
 end
 if close_until > closed then
   closed = close_until
   call('SET', P .. 'closed', string.format('%.0f', closed))
 end
+if unread == new_life then call('SET', P .. 'unread', unread) end
 local due = call('ZRANGEBYSCORE', P .. 'look', '-inf', now, 'LIMIT', 0, wanted)
 for _, org in ipairs(due) do call('ZADD', P .. 'look', now + TAKEN, org) end
 local next_look = call('ZRANGE', P .. 'look', 0, 0, 'WITHSCORES')
 return { now, due, call('ZRANGE', P .. 'ready', 0, 0)[1] or '', next_look[2] or '', here,
-  string.format('%.0f', closed > now and closed or 0) }
+  string.format('%.0f', closed > now and closed or 0), reads and unread or '' }

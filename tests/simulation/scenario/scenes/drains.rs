@@ -203,3 +203,39 @@ fn told_twice_a_worker_ends_at_once() {
         world
     });
 }
+
+#[test]
+fn told_twice_while_its_last_events_go_out_a_worker_ends_at_once() {
+    play(|mut world| async move {
+        let fate = world.worker_with_grace(Duration::from_secs(600));
+        fate.prepare("publish", Accident::Hang);
+        world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
+        world.until_over().await;
+        world.drain(0);
+        world.pass(3).await;
+        assert!(!world.workers[0].task.is_finished(), "nothing confirms them");
+        world.workers[0].shutdown.stop.cancel();
+        world.until_gone(0, Duration::from_millis(100)).await;
+        world.worker(8);
+        world.pass(70).await;
+        assert!(world.checker.is_quiet(), "another has published what was left");
+        world
+    });
+}
+
+#[test]
+fn what_was_handed_over_is_not_taken_back_however_long_it_takes_to_let_names_go() {
+    play(|mut world| async move {
+        let fate = world.worker_with_grace(Duration::ZERO);
+        world.ask(&[ANSWERS], talk(), json!({"maxCallDurationSecs": 3600})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        fate.prepare("unlock_app", Accident::Slow(Duration::from_millis(4_500)));
+        world.drain(0);
+        world.until_gone(0, Duration::from_secs(6)).await;
+        assert!(fate.all_happened());
+        world.worker(8);
+        let calls = world.until_over().await;
+        assert_eq!((calls[0].0, adopted(&calls[0].1).0), (CallStatus::Completed, 1), "{calls:?}");
+        world
+    });
+}
