@@ -1,5 +1,5 @@
 //! The floor: what no worker can do without that takes a message a call. Consume from a quorum queue, one script for a
-//! slot, five confirmed publications, one script that writes a snapshot and lets go of the slot, acknowledge; all of it
+//! slot, six confirmed publications, one script that writes a snapshot and lets go of the slot, acknowledge; all of it
 //! pipelined, on one thread, with the same client libraries as the program.
 
 use std::sync::Arc;
@@ -32,8 +32,8 @@ const LIMIT: usize = 100;
 /// Deliveries under way: the slots and what waits for confirmations.
 const PREFETCH: u16 = 1000;
 
-/// Events of a call, and about how long one of the product's is.
-const EVENTS: usize = 5;
+/// Events of a call, as many as the product has of a call of no length, and about how long one of the product's is.
+const EVENTS: usize = 6;
 const EVENT: [u8; 750] = [b'x'; 750];
 
 /// About as long as a call's record.

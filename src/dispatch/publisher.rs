@@ -3,7 +3,7 @@
 //!
 //! Everything here is stored before it comes here, so whatever is lost with the process is published by a sweeper.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::alarm::Alarm;
 use super::insist::insist;
 use super::ports::Ports;
-use crate::model::{Event, Timestamp};
+use crate::model::{CallId, Event, Timestamp};
 use crate::ports::store::{Confirmation, RequestKey};
 use crate::ports::{BusError, Clock};
 
@@ -153,6 +153,8 @@ enum Arrived {
 #[derive(Default)]
 struct Confirmed {
     batch: Vec<Confirmation>,
+    /// Where in the batch a call is: its latest event speaks for those before it.
+    calls: BTreeMap<CallId, usize>,
     /// When the store is to be told, if there is anything to tell.
     due_at: Option<Timestamp>,
     alarm: Alarm,
@@ -161,10 +163,12 @@ struct Confirmed {
 impl Confirmed {
     fn note(&mut self, event: &Event, clock: &dyn Clock) {
         self.due_at.get_or_insert_with(|| clock.now() + AT_MOST);
-        // Events of one call come in a row as a rule; the last one speaks for those before it.
-        if let Some(last) = self.batch.last_mut().filter(|last| last.call.is_some() && last.call == event.call()) {
-            last.seq = last.seq.max(event.seq());
-            return;
+        if let Some(call) = event.call() {
+            let place = *self.calls.entry(call).or_insert(self.batch.len());
+            if let Some(known) = self.batch.get_mut(place) {
+                known.seq = known.seq.max(event.seq());
+                return;
+            }
         }
         let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
         self.batch.push(Confirmation { key, call: event.call(), seq: event.seq() });
@@ -188,5 +192,6 @@ impl Confirmed {
             tracing::debug!(%error, "confirmed events of a request that is kept no more");
         }
         self.batch.clear();
+        self.calls.clear();
     }
 }

@@ -16,7 +16,10 @@ use crate::model::{
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
-/// Most confirmations in one script, and calls shown by one: others wait for it.
+/// Events confirmed at once: the database does nothing else meanwhile.
+const CONFIRMED: usize = 64;
+
+/// Most calls shown by one script: others wait for it.
 const BATCH: usize = 256;
 
 /// Blocked numbers in one piece, about.
@@ -165,7 +168,7 @@ impl RedisStore {
             by_organisation.entry(&confirmation.key.organisation).or_default().push(confirmation);
         }
         for (organisation, confirmations) in by_organisation {
-            for batch in confirmations.chunks(BATCH) {
+            for batch in confirmations.chunks(CONFIRMED) {
                 let ops = batch.iter().fold(Ops::none(), |ops, confirmation| match confirmation.call {
                     Some(call) => ops.op("confirm_call").text(&call.to_string()).int(confirmation.seq),
                     None => ops.op("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),

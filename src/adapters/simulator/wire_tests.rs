@@ -80,7 +80,7 @@ fn what_is_no_message_is_refused() {
 fn only_a_busy_line_is_made_to_wait() {
     let clock = crate::conformance::ManualClock::default();
     let mut pace = Pace::new(BETWEEN_WRITES);
-    let mut write = |pace: &mut Pace| {
+    let write = |pace: &mut Pace| {
         let wait = pace.next_write(clock.now());
         if let Some(next) = wait {
             clock.advance(next.since(clock.now()));

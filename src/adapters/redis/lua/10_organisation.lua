@@ -21,7 +21,7 @@ local UNHEARD = 30000
 local P, now, default_limit, args, next_arg
 
 -- Numbers as text: `..` keeps fourteen digits only.
-local function text(number) return string.format('%.0f', number) end
+local function text(number) return string.format('%d', number) end
 
 local function arg()
   next_arg = next_arg + 1
@@ -101,7 +101,7 @@ function Org.may_keep() return Org.free(max(0, Org.leased() - 1)) > 0 end
 
 function Org.lease(member)
   local s = read_slots()
-  s.leased = s.leased + call('ZADD', P .. 'leases', now + TTL, member)
+  s.leased = s.leased + call('ZADD', P .. 'leases', text(now + TTL), member)
 end
 
 function Org.unlease(member)

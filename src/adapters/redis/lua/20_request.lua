@@ -71,8 +71,8 @@ function Req.emit(r, kind, summary)
   r.sq = r.sq + 1
   Req.changed(r)
   local event = { r.sq, kind, now, summary or Req.summary(r) }
-  call('HSET', Req.key(r.h) .. ':ev', r.sq, pack(event))
-  call('ZADD', P .. 'rout', 'NX', now, r.h)
+  call('HSET', Req.key(r.h) .. ':ev', text(r.sq), pack(event))
+  call('ZADD', P .. 'rout', 'NX', text(now), r.h)
   return event
 end
 
@@ -89,7 +89,7 @@ function Req.keep(r)
   if not r.en then return end
   r.ku = r.en + O.ret * 1000
   Req.changed(r)
-  call('ZADD', P .. 'due', r.ku, 'R' .. r.h)
+  call('ZADD', P .. 'due', text(r.ku), 'R' .. r.h)
 end
 
 -- Ends a request if none of its calls can change any more.
@@ -122,21 +122,21 @@ function Entry.get(r, index)
   if r.life ~= 'C' or index >= r.tot then return nil end
   local part, place = part_of(r, index)
   local e = { key = Req.key(r.h) .. ':p' .. part, at = place * ENTRY_SIZE, part = part, index = index }
-  local raw = call('GETRANGE', e.key, e.at, e.at + ENTRY_SIZE - 1)
+  local raw = call('GETRANGE', e.key, text(e.at), text(e.at + ENTRY_SIZE - 1))
   if #raw < ENTRY_SIZE then return nil end
   e.st, e.ch, e.off, e.cl, e.di, e.co = struct.unpack(ENTRY, raw)
   return e
 end
 
 function Entry.put(e)
-  call('SETRANGE', e.key, e.at, struct.pack(ENTRY, e.st, e.ch, e.off, e.cl, e.di, e.co))
+  call('SETRANGE', e.key, text(e.at), struct.pack(ENTRY, e.st, e.ch, e.off, e.cl, e.di, e.co))
 end
 
 -- The destination as it was loaded, its number first.
 function Entry.destination(r, e)
   local key = Req.key(r.h) .. ':c' .. e.part .. '.' .. e.ch
-  local _, length = struct.unpack('>I4I3', call('GETRANGE', key, e.off, e.off + 6))
-  return call('GETRANGE', key, e.off + 7, e.off + 6 + length)
+  local _, length = struct.unpack('>I4I3', call('GETRANGE', key, text(e.off), text(e.off + 6)))
+  return call('GETRANGE', key, text(e.off + 7), text(e.off + 6 + length))
 end
 
 function Entry.call_id(h, index) return h .. '-' .. text(index) end

@@ -46,7 +46,7 @@ end
 local function read_ahead(r, lane, size)
   while not lane.dn do
     if not lane.ck then
-      local chunk = call('ZRANGE', Req.key(r.h) .. ':k' .. lane.no, lane.pos, lane.pos)[1]
+      local chunk = call('ZRANGE', Req.key(r.h) .. ':k' .. lane.no, text(lane.pos), text(lane.pos))[1]
       if not chunk then
         lane.dn = 1
         break
@@ -56,13 +56,13 @@ local function read_ahead(r, lane, size)
     end
     local have = lane.buf and #lane.buf - (lane.off - lane.from) or 0
     if have < 7 then
-      lane.buf, lane.from = call('GETRANGE', Req.key(r.h) .. ':c' .. lane.ck, lane.off, lane.off + size - 1), lane.off
+      lane.buf, lane.from = call('GETRANGE', Req.key(r.h) .. ':c' .. lane.ck, text(lane.off), text(lane.off + size - 1)), lane.off
       have = #lane.buf
     end
     if have >= 7 then
       local index, length = struct.unpack('>I4I3', lane.buf, lane.off - lane.from + 1)
       if have < 7 + length then
-        lane.buf = call('GETRANGE', Req.key(r.h) .. ':c' .. lane.ck, lane.off, lane.off + max(size, 7 + length) - 1)
+        lane.buf = call('GETRANGE', Req.key(r.h) .. ':c' .. lane.ck, text(lane.off), text(lane.off + max(size, 7 + length) - 1))
         lane.from = lane.off
       end
       local part = tonumber(string.match(lane.ck, '^%d+'))
@@ -80,7 +80,7 @@ function Lane.fresh(r, lane)
   local head = lane.hi
   if lane.nb > 0 then
     if lane.first_back == nil then
-      lane.first_back = tonumber(call('ZRANGE', Req.key(r.h) .. ':b' .. lane.no, 0, 0)[1])
+      lane.first_back = tonumber(call('ZRANGE', Req.key(r.h) .. ':b' .. lane.no, '0', '0')[1])
     end
     if not head or lane.first_back < head then return lane.first_back, true end
   end
@@ -90,7 +90,7 @@ end
 function Lane.first_retry(r, lane)
   if lane.nq == 0 then return nil end
   if lane.retry == nil then
-    local first = call('ZRANGE', Req.key(r.h) .. ':q' .. lane.no, 0, 0, 'WITHSCORES')
+    local first = call('ZRANGE', Req.key(r.h) .. ':q' .. lane.no, '0', '0', 'WITHSCORES')
     lane.retry = { tonumber(first[2]), tonumber(first[1]) }
   end
   return lane.retry[1], lane.retry[2]
@@ -120,13 +120,13 @@ end
 
 function Lane.put_retry(r, lane, index, due)
   Lane.changed(r, lane)
-  call('ZADD', Req.key(r.h) .. ':q' .. lane.no, due, string.format('%010d', index))
+  call('ZADD', Req.key(r.h) .. ':q' .. lane.no, text(due), string.format('%010d', index))
   lane.nq, lane.retry = lane.nq + 1, nil
 end
 
 function Lane.put_back(r, lane, index)
   Lane.changed(r, lane)
-  call('ZADD', Req.key(r.h) .. ':b' .. lane.no, index, text(index))
+  call('ZADD', Req.key(r.h) .. ':b' .. lane.no, text(index), text(index))
   lane.nb, lane.first_back = lane.nb + 1, nil
 end
 
@@ -190,7 +190,7 @@ end
 function Lane.save()
   for h, changed in pairs(lanes_changed) do
     for no, lane in pairs(changed) do
-      call('HSET', Req.key(h) .. ':lanes', no, pack({ op = lane.op, un = lane.un, pos = lane.pos, off = lane.off,
+      call('HSET', Req.key(h) .. ':lanes', text(no), pack({ op = lane.op, un = lane.un, pos = lane.pos, off = lane.off,
         ck = lane.ck, hi = lane.hi, len = lane.len, dn = lane.dn, nb = lane.nb, nq = lane.nq }))
     end
   end

@@ -7,7 +7,7 @@ local function turn_member(r) return string.format('%012d:%s', r.so, r.h) end
 -- Puts a request among those of its priority, behind those that were given less.
 function Turns.enter(r)
   r.tk = (9 - r.pr) * LEVEL + (O.ord == 0 and r.sv or 0)
-  call('ZADD', P .. 'turns', r.tk, turn_member(r))
+  call('ZADD', P .. 'turns', text(r.tk), turn_member(r))
   Req.changed(r)
 end
 
@@ -23,7 +23,7 @@ function Turns.requeue(r)
 end
 
 function Turns.first()
-  local member = call('ZRANGE', P .. 'turns', 0, 0)[1]
+  local member = call('ZRANGE', P .. 'turns', '0', '0')[1]
   return member and Req.get(string.sub(member, 14)) or nil
 end
 
@@ -44,7 +44,7 @@ function Req.refresh(r)
     Turns.leave(r)
   end
   if next_at ~= r.tm then
-    if next_at then call('ZADD', P .. 'timers', next_at, r.h) else call('ZREM', P .. 'timers', r.h) end
+    if next_at then call('ZADD', P .. 'timers', text(next_at), r.h) else call('ZREM', P .. 'timers', r.h) end
     r.tm = next_at
     Req.changed(r)
   end
@@ -52,7 +52,7 @@ end
 
 -- Looks again at requests whose time has come.
 function Req.run_timers()
-  for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'timers', '-inf', now)) do
+  for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'timers', '-inf', text(now))) do
     call('ZREM', P .. 'timers', h)
     local r = Req.get(h)
     if r then
@@ -68,7 +68,7 @@ function Req.end_waiting(r, over)
   if r.life == 'L' then Req.assemble(r) end
   r.ov = over
   local held, held_retry = 0, 0
-  for _, id in ipairs(call('ZRANGE', P .. 'leases', 0, -1)) do
+  for _, id in ipairs(call('ZRANGE', P .. 'leases', '0', '-1')) do
     local h, index = Entry.split(id)
     -- Names of second legs have a suffix, and no number.
     if h == r.h and index then
@@ -86,7 +86,7 @@ function Req.end_waiting(r, over)
 end
 
 local function first_score(key)
-  local first = call('ZRANGE', P .. key, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', P .. key, '0', '0', 'WITHSCORES')
   return first[2] and tonumber(first[2]) or NEVER
 end
 

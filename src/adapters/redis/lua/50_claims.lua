@@ -53,7 +53,7 @@ function Live.lay_down(r, e, id, x, facts)
   if e.co < x.e then
     r.uc = r.uc + 1
     Req.changed(r)
-    call('ZADD', P .. 'out', x.la, id)
+    call('ZADD', P .. 'out', text(x.la), id)
   end
 end
 

@@ -3,7 +3,7 @@ local Owner, Intake = {}, {}
 -- How much later than its longest lawful end a call is surely over: the backend's own clock ends it before.
 local SURELY = 60000
 
-local function expired_ids() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', now) end
+local function expired_ids() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', text(now)) end
 
 function Owner.request_slot(id, claim, token, leg, until_)
   local _, _, x = Live.held(id, claim, token)
@@ -39,8 +39,8 @@ end
 
 -- Extends every lease of a held call.
 local function extend(id, x)
-  call('ZADD', P .. 'leases', 'XX', now + TTL, id)
-  for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', now + TTL, id .. '.' .. leg) end
+  call('ZADD', P .. 'leases', 'XX', text(now + TTL), id)
+  for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', text(now + TTL), id .. '.' .. leg) end
 end
 
 -- For each: 0 somebody else's, 1 renewed, 2 renewed and to be hung up, 3 forgotten.
@@ -110,7 +110,7 @@ function Owner.drop_lost()
   end
 end
 
-local function expired() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'WITHSCORES') end
+local function expired() return call('ZRANGEBYSCORE', P .. 'leases', '-inf', text(now), 'WITHSCORES') end
 
 -- Id, claim, token, worker, stage, when surely over, when its lease ended, facts, request.
 function Owner.suspects(limit)
@@ -139,8 +139,8 @@ function Owner.hand_over(count)
       x.t, x.af, x.aw = Org.token(), nil, nil
       Live.put(id, x)
       urgent = true
-      call('ZADD', P .. 'leases', 'XX', 0, id)
-      for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', 0, id .. '.' .. leg) end
+      call('ZADD', P .. 'leases', 'XX', '0', id)
+      for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', '0', id .. '.' .. leg) end
     end
   end
 end
@@ -183,7 +183,7 @@ end
 -- Calls in somebody's hands, of one request or (empty) of all: request, id, claim, token, worker, stage, until when renewed,
 -- destination, facts.
 function Owner.live(h)
-  local found, raw = {}, call('ZRANGE', P .. 'leases', 0, -1, 'WITHSCORES')
+  local found, raw = {}, call('ZRANGE', P .. 'leases', '0', '-1', 'WITHSCORES')
   for i = 1, #raw, 2 do
     local id = raw[i]
     local of, index = Entry.split(id)
@@ -202,7 +202,7 @@ end
 -- Every live call of a request, and who owns it.
 function Owner.of_request(r)
   local owners = {}
-  for _, id in ipairs(call('ZRANGE', P .. 'leases', 0, -1)) do
+  for _, id in ipairs(call('ZRANGE', P .. 'leases', '0', '-1')) do
     local h, index = Entry.split(id)
     if h == r.h and index then
       local owner = Owner.of(id)

@@ -36,7 +36,7 @@ function Intake.open(h, id, header, common, part, count, hash, total, duplicates
     Req.put(r)
     call('HSET', Req.key(h), 'hd', header)
     call('SADD', P .. 'requests', h)
-    call('ZADD', P .. 'due', now + PARTS_WITHIN, 'P' .. h)
+    call('ZADD', P .. 'due', text(now + PARTS_WITHIN), 'P' .. h)
   end
   if r.cm ~= common or part >= r.np then return { 'conflict' } end
   local there = part_of_request(r, part)
@@ -63,9 +63,9 @@ function Intake.chunk(h, part, number_, zones, count, largest, blob, runs)
   local key = Req.key(h)
   for _, run in ipairs(runs) do
     local at = run[1] * ENTRY_SIZE
-    local before = call('GETRANGE', key .. ':p' .. part, at, at + #run[2] - 1)
+    local before = call('GETRANGE', key .. ':p' .. part, text(at), text(at + #run[2] - 1))
     if string.find(before, '[^%z]') then load.bad = 1 end
-    call('SETRANGE', key .. ':p' .. part, at, run[2])
+    call('SETRANGE', key .. ':p' .. part, text(at), run[2])
   end
   load.got, load.next = load.got + count, number_ + 1
   put_part(r, part, load)
@@ -129,10 +129,10 @@ function Intake.seal(h, part)
   Req.assemble(r)
   Req.emit(r, 'accepted')
   if r.sch and r.sch > now then
-    call('ZADD', P .. 'due', r.sch, 'S' .. h)
+    call('ZADD', P .. 'due', text(r.sch), 'S' .. h)
     Req.emit(r, 'scheduled')
   end
-  if r.exp then call('ZADD', P .. 'due', r.exp, 'E' .. h) end
+  if r.exp then call('ZADD', P .. 'due', text(r.exp), 'E' .. h) end
   Req.refresh(r)
   Req.check_rest(r)
   woke = true
@@ -202,7 +202,7 @@ function Req.drop(r)
   local h, key = r.h, Req.key(r.h)
   if r.tk then Turns.leave(r) end
   for lane = 0, r.nl - 1 do
-    for _, chunk in ipairs(call('ZRANGE', key .. ':k' .. lane, 0, -1)) do call('UNLINK', key .. ':c' .. chunk) end
+    for _, chunk in ipairs(call('ZRANGE', key .. ':k' .. lane, '0', '-1')) do call('UNLINK', key .. ':c' .. chunk) end
     call('UNLINK', key .. ':k' .. lane, key .. ':b' .. lane, key .. ':q' .. lane)
   end
   for part = 0, r.np - 1 do call('UNLINK', key .. ':p' .. part) end

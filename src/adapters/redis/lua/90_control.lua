@@ -81,7 +81,7 @@ end
 
 function Control.slots()
   local s = read_slots()
-  return { text(s.limit), text(s.ext or 4294967295), s.leased, call('ZCOUNT', P .. 'leases', '-inf', now) }
+  return { text(s.limit), text(s.ext or 4294967295), s.leased, call('ZCOUNT', P .. 'leases', '-inf', text(now)) }
 end
 
 function Control.confirm_call(id, seq)
@@ -129,14 +129,14 @@ function Control.unconfirmed(before, limit)
   end
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'out', '-inf', '(' .. text(before), 'LIMIT', 0, limit)) do add(id) end
   -- What a suspect's owner has not published, perhaps nobody will.
-  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', now)) do add(id, true) end
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', text(now))) do add(id, true) end
   return { events, calls }
 end
 
 -- What time alone brings: schedules, expiry, parts that never came, retention. Says too how many are suspect.
 function Control.look()
   local events = {}
-  for _, what in ipairs(call('ZRANGEBYSCORE', P .. 'due', '-inf', now)) do
+  for _, what in ipairs(call('ZRANGEBYSCORE', P .. 'due', '-inf', text(now))) do
     local kind, h = string.sub(what, 1, 1), string.sub(what, 2)
     local r = string.find('SEPR', kind, 1, true) and Req.get(h)
     if r and call('ZREM', P .. 'due', what) > 0 then
@@ -150,7 +150,7 @@ function Control.look()
         -- What nobody has heard of must not be forgotten.
         r.ku = now + GRACE
         Req.changed(r)
-        call('ZADD', P .. 'due', r.ku, what)
+        call('ZADD', P .. 'due', text(r.ku), what)
       else
         Req.drop(r)
       end
@@ -159,7 +159,7 @@ function Control.look()
   Req.run_timers()
   Owner.prune_line()
   Owner.drop_lost()
-  return { events, call('ZCOUNT', P .. 'leases', '-inf', now) }
+  return { events, call('ZCOUNT', P .. 'leases', '-inf', text(now)) }
 end
 
 -- What the windows of a request's lanes are, as read on their clocks.

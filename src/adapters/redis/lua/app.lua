@@ -13,6 +13,6 @@ if ARGV[3] == 'unlock' then
   return 1
 end
 if others then return 0 end
-redis.call('HSET', KEYS[1], 'process', ARGV[2], 'until', string.format('%.0f', now + TTL))
+redis.call('HSET', KEYS[1], 'process', ARGV[2], 'until', string.format('%d', now + TTL))
 redis.call('PEXPIRE', KEYS[1], 2 * TTL)
 return 1

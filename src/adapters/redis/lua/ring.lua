@@ -48,10 +48,10 @@ for _ = 1, tonumber(ARGV[2]) do
       if place then place = max(max(0, place - cost(1, weight)), min(least, place)) end
     end
   end
-  if finish ~= paid then call('HSET', P .. 'finish', org, string.format('%.0f', finish)) end
+  if finish ~= paid then call('HSET', P .. 'finish', org, string.format('%d', finish)) end
   -- Hints may overtake each other: the latest counts.
   if version > tonumber(call('HGET', P .. 'version', org) or -1) then
-    call('HSET', P .. 'version', org, string.format('%.0f', version))
+    call('HSET', P .. 'version', org, string.format('%d', version))
     if ready == '0' then
       if place then call('ZREM', P .. 'ready', org) end
       place = nil
@@ -62,9 +62,9 @@ for _ = 1, tonumber(ARGV[2]) do
     call('ZADD', P .. 'look', look, org)
     if unheard < 0 then call('ZREM', P .. 'unheard', org) else call('ZADD', P .. 'unheard', unheard, org) end
   end
-  if place and place ~= stood then call('ZADD', P .. 'ready', string.format('%.0f', place), org) end
+  if place and place ~= stood then call('ZADD', P .. 'ready', string.format('%d', place), org) end
 end
-if present ~= before then call('SET', P .. 'now', string.format('%.0f', present)) end
+if present ~= before then call('SET', P .. 'now', string.format('%d', present)) end
 if wake then call('PUBLISH', P .. 'wake', '') end
 
 if ARGV[at + 1] == 'expect' then
@@ -113,11 +113,11 @@ if server ~= '' then
 end
 if close_until > closed then
   closed = close_until
-  call('SET', P .. 'closed', string.format('%.0f', closed))
+  call('SET', P .. 'closed', string.format('%d', closed))
 end
 if unread == new_life then call('SET', P .. 'unread', unread) end
-local due = call('ZRANGEBYSCORE', P .. 'look', '-inf', now, 'LIMIT', 0, wanted)
+local due = call('ZRANGEBYSCORE', P .. 'look', '-inf', now, 'LIMIT', '0', wanted)
 for _, org in ipairs(due) do call('ZADD', P .. 'look', now + TAKEN, org) end
-local next_look = call('ZRANGE', P .. 'look', 0, 0, 'WITHSCORES')
-return { now, due, call('ZRANGE', P .. 'ready', 0, 0)[1] or '', next_look[2] or '', here,
-  string.format('%.0f', closed > now and closed or 0), reads and unread or '' }
+local next_look = call('ZRANGE', P .. 'look', '0', '0', 'WITHSCORES')
+return { now, due, call('ZRANGE', P .. 'ready', '0', '0')[1] or '', next_look[2] or '', here,
+  string.format('%d', closed > now and closed or 0), reads and unread or '' }
