@@ -388,3 +388,14 @@ prop_state_machine! {
     #[test]
     fn both_answer_the_same_whatever_is_done_to_them(sequential 1..160 => Twins);
 }
+
+#[test]
+fn whoever_waits_until_a_window_is_read_anew_keeps_the_turn() {
+    let submit = |total| Step::Submit { org: 1, total, priority: 6, expires: None, scheduled: None, windowed: true };
+    let (open, closed) = (Step::Pass { millis: 30_000 }, Step::Pass { millis: 40_000 });
+    let open_again = Step::Pass { millis: 50_000 };
+    let mut twins = Twins::new();
+    for step in [open, submit(1), closed, submit(11), open_again, Step::Claim { worker: 1, want: 6 }] {
+        twins.step(step);
+    }
+}

@@ -117,8 +117,9 @@ function Claims.claim(worker, want)
     local r = Turns.first()
     if not r then break end
     local taken = take_turn(r, worker, min(O.ord == 0 and TURN or left, left), claims)
-    if taken == 0 and r.tk then break end
     left = left - taken
+    -- Whoever's window must be read first may come before those that follow.
+    if #stale > 0 or (taken == 0 and r.tk) then break end
   end
   given = given + room - left
   return claims
