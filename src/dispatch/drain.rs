@@ -149,7 +149,7 @@ mod tests {
     fn drained(obedient: bool) -> (Vec<String>, usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (roster, story) = (Arc::new(Roster::default()), Story::default());
-        let left = runtime.block_on(async {
+        runtime.block_on(async {
             let (mut calling, mut renewing) = (JoinSet::new(), JoinSet::new());
             let mut call = End { story: Arc::clone(&story), who: "call", seat: Some(seat(&roster, 0)) };
             calling.spawn(async move {
@@ -169,8 +169,7 @@ mod tests {
             end_all(&Hasty, &roster, &mut calling, &mut renewing).await;
             let story = story.lock().unwrap().clone();
             (story, calling.len() + renewing.len())
-        });
-        left
+        })
     }
 
     #[test]
