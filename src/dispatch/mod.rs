@@ -19,6 +19,7 @@ mod leases;
 mod ledger;
 mod legs;
 mod live_call;
+mod mailbox;
 mod organisations;
 mod playing;
 mod ports;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
 use super::fence::{AUTHORITY, Fence};
+use super::mailbox::{Mailbox, Slot, mailbox};
 use crate::callflow::call::CallInput;
 use crate::model::{AttemptId, CallId, OrganisationId, Timestamp, WorkerId};
 use crate::ports::Clock;
@@ -43,7 +42,7 @@ struct Entry {
     held: Held,
     /// Under whose name the backend reports on the call.
     app: WorkerId,
-    mailbox: UnboundedSender<Mail>,
+    slot: Slot<Mail>,
     lost: Arc<AtomicBool>,
     /// Whether its dial was committed to: what is asked of it before that may find nobody, for it may be given back.
     dialling: bool,
@@ -54,7 +53,7 @@ impl Entry {
     fn fence(&self) {
         self.lost.store(true, Ordering::Release);
         // The task may have ended meanwhile.
-        let _ = self.mailbox.send(Mail::Fenced);
+        let _ = self.slot.send(Mail::Fenced);
     }
 }
 
@@ -63,7 +62,7 @@ impl Entry {
 pub struct Seat {
     roster: Arc<Roster>,
     held: Held,
-    mail: UnboundedReceiver<Mail>,
+    mail: Mailbox<Mail>,
     lost: Arc<AtomicBool>,
     /// Listings before it was taken: none of them renews it.
     entered: u64,
@@ -75,12 +74,12 @@ impl Seat {
     /// The next mail.
     pub async fn mail(&mut self) -> Mail {
         // The sender stays on the roster as long as the seat is taken, unless another takes it: then the call is theirs.
-        self.mail.recv().await.unwrap_or(Mail::Fenced)
+        self.mail.next().await.unwrap_or(Mail::Fenced)
     }
 
     /// Mail that is there already.
     pub fn mail_at_hand(&mut self) -> Option<Mail> {
-        self.mail.try_recv().ok()
+        self.mail.at_hand()
     }
 
     /// Whether somebody wanted the call to end, going by the mail that is there; it is read.
@@ -142,9 +141,9 @@ impl Roster {
     /// Enters a call on which the backend reports to `app`. What made it ours was asked for at `asked_at`: its lease
     /// may count from then.
     pub fn enter(self: &Arc<Self>, held: &Held, app: WorkerId, asked_at: Timestamp) -> Seat {
-        let (mailbox, mail) = unbounded_channel();
+        let (slot, mail) = mailbox();
         let lost = Arc::new(AtomicBool::new(false));
-        let entry = Entry { held: held.clone(), app, mailbox, lost: Arc::clone(&lost), dialling: false };
+        let entry = Entry { held: held.clone(), app, slot, lost: Arc::clone(&lost), dialling: false };
         let mut inner = self.lock();
         let entered = inner.listings;
         if let Some(earlier) = inner.entries.insert(held.attempt, entry) {
@@ -171,7 +170,7 @@ impl Roster {
         let inner = self.lock();
         let told = inner.entries.values().map(|entry| {
             // The task may have ended meanwhile.
-            let _ = entry.mailbox.send(Mail::LetGo);
+            let _ = entry.slot.send(Mail::LetGo);
             entry.held.clone()
         });
         told.collect()
@@ -189,14 +188,14 @@ impl Roster {
 
     /// Sends mail to an attempt; false if this worker does not hold it.
     pub fn send(&self, attempt: AttemptId, mail: Mail) -> bool {
-        self.lock().entries.get(&attempt).is_some_and(|entry| entry.mailbox.send(mail).is_ok())
+        self.lock().entries.get(&attempt).is_some_and(|entry| entry.slot.send(mail))
     }
 
     /// Sends mail to an attempt held under this very proof, and dialled; false if this worker holds none such.
     pub fn send_to_holder(&self, held: &Held, mail: Mail) -> bool {
         let inner = self.lock();
         let entry = inner.entries.get(&held.attempt).filter(|entry| entry.held.token == held.token);
-        entry.is_some_and(|entry| entry.dialling && entry.mailbox.send(mail).is_ok())
+        entry.is_some_and(|entry| entry.dialling && entry.slot.send(mail))
     }
 
     /// Sends mail to whatever attempt of an organisation's call this worker holds: none if it holds none, false if that
@@ -207,7 +206,7 @@ impl Roster {
         let to = AttemptId { call, claim: u32::MAX };
         let entry = inner.entries.range(from..=to).next_back().map(|(_, entry)| entry);
         let theirs = entry.filter(|entry| entry.held.organisation == *organisation)?;
-        Some(theirs.dialling && theirs.mailbox.send(mail).is_ok())
+        Some(theirs.dialling && theirs.slot.send(mail))
     }
 
     /// Whether this worker holds an attempt.

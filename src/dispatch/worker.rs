@@ -22,7 +22,7 @@ use super::roster::Roster;
 use super::shared::{Shared, WorkerSettings};
 use super::{commands, drain, intake, leases, legs, reaper};
 use crate::model::WorkerId;
-use crate::ports::TelephonyError;
+use crate::ports::{StoreError, TelephonyError};
 use crate::ports::telephony::LegReport;
 
 /// How long to wait before looking again whether the worker's name is free.
@@ -49,10 +49,9 @@ pub enum WorkerFailure {
     /// Another process has this worker's name now, or opened its stream of reports: an adopter that thinks us dead.
     #[error("another process listens in this worker's name")]
     Replaced,
-    /// Another process holds this name and goes on doing so: one of the same name runs, or the calls of one that died
-    /// were taken over and last still.
-    #[error("another process listens in the name {0}: names must be unique")]
-    NameInUse(WorkerId),
+    /// The store refuses to give the worker its name.
+    #[error("the store refuses the name {0}: {1}")]
+    Nameless(WorkerId, StoreError),
     /// One of its own parts panicked: what it holds is safer with others.
     #[error("a part of the worker failed: {0}")]
     Broken(String),
@@ -121,11 +120,11 @@ impl Worker {
     }
 }
 
-/// Makes the worker's name its own and listens in it. A process of that name that died lately holds it still: a pod
-/// that comes back under its old name waits until it does not.
+/// Makes the worker's name its own and listens in it. A process of that name that died lately holds it still, and then
+/// perhaps whoever has taken its calls over, until these have ended: a container that comes back under its old name waits.
 async fn take_name(ports: &Ports, settings: &WorkerSettings) -> Result<Reports, WorkerFailure> {
     let (name, process, clock) = (&settings.id, settings.process, &*ports.clock);
-    let began_at = clock.now();
+    let mut patient_until = clock.now() + NAME_IS_FREE_AFTER;
     loop {
         match insist(clock, || ports.store.lock_app(name, process)).await {
             Ok(true) => match ports.telephony.listen(name).await {
@@ -141,11 +140,21 @@ async fn take_name(ports: &Ports, settings: &WorkerSettings) -> Result<Reports, 
                     return Err(error.into());
                 }
             },
-            Ok(false) if clock.now() < began_at + NAME_IS_FREE_AFTER => {
-                tracing::info!(worker = %name, "waiting for another process to let this worker's name go");
-                clock.sleep_until(clock.now() + AGAIN).await;
+            Ok(false) => {
+                let now = clock.now();
+                if now < patient_until {
+                    tracing::info!(worker = %name, "waiting for another process to let this worker's name go");
+                } else {
+                    patient_until = now + NAME_IS_FREE_AFTER;
+                    tracing::warn!(
+                        worker = %name,
+                        "another process holds this worker's name still: it carries calls of an earlier life of this worker, \
+                         or two workers have one name, which must be unique"
+                    );
+                }
+                clock.sleep_until(now + AGAIN).await;
             }
-            Ok(false) | Err(_) => return Err(WorkerFailure::NameInUse(name.clone())),
+            Err(error) => return Err(WorkerFailure::Nameless(name.clone(), error)),
         }
     }
 }

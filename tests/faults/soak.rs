@@ -51,8 +51,8 @@ struct Post {
     links: Links,
 }
 
-/// Whether a worker has ended because another listens in its name, having taken over the calls of one that stood still or
-/// had crashed: its supervisor starts it again.
+/// Whether a worker has ended because another listens in its name, having taken its calls over while it stood still: its
+/// supervisor starts it again.
 fn was_superseded(post: &Post) -> bool {
     let said = post.process.said();
     said.contains("another process listens in this worker's name")
