@@ -208,6 +208,11 @@ impl Seeker {
             "a lost request was handed in anew, and is cancelled: some of it may have been called before"
         );
         match self.store.control(key, Control::Cancel { hang_up: false }).await {
+            // It is not taken yet, and never will be.
+            Err(StoreError::NotFound) => match self.store.write_off(key).await {
+                Err(error) => unlearnt(key, error),
+                Ok(()) => Ok(()),
+            },
             Err(error) => unlearnt(key, error),
             // What it means is published with whatever is unconfirmed.
             Ok(_) => Ok(()),

@@ -22,8 +22,8 @@ use super::roster::Roster;
 use super::shared::{Shared, WorkerSettings};
 use super::{commands, drain, intake, leases, legs, reaper};
 use crate::model::WorkerId;
-use crate::ports::{StoreError, TelephonyError};
 use crate::ports::telephony::LegReport;
+use crate::ports::{StoreError, TelephonyError};
 
 /// How long to wait before looking again whether the worker's name is free.
 const AGAIN: Duration = Duration::from_secs(1);

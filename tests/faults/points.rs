@@ -103,7 +103,7 @@ impl Lookout {
             Self::Operations(operation, mut lines) => {
                 let word = format!(" \"{operation}\" ");
                 while let Some(line) = lines.next_line().await.map_err(|error| error.to_string())? {
-                    if line.contains("\"EVALSHA\"") && line.contains(&word) {
+                    if line.contains("\"FCALL\"") && line.contains(&word) {
                         return Ok(());
                     }
                 }

@@ -1,6 +1,7 @@
 //! How transitions get to the server: as functions that it keeps or as scripts, several at a time, each for itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
@@ -106,4 +107,33 @@ async fn of_those_who_travel_together_one_that_fails_takes_nothing_from_the_othe
     }
     assert_eq!(leased(&store).await, 1, "what nobody can read holds its slot");
     assert_eq!(summary(&store, &key_of("bank", "r")).await.counts.on_progress, 1);
+}
+
+#[tokio::test]
+async fn an_event_tells_how_things_stood_whatever_travels_with_it() {
+    let world = crate::RedisWorld::new();
+    let store: Store = Arc::<RedisStore>::clone(&world.store);
+    limit(&store, "bank", 10).await;
+    submit(&store, header("r"), 10).await;
+    let claims = claim_all(&store, 10).await;
+    let (bank, state) = (organisation("bank"), flow_state());
+    // Two questions are on their way, so that all dials travel together behind them.
+    let questions = futures_util::future::join(store.slot_use(&bank), store.organisation(&bank));
+    let name = worker("w");
+    let dials = claims.iter().map(|claim| store.begin_dial(&claim.held, &name, None, &state));
+    let (_, dials) = futures_util::future::join(questions, futures_util::future::join_all(dials)).await;
+    let told: Vec<_> = dials
+        .into_iter()
+        .flat_map(|dial| match dial.unwrap() {
+            DialDecision::Dial { events, .. } => events,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [started] = &*told else { panic!("{told:?}") };
+    let later = world.clock.now() + Duration::from_secs(1);
+    let stored = store.unconfirmed(later, 100).await.unwrap();
+    assert!(
+        stored.iter().any(|stored| matches!(stored, Unconfirmed::Request(event) if event == started)),
+        "{started:?}"
+    );
 }

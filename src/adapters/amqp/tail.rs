@@ -97,9 +97,11 @@ impl Tail {
         }
     }
 
-    /// The next event; none if the broker answers and has said nothing for `silence`: then that was the last, for now.
+    /// The next event; none if the broker answers and has said nothing for `silence` before and after: then that was the
+    /// last, for now. Before alone would not do: a broker may be slower to read its log than to answer.
     pub async fn next_until_silence(&mut self, silence: Duration) -> Option<LoggedEvent> {
         let clock = Arc::clone(self.link.clock());
+        let mut answered = false;
         loop {
             if self.open.is_none() {
                 self.reopen().await;
@@ -110,10 +112,13 @@ impl Tail {
                 biased;
                 delivered = self.delivered() => delivered,
                 () = clock.sleep_until(clock.now() + silence) => {
-                    if self.is_answered().await {
+                    if answered {
                         return None;
                     }
-                    self.close();
+                    answered = self.is_answered().await;
+                    if !answered {
+                        self.close();
+                    }
                     None
                 }
             };

@@ -111,7 +111,16 @@ impl Carrier {
     }
 
     async fn carry_out(&self, organisation: &OrganisationId, batch: Vec<Waiting>) {
-        match self.run(organisation, &batch).await {
+        let said = self.run(organisation, &batch).await;
+        let grow = batch.iter().filter(|waiting| waiting.call.operations.grows).count();
+        match said {
+            // What lets calls end does not wait until there is memory for new ones.
+            Err(StoreError::Unavailable(why)) if why.contains("OOM") && grow > 0 && grow < batch.len() => {
+                let (grows, ends) = batch.into_iter().partition(|waiting| waiting.call.operations.grows);
+                for part in [ends, grows] {
+                    Box::pin(self.carry_out(organisation, part)).await;
+                }
+            }
             Err(error) => {
                 for Waiting { answer, .. } in batch {
                     // Whoever asked may be gone.

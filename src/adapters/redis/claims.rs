@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 
 use super::codec;
-use super::reply::Reply;
+use super::reply::{Reply, readable};
 use super::ring::LOOKS;
 use super::script::Ops;
 use super::store::RedisStore;
@@ -77,7 +77,9 @@ impl RedisStore {
     /// Looks at organisations for which time may have brought something. What it meant for requests.
     async fn look_at(&self, organisations: Vec<OrganisationId>) -> StoreResult<Vec<RequestEvent>> {
         let looks = organisations.iter().map(|organisation| async move {
-            let mut answer = self.send(organisation, Ops::none().op("look")).await?.list()?;
+            let answer = self.send(organisation, Ops::none().op("look")).await;
+            let Some(mut answer) = readable(organisation, answer)? else { return Ok(Vec::new()) };
+            let mut answer = answer.list()?;
             let (events, suspect) = (answer.events(organisation)?, answer.int()?);
             if suspect > 0 {
                 self.ring.suspect(organisation, true).await?;

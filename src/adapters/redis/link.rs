@@ -20,6 +20,9 @@ const RESPONSE: Duration = Duration::from_secs(2);
 /// How long a connection is waited for, and at most between two tries.
 const CONNECTION: Duration = Duration::from_secs(1);
 
+/// How long what was sent may stay without the other side's acknowledgement.
+const DEAD_AFTER: Duration = Duration::from_secs(4);
+
 /// Where the database is, and what is ours there.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
@@ -59,7 +62,9 @@ impl Link {
         let refused = |error: redis::RedisError| StoreError::Refused(error.to_string());
         let info = settings.url.expose_secret().into_connection_info().map_err(refused)?;
         let with_push = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(with_push)).map_err(refused)?;
+        // The client replaces a connection that fails, not one on which nothing comes any more: the system has it fail.
+        let tcp = info.tcp_settings().clone().set_user_timeout(DEAD_AFTER);
+        let client = Client::open(info.set_redis_settings(with_push).set_tcp_settings(tcp)).map_err(refused)?;
         let unknown = Arc::new(AtomicBool::new(true));
         let lost = Arc::clone(&unknown);
         let hear = move |push: PushInfo| {

@@ -9,6 +9,20 @@ use crate::model::status::{Counts, RejectReason, RequestError, RequestSummary};
 use crate::model::{CallId, CallStatus, EventType, OrganisationId, RequestStatus, Timestamp};
 use crate::ports::{StoreError, StoreResult};
 
+/// How errors begin that pass: another try may be answered.
+const PASSING: [&str; 8] = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM", "LOADING", "BUSY", "MASTERDOWN"];
+
+/// What an organisation answers; none if what is kept of it cannot be read: nobody else waits for that.
+pub(super) fn readable<T>(organisation: &OrganisationId, answer: StoreResult<T>) -> StoreResult<Option<T>> {
+    match answer {
+        Err(StoreError::Refused(reason)) => {
+            tracing::error!(%organisation, reason, "what is kept of an organisation cannot be read");
+            Ok(None)
+        }
+        answer => answer.map(Some),
+    }
+}
+
 /// A list that is read from its beginning.
 #[derive(Clone)]
 pub(super) struct Reply(std::vec::IntoIter<Value>);
@@ -37,10 +51,14 @@ impl Reply {
         Reply::of(self.next()?)
     }
 
-    /// A list, or the text of what went wrong instead: it will again.
+    /// A list, or the text of what went wrong instead.
     pub fn list_or_error(&mut self) -> StoreResult<Reply> {
         match self.next()? {
-            Value::BulkString(error) => Err(StoreError::Refused(String::from_utf8_lossy(&error).into_owned())),
+            Value::BulkString(error) => {
+                let error = String::from_utf8_lossy(&error).into_owned();
+                let passes = PASSING.iter().any(|passing| error.trim_start_matches('-').starts_with(passing));
+                Err(if passes { StoreError::Unavailable(error) } else { StoreError::Refused(error) })
+            }
             value => Reply::of(value),
         }
     }

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::codec::{self, unreadable};
 use super::intake::{first_call, unexpected};
-use super::reply::{Reply, call_status};
+use super::reply::{Reply, call_status, readable};
 use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
@@ -173,7 +173,7 @@ impl RedisStore {
                     Some(call) => ops.op("confirm_call").text(&call.to_string()).int(confirmation.seq),
                     None => ops.op("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
                 });
-                self.send(organisation, ops).await?;
+                readable(organisation, self.send(organisation, ops).await)?;
             }
         }
         Ok(())
@@ -183,7 +183,8 @@ impl RedisStore {
         let (mut events, mut calls) = (Vec::new(), Vec::new());
         for organisation in self.ring.unheard(before).await? {
             let ops = Ops::none().op("unconfirmed").time(Some(before)).int(limit);
-            let mut answer = self.send(&organisation, ops).await?.list()?;
+            let Some(mut answer) = readable(&organisation, self.send(&organisation, ops).await)? else { continue };
+            let mut answer = answer.list()?;
             events.extend(answer.events(&organisation)?.into_iter().map(Unconfirmed::Request));
             for mut list in answer.lists()? {
                 let call = list.call()?;

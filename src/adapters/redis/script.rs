@@ -47,12 +47,16 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub fn new() -> Self {
-        let script = Script::new(&format!("{ORGANISATION}\nreturn main(KEYS, ARGV)"));
+        let script = Script::new(&format!("{ORGANISATION}\nreturn main(KEYS, ARGV, true)"));
         let body = |name: &str| {
             format!(
-                "{ORGANISATION}\nredis.register_function('{name}_organisation', main)\n\
-                 redis.register_function('{name}_ring', function(KEYS, ARGV)\n{RING}\nend)\n\
-                 redis.register_function('{name}_app', function(KEYS, ARGV)\n{APP}\nend)\n"
+                "{ORGANISATION}\n\
+                 local function define(name, callback, flags)\n\
+                 redis.register_function{{function_name='{name}_' .. name, callback=callback, flags=flags}}\nend\n\
+                 define('organisation', main, {{}})\n\
+                 define('organisation_always', main, {{'allow-oom'}})\n\
+                 define('ring', function(KEYS, ARGV)\n{RING}\nend, {{'allow-oom'}})\n\
+                 define('app', function(KEYS, ARGV)\n{APP}\nend, {{'allow-oom'}})\n"
             )
         };
         let name = format!("robocall_{}", Script::new(&body("")).get_hash());
@@ -63,7 +67,9 @@ impl Scripts {
     /// A call of one of the library's functions.
     pub fn function(&self, code: Code, key: &str, ops: &Ops) -> Cmd {
         let what = match code {
-            Code::Organisation => "organisation",
+            // A server without memory to spare takes in nothing more, and lets everything end.
+            Code::Organisation if ops.grows => "organisation",
+            Code::Organisation => "organisation_always",
             Code::Ring => "ring",
             Code::App => "app",
         };
@@ -108,6 +114,8 @@ pub(super) struct Ops {
     operations: usize,
     /// Whether they travel with nobody else's.
     alone: bool,
+    /// Whether they bring something new, for which there must be memory.
+    pub grows: bool,
 }
 
 /// Most transitions carried out at once: the database does nothing else meanwhile.
@@ -116,13 +124,16 @@ pub(super) const TOGETHER: usize = 32;
 /// What may be carried out together with others': small, and frequent.
 const SMALL: [&str; 8] = ["claim", "begin", "back", "checkpoint", "finish", "slot", "confirm_call", "confirm_request"];
 
+/// What is refused where memory is short.
+const GROWS: [&str; 5] = ["open", "chunk", "seal", "claim", "begin"];
+
 /// An absent number: scripts read it as none.
 const NONE: &str = "";
 
 impl Ops {
     /// No arguments yet.
     pub fn none() -> Self {
-        Self { arguments: Cmd::new(), count: 0, operations: 0, alone: false }
+        Self { arguments: Cmd::new(), count: 0, operations: 0, alone: false, grows: false }
     }
 
     /// What every piece of code is told first: the time, unless it is the server's.
@@ -134,6 +145,7 @@ impl Ops {
     pub fn op(mut self, name: &str) -> Self {
         self.operations += 1;
         self.alone |= !SMALL.contains(&name);
+        self.grows |= GROWS.contains(&name);
         self.text(name)
     }
 
@@ -145,6 +157,7 @@ impl Ops {
     /// Another's arguments, after their number.
     pub fn group(mut self, other: &Self) -> Self {
         self = self.count(other.count);
+        self.grows |= other.grows;
         for argument in other.arguments() {
             self = self.bytes(argument);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::codec;
 use super::intake::unexpected;
-use super::reply::{Reply, status_number};
+use super::reply::{Reply, readable, status_number};
 use super::script::{Ops, leg_name};
 use super::store::RedisStore;
 use crate::callflow::call::CallState;
@@ -170,7 +170,13 @@ impl RedisStore {
     pub(super) async fn renew_all(&self, held: &[Held]) -> StoreResult<Renewed> {
         let mut renewed = Renewed::default();
         for (organisation, batch) in batches(held) {
-            let mut answers = self.send(organisation, name_all("renew", &batch)).await?.list()?;
+            let answer = self.send(organisation, name_all("renew", &batch)).await;
+            let Some(mut answer) = readable(organisation, answer)? else {
+                // Not renewed, and so not ours for long.
+                renewed.lost.extend(batch.into_iter().cloned());
+                continue;
+            };
+            let mut answers = answer.list()?;
             for held in batch {
                 match answers.int()? {
                     0 => renewed.lost.push(held.clone()),
@@ -185,7 +191,7 @@ impl RedisStore {
 
     pub(super) async fn hand_all_over(&self, held: &[Held]) -> StoreResult<()> {
         for (organisation, batch) in batches(held) {
-            self.send(organisation, name_all("hand_over", &batch)).await?;
+            readable(organisation, self.send(organisation, name_all("hand_over", &batch)).await)?;
         }
         Ok(())
     }
@@ -196,7 +202,9 @@ impl RedisStore {
         let mut found = Vec::new();
         for organisation in self.ring.suspects().await? {
             let ops = Ops::none().op("suspects").int(limit);
-            let lists = self.send(&organisation, ops).await?.lists()?;
+            let answer = self.send(&organisation, ops).await;
+            let Some(mut answer) = readable(&organisation, answer)? else { continue };
+            let lists = answer.lists()?;
             if lists.is_empty() {
                 self.ring.suspect(&organisation, false).await?;
             }

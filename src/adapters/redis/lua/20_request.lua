@@ -52,10 +52,12 @@ function Req.status(r)
   return Req.waits(r) and 'scheduled' or 'submitted'
 end
 
--- Status, total, duplicates, counts, hash of the flow, refusal.
+-- Status, total, duplicates, counts, hash of the flow, refusal. The counts are those of now, whatever is done before
+-- the answer is written.
 function Req.summary(r)
-  local refusal = r.ref and call('HGET', Req.key(r.h), 'ref') or ''
-  return { r.id, Req.status(r), r.tot, r.dup, r.n, r.life ~= 'R' and r.fh or '', refusal }
+  local refusal, counts = r.ref and call('HGET', Req.key(r.h), 'ref') or '', {}
+  for status, count in ipairs(r.n) do counts[status] = count end
+  return { r.id, Req.status(r), r.tot, r.dup, counts, r.life ~= 'R' and r.fh or '', refusal }
 end
 
 function Req.recount(r, from, to)

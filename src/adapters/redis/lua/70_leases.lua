@@ -43,20 +43,21 @@ local function extend(id, x)
   for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', text(now + TTL), id .. '.' .. leg) end
 end
 
--- For each: 0 somebody else's, 1 renewed, 2 renewed and to be hung up, 3 forgotten.
+local function renew_one(id, claim, token)
+  local raw = call('HGET', Live.key(id), 'x')
+  local x = raw and unpack_(raw)
+  if not x or x.cl ~= claim or x.t ~= token then return Org.forgot(token) and 3 or 0 end
+  extend(id, x)
+  local r = Req.get((Entry.split(id)))
+  return r and r.hu and 2 or 1
+end
+
+-- For each: 0 somebody else's, or nobody can read it, 1 renewed, 2 renewed and to be hung up, 3 forgotten.
 function Owner.renew(count)
   local answers = {}
   for i = 1, count do
-    local id, claim, token = arg(), number(), number()
-    local raw = call('HGET', Live.key(id), 'x')
-    local x = raw and unpack_(raw)
-    if x and x.cl == claim and x.t == token then
-      extend(id, x)
-      local r = Req.get((Entry.split(id)))
-      answers[i] = r and r.hu and 2 or 1
-    else
-      answers[i] = Org.forgot(token) and 3 or 0
-    end
+    local fine, answer = pcall(renew_one, arg(), number(), number())
+    answers[i] = fine and answer or 0
   end
   return answers
 end
@@ -102,8 +103,8 @@ end
 -- Lets go of calls of lost requests that nobody has renewed and that are surely over.
 function Owner.drop_lost()
   for _, id in ipairs(expired_ids()) do
-    local x = Live.get(id)
-    if x and x.ox and x.ox <= now then
+    local fine, x = pcall(Live.get, id)
+    if fine and x and x.ox and x.ox <= now then
       Live.release(id, x)
       call('DEL', Live.key(id))
     end
@@ -119,9 +120,10 @@ function Owner.suspects(limit)
     local id, expires = raw[i], tonumber(raw[i + 1])
     local h, index = Entry.split(id)
     if index and #found < limit then
-      local x, facts = Live.get(id)
-      local r = Req.get(h)
-      if x and r then
+      -- What nobody can read keeps its slot, and nobody else waiting.
+      local fine, x, facts = pcall(Live.get, id)
+      local r = fine and x and Req.get(h)
+      if r then
         local over = x.g == 'C' and expires or x.ca + r.rt + r.mc + SURELY
         found[#found + 1] = { id, x.cl, x.t, x.w, x.g, over, expires, facts, r.id }
       end

@@ -166,6 +166,11 @@ end
 -- Notes that the store has lost a request: its name is not taken again, so that nobody is called a second time.
 function Intake.lost(h, id)
   local r = Req.get(h)
+  -- Handed in anew, and not taken yet: whoever does so is told that the name is taken.
+  if r and r.life == 'L' then
+    Req.drop(r)
+    r = nil
+  end
   if not r then
     r = blank(id, h)
     -- Its events had numbers that are lost with it, and are ids: this is past all of them, and past an earlier loss.

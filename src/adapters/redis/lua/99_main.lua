@@ -76,8 +76,12 @@ end
 -- time in milliseconds (empty: the server's), the limit of an organisation that has none of its own; then, for each asker,
 -- how many arguments there are, and these. Time, answers (a text is an asker's error, and what others did stands), what the
 -- ring is to hear, windows to be read.
-local function main(keys, argv)
+--
+-- As a script, a lack of memory or of writable replicas is found out at its first write, half-way; as a function, before it
+-- begins. `as_script`: that is found out here, where nothing was done yet, but for what only reads.
+local function main(keys, argv, as_script)
   begin(keys, argv)
+  if as_script and not reads[argv[4]] then call('SETRANGE', P .. 'o', '0', '') end
   local said, looked_at_all, wrote_at_all = {}, false, false
   while next_arg < #args do
     local last = number()
