@@ -102,8 +102,9 @@ async fn drive(deployment: &Arc<Deployment>, trouble: Trouble, point: Point) -> 
     let grace = if trouble == Trouble::Drain { GRACE_SECS } else { 60 };
     let mut victim = deployment.worker("victim", Some(&links), grace);
     if let Some(line) = point.held_up() {
-        // It answers: its connections stand, and their making is not held up.
-        deployment.command(ORG, "greeting", &CommandKind::Pause(first.request.clone())).await?;
+        // It answers: its connections stand, and their making is not held up. Of a request that never is: commands come at
+        // least once.
+        deployment.command(ORG, "greeting", &CommandKind::Pause(key(ORG, "nobody").request)).await?;
         links.of(line).set(Faults { latency: HELD_UP, ..Faults::default() });
     }
     deployment.submit(ORG, &body).await;

@@ -137,3 +137,85 @@ async fn an_event_tells_how_things_stood_whatever_travels_with_it() {
         "{started:?}"
     );
 }
+
+/// Lets a server have memory for nothing more, or for as much as there is.
+fn short_of_memory(server: &Redis, short: bool) {
+    let most = if short { "1" } else { "0" };
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(most).query(&mut connection(server)).unwrap();
+}
+
+#[tokio::test]
+async fn where_memory_is_short_nothing_new_begins_and_everything_may_end() {
+    let server = Redis::start();
+    let (store, clock) = store_at(server.url());
+    limit(&store, "bank", 9).await;
+    submit(&store, header("r"), 9).await;
+    let (live, after) = claim_and_dial(&store).await;
+    let undialled = claim_one(&store).await;
+    short_of_memory(&server, true);
+    assert!(matches!(store.claim(&worker("w"), 1).await, Err(StoreError::Unavailable(_))));
+    let (name, state, end) = (worker("w"), flow_state(), ends(DispositionResult::Answered));
+    let ringing = [fact(clock.now(), Happening::Ringing)];
+    // On their way with one that is refused, these are not.
+    let bank = organisation("bank");
+    let begun = store.begin_dial(&undialled.held, &name, None, &state);
+    let written = store.checkpoint(&live.held, after, &ringing, &state);
+    let (_, _, begun, written) =
+        futures_util::join!(store.slot_use(&bank), store.live_calls(&bank, None), begun, written);
+    assert!(matches!(begun, Err(StoreError::Unavailable(_))), "{begun:?}");
+    assert_eq!(written, Ok(Written::Done(())));
+    assert_eq!(store.renew(&name, std::slice::from_ref(&live.held)).await, Ok(Renewed::default()));
+    let finished = store.finish(&live.held, &name, after + 1, &[], end, 0).await;
+    assert!(matches!(finished, Ok(Written::Done(_))), "{finished:?}");
+    assert_eq!(summary(&store, &key_of("bank", "r")).await.counts.completed, 1);
+
+    short_of_memory(&server, false);
+    assert!(matches!(try_dial(&store, &undialled.held).await, DialDecision::Dial { again: false, .. }));
+    assert_eq!(claim_all(&store, 9).await.len(), 7, "nobody was lost on the way");
+}
+
+#[tokio::test]
+async fn scripts_too_lose_nobody_where_memory_is_short() {
+    let server = Redis::start();
+    let (store, _) = store_at(without(&server, &["-fcall", "-function"]));
+    limit(&store, "bank", 9).await;
+    submit(&store, header("r"), 3).await;
+    let (live, after) = claim_and_dial(&store).await;
+    short_of_memory(&server, true);
+    let name = worker("w");
+    let finish = || store.finish(&live.held, &name, after, &[], ends(DispositionResult::Answered), 0);
+    let claim = || store.claim(&name, 1);
+    let (_, _, claimed, finished) = futures_util::join!(finish(), finish(), claim(), finish());
+    assert!(matches!(claimed, Err(StoreError::Unavailable(_))), "{claimed:?}");
+    assert!(matches!(finished, Err(StoreError::Unavailable(_))), "{finished:?}");
+    short_of_memory(&server, false);
+    assert!(matches!(finish().await, Ok(Written::Done(_))));
+    assert_eq!(indices(&claim_all(&store, 9).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_of_one_organisation_keeps_no_other_waiting() {
+    let server = Redis::start();
+    let (store, clock) = store_at(server.url());
+    for name in ["aaa", "zzz"] {
+        limit(&store, name, 2).await;
+        submit(&store, header_of(name, "r"), 2).await;
+    }
+    let claims = claim_all(&store, 4).await;
+    assert_eq!(claims.len(), 4);
+    let held: Vec<Held> = claims.iter().map(|claim| claim.held.clone()).collect();
+    let of =
+        |name| held.iter().filter(move |held| held.organisation == organisation(name)).cloned().collect::<Vec<_>>();
+    let harm = |key: &str| redis::cmd("SET").arg(key).arg("not ours").query::<()>(&mut connection(&server)).unwrap();
+    harm(&format!("robocall:{{aaa}}:l:{}", of("aaa")[0].attempt.call));
+    let renewed = store.renew(&worker("w"), &held).await.unwrap();
+    assert_eq!(renewed.lost, of("aaa")[..1]);
+
+    harm("robocall:{aaa}:o");
+    let renewed = store.renew(&worker("w"), &held).await.unwrap();
+    assert_eq!(renewed.lost, of("aaa"));
+    clock.advance(Duration::from_secs(31));
+    store.sweep().await.unwrap();
+    let suspects: Vec<Held> = store.suspects(9).await.unwrap().into_iter().map(|suspect| suspect.held).collect();
+    assert_eq!(suspects, of("zzz"), "and they can be adopted");
+}
