@@ -42,12 +42,12 @@ pub enum OrgCommand {
 
 /// Which organisation.
 #[derive(Debug, Args)]
-struct Which {
+pub(super) struct Which {
     /// The organisation.
     #[arg(long, default_value = "default", value_parser = values::organisation)]
-    org: OrganisationId,
+    pub org: OrganisationId,
     #[command(flatten)]
-    config: ConfigArgs,
+    pub config: ConfigArgs,
 }
 
 /// Which is shown.

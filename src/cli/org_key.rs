@@ -9,6 +9,7 @@ use serde_json::json;
 use super::amounts::counted;
 use super::configuration::ConfigArgs;
 use super::exit::say;
+use super::org::Which;
 use super::report::table;
 use super::{Exit, Failure, values};
 use crate::daemon::{Console, new_api_key};
@@ -35,11 +36,8 @@ pub struct AddArgs {
     /// What it is good for: submit, read, supervise, admin.
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', default_value = "submit,read")]
     scopes: Vec<Scope>,
-    /// The organisation it stands for.
-    #[arg(long, default_value = "default", value_parser = values::organisation)]
-    org: OrganisationId,
     #[command(flatten)]
-    config: ConfigArgs,
+    which: Which,
 }
 
 /// Which keys.
@@ -117,11 +115,11 @@ pub fn run(command: &KeyCommand, json: bool) -> Result<Exit, Failure> {
 }
 
 fn add(args: &AddArgs, json: bool) -> Result<(), Failure> {
-    let console = Console::open(&args.config.read()?)?;
+    let console = Console::open(&args.which.config.read()?)?;
     let key = new_api_key().map_err(|error| Failure::Internal(format!("no randomness: {error}")))?;
     let record = ApiKeyRecord {
         id: key.id().clone(),
-        organisation: args.org.clone(),
+        organisation: args.which.org.clone(),
         label: args.label.clone(),
         scopes: args.scopes.iter().copied().collect(),
         created_at: console.now(),

@@ -207,15 +207,19 @@ impl Seeker {
             request = %key.request,
             "a lost request was handed in anew, and is cancelled: some of it may have been called before"
         );
-        match self.store.control(key, Control::Cancel { hang_up: false }).await {
-            // It is not taken yet, and never will be.
-            Err(StoreError::NotFound) => match self.store.write_off(key).await {
-                Err(error) => unlearnt(key, error),
-                Ok(()) => Ok(()),
-            },
+        let cancel = || self.store.control(key, Control::Cancel { hang_up: false });
+        // What it means is published with whatever is unconfirmed.
+        let Err(error) = cancel().await else { return Ok(()) };
+        if error != StoreError::NotFound {
+            return unlearnt(key, error);
+        }
+        // It is still being handed in, and will not be taken; unless it was at that moment.
+        if let Err(error) = self.store.write_off(key).await {
+            return unlearnt(key, error);
+        }
+        match cancel().await {
+            Ok(_) | Err(StoreError::NotFound) => Ok(()),
             Err(error) => unlearnt(key, error),
-            // What it means is published with whatever is unconfirmed.
-            Ok(_) => Ok(()),
         }
     }
 }

@@ -182,6 +182,20 @@ async fn a_lost_request_that_was_handed_in_anew_is_not_dialled() {
 }
 
 #[tokio::test]
+async fn a_lost_request_that_is_being_handed_in_anew_is_not_taken() {
+    let scene = Scene::with_a_lost_request("r").await;
+    let member = scene.member();
+    let again = Arc::new(header("r"));
+    assert_eq!(member.store.open_request(&again, totals(3)).await.unwrap(), Opened::Load { next_chunk: 0 });
+    member.store.load_chunk(&key("r"), 0, 0, &chunk(0..3)).await.unwrap();
+    submit(&member.store, header("other"), 3).await;
+    let _seeking = seek(&member, 1);
+    scene.first_claims(&member.store).await;
+    assert_eq!(member.store.seal(&key("r"), 0).await, Err(StoreError::NotFound));
+    assert_eq!(member.store.open_request(&again, totals(3)).await.unwrap(), Opened::Conflict);
+}
+
+#[tokio::test]
 async fn what_is_there_still_goes_on_after_the_log_was_read() {
     let scene = Scene::new().await;
     let member = scene.member();

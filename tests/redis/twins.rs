@@ -399,3 +399,17 @@ fn whoever_waits_until_a_window_is_read_anew_keeps_the_turn() {
         twins.step(step);
     }
 }
+
+#[test]
+fn whoever_ends_a_call_as_a_window_opens_gets_the_next_one() {
+    let submit =
+        |total, priority, windowed| Step::Submit { org: 0, total, priority, expires: None, scheduled: None, windowed };
+    let mut twins = Twins::new();
+    twins.step(submit(5, 6, false));
+    twins.step(submit(1, 4, true));
+    for _ in 0..4 {
+        twins.step(Step::Pass { millis: 30_000 });
+    }
+    twins.step(Step::Claim { worker: 0, want: 1 });
+    twins.step(Step::Finish { which: 0, retry: None, refill: 6 });
+}

@@ -98,7 +98,8 @@ impl Carrier {
             if !batch.is_empty() && operations > TOGETHER {
                 break;
             }
-            batch.extend(queue.waiting.pop_front());
+            // What nobody waits for any more is not begun: a claim would hold its destinations for nobody.
+            batch.extend(queue.waiting.pop_front().filter(|waiting| !waiting.answer.is_closed()));
         }
         if batch.is_empty() {
             queue.under_way = queue.under_way.saturating_sub(1);

@@ -39,14 +39,32 @@ impl RedisStore {
     }
 
     async fn claim_from(&self, organisation: &OrganisationId, worker: &WorkerId, want: u32) -> StoreResult<Vec<Claim>> {
-        loop {
-            let ops = Ops::none().op("claim").text(worker.as_str()).int(want);
-            let mut answer = self.ask(organisation, ops).await?;
-            let claims = answer.answers.lists()?;
-            if !claims.is_empty() || !answer.was_stale {
-                return self.claims_of(organisation, claims).await;
-            }
+        let ops = Ops::none().op("claim").text(worker.as_str()).int(want);
+        let mut answer = self.ask(organisation, ops).await?;
+        let claims = self.claims_of(organisation, answer.answers.lists()?).await?;
+        self.and_behind_windows(organisation, worker, want, claims, answer.was_stale).await
+    }
+
+    /// Claims, and those that windows hid which were out of date. They have been read meanwhile.
+    pub(super) async fn and_behind_windows(
+        &self,
+        organisation: &OrganisationId,
+        worker: &WorkerId,
+        want: u32,
+        mut claims: Vec<Claim>,
+        was_stale: bool,
+    ) -> StoreResult<Vec<Claim>> {
+        let left = want.saturating_sub(u32::try_from(claims.len()).unwrap_or(u32::MAX));
+        if !was_stale || left == 0 {
+            return Ok(claims);
         }
+        match Box::pin(self.claim_from(organisation, worker, left)).await {
+            Ok(more) => claims.extend(more),
+            // Those who are claimed are somebody's already.
+            Err(error) if claims.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        Ok(claims)
     }
 
     /// Claims as scripts answer them.

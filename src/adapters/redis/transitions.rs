@@ -108,7 +108,8 @@ impl RedisStore {
             ops = ops.bytes(&codec::happening(&Happening::Ended { status, disposition, refusal })?);
         }
         let refill = if self.ring.is_closed() { 0 } else { refill };
-        let mut answer = self.send(organisation, ops.int(refill)).await?.list()?;
+        let mut asked = self.ask(organisation, ops.int(refill)).await?;
+        let mut answer = asked.answers.list()?;
         match answer.text()?.as_str() {
             "done" => {}
             "fenced" => return Ok(Written::Fenced),
@@ -116,7 +117,10 @@ impl RedisStore {
             other => return Err(unexpected(other)),
         }
         let (history, events) = (codec::read_facts(&answer.bytes()?)?, answer.events(organisation)?);
-        let refill = self.claims_of(organisation, answer.lists()?).await?;
+        let claims = self.claims_of(organisation, answer.lists()?).await?;
+        let more = self.and_behind_windows(organisation, worker, refill, claims, asked.was_stale);
+        // The end stands, whether or not there is a next.
+        let refill = more.await.unwrap_or_default();
         Ok(Written::Done(Finished { history, events, refill }))
     }
 

@@ -171,19 +171,28 @@ fn what_is_claimed_and_not_dialled_is_given_back_by_a_worker_that_drains() {
     });
 }
 
+/// A worker is told to drain whose last events nobody confirms.
+async fn drains_unheard(world: &mut World) {
+    let fate = world.worker_with_grace(Duration::from_secs(600));
+    fate.prepare("publish", Accident::Hang);
+    world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
+    world.until_over().await;
+    world.drain(0);
+}
+
+async fn another_publishes(mut world: World) -> World {
+    world.worker(8);
+    world.pass(70).await;
+    assert!(world.checker.is_quiet(), "another has published what was left");
+    world
+}
+
 #[test]
 fn a_bus_that_does_not_confirm_does_not_keep_a_worker_from_ending() {
     play(|mut world| async move {
-        let fate = world.worker_with_grace(Duration::from_secs(600));
-        fate.prepare("publish", Accident::Hang);
-        world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
-        world.until_over().await;
-        world.drain(0);
+        drains_unheard(&mut world).await;
         world.until_gone(0, Duration::from_secs(11)).await;
-        world.worker(8);
-        world.pass(70).await;
-        assert!(world.checker.is_quiet(), "another has published what was left");
-        world
+        another_publishes(world).await
     });
 }
 
@@ -207,19 +216,12 @@ fn told_twice_a_worker_ends_at_once() {
 #[test]
 fn told_twice_while_its_last_events_go_out_a_worker_ends_at_once() {
     play(|mut world| async move {
-        let fate = world.worker_with_grace(Duration::from_secs(600));
-        fate.prepare("publish", Accident::Hang);
-        world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
-        world.until_over().await;
-        world.drain(0);
+        drains_unheard(&mut world).await;
         world.pass(3).await;
         assert!(!world.workers[0].task.is_finished(), "nothing confirms them");
         world.workers[0].shutdown.stop.cancel();
         world.until_gone(0, Duration::from_millis(100)).await;
-        world.worker(8);
-        world.pass(70).await;
-        assert!(world.checker.is_quiet(), "another has published what was left");
-        world
+        another_publishes(world).await
     });
 }
 

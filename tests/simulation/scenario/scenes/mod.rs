@@ -100,10 +100,14 @@ impl World {
 
     /// Submits a request and waits for the verdict.
     async fn ask(&self, phones: &[&str], steps: Value, more: Value) {
+        self.ask_for(&key(), phones, steps, more).await;
+    }
+
+    async fn ask_for(&self, key: &RequestKey, phones: &[&str], steps: Value, more: Value) {
         let destinations: Vec<_> = phones.iter().map(|phone| json!({"phone": phone})).collect();
-        let mut body = json!({"requestId": "r", "destinations": destinations, "callFlow": {"steps": steps}});
+        let mut body = json!({"requestId": key.request, "destinations": destinations, "callFlow": {"steps": steps}});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.checker.expect_request(&key());
+        self.checker.expect_request(key);
         let body = serde_json::to_vec(&body).unwrap();
         let summary = self.queue.publish("bank".parse().unwrap(), body).unwrap().await.unwrap();
         assert_ne!(summary.status, RequestStatus::Failed, "{:?}", summary.errors);
@@ -115,15 +119,19 @@ impl World {
 
     /// Waits until the request has ended, and answers with its calls' histories.
     async fn until_over(&self) -> Vec<(CallStatus, Vec<Fact>)> {
+        self.until_over_for(&key()).await
+    }
+
+    async fn until_over_for(&self, key: &RequestKey) -> Vec<(CallStatus, Vec<Fact>)> {
         loop {
-            let summary = self.store.request(&key()).await.unwrap().summary;
+            let summary = self.store.request(key).await.unwrap().summary;
             if summary.status.is_final() {
                 break;
             }
             assert_eq!(self.checker.violation(), None);
             self.pass(1).await;
         }
-        let calls = self.store.calls(&key(), 0, 1000).await.unwrap();
+        let calls = self.store.calls(key, 0, 1000).await.unwrap();
         calls.into_iter().map(|call| (call.status, call.history)).collect()
     }
 
@@ -146,7 +154,11 @@ impl World {
 }
 
 fn key() -> RequestKey {
-    RequestKey { organisation: "bank".parse().unwrap(), request: "r".parse().unwrap() }
+    key_of("r")
+}
+
+fn key_of(request: &str) -> RequestKey {
+    RequestKey { organisation: "bank".parse().unwrap(), request: request.parse().unwrap() }
 }
 
 fn has(history: &[Fact], happened: impl Fn(&Happening) -> bool) -> bool {

@@ -23,6 +23,11 @@ fn a_live_namesake_is_left_its_name_and_its_calls() {
         let calls = world.until_over().await;
         assert_eq!(calls[0].0, CallStatus::Completed);
         assert!(!has(&calls[0].1, |what| matches!(what, Happening::Adopted { .. })), "{calls:?}");
+        world.drain(0);
+        world.until_gone(0, Duration::from_secs(5)).await;
+        world.ask_for(&key_of("next"), &[ANSWERS], json!([says("one")]), json!({})).await;
+        assert_eq!(world.until_over_for(&key_of("next")).await[0].0, CallStatus::Completed, "by the one that waited");
+        assert!(!world.workers[second].task.is_finished());
         world
     });
 }
