@@ -413,3 +413,20 @@ fn whoever_ends_a_call_as_a_window_opens_gets_the_next_one() {
     twins.step(Step::Claim { worker: 0, want: 1 });
     twins.step(Step::Finish { which: 0, retry: None, refill: 6 });
 }
+
+#[test]
+fn whoever_asks_for_a_slot_and_has_not_renewed_stands_in_nobodys_way() {
+    let finish = |which, refill| Step::Finish { which, retry: None, refill };
+    let mut twins = Twins::new();
+    for step in [
+        Step::Submit { org: 0, total: 6, priority: 4, expires: None, scheduled: None, windowed: false },
+        Step::Claim { worker: 0, want: 3 },
+        Step::Dial { which: 0 },
+        Step::Settings { org: 0, limit: 3, rate: None },
+        Step::Pass { millis: 30_000 },
+        Step::RequestSlot { which: 0, leg: 1 },
+        finish(1, 2),
+    ] {
+        twins.step(step);
+    }
+}

@@ -34,6 +34,8 @@ function Owner.request_slot(id, claim, token, leg, until_)
   end
   org_changed = true
   if stands then O.line[stands][2] = until_ else O.line[#O.line + 1] = { id, until_, leg } end
+  -- Whoever has not renewed is taken out of the line again by the next look.
+  if tonumber(call('ZSCORE', P .. 'leases', id) or NEVER) <= now then urgent = true end
   return { 'waiting' }
 end
 
