@@ -430,3 +430,25 @@ fn whoever_asks_for_a_slot_and_has_not_renewed_stands_in_nobodys_way() {
         twins.step(step);
     }
 }
+
+#[test]
+fn what_a_request_got_counts_less_once_it_is_given_back_in_a_closed_window() {
+    let submit = |total, windowed| Step::Submit { org: 2, total, priority: 4, expires: None, scheduled: None, windowed };
+    let finish = |refill| Step::Finish { which: 0, retry: None, refill };
+    let mut twins = Twins::new();
+    for step in [
+        Step::Pass { millis: 40_000 },
+        submit(5, true),
+        Step::Claim { worker: 0, want: 4 },
+        Step::Pass { millis: 20_000 },
+        // Its window has closed.
+        Step::Dial { which: 0 },
+        Step::Pass { millis: 60_000 },
+        submit(4, false),
+        finish(1),
+        finish(2),
+        finish(1),
+    ] {
+        twins.step(step);
+    }
+}

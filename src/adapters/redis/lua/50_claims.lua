@@ -131,6 +131,7 @@ function Claims.put_back(r, e, id, x, facts)
   Live.lay_down(r, e, id, x, facts)
   O.und, org_changed = max(0, O.und - 1), true
   r.sv = max(max(0, r.sv - 1), max(0, O.tn[r.pr + 1] - TURN))
+  Req.changed(r)
   taken_back = taken_back + 1
   if not r.ov then
     local lane = Lane.of(r, e)

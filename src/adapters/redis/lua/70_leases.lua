@@ -90,6 +90,7 @@ function Owner.reassert(id, claim, token, worker, request, facts, state, dials, 
       events[1] = Req.emit(r, 'started')
     end
     r.en = nil
+    Req.changed(r)
     Req.refresh(r)
   else
     y.ox = now + longest + SURELY
