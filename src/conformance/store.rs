@@ -61,7 +61,7 @@ macro_rules! store_conformance {
                 a_claim_takes_no_more_than_is_free
                 what_others_hold_is_not_free
                 malformed_external_use_frees_nothing
-                a_claim_is_of_one_organisation_and_the_next_has_its_turn
+                a_claim_is_shared_by_those_at_the_same_place_and_then_the_next_has_its_turn
                 weights_divide_the_turns
                 an_organisation_without_slots_does_not_stand_in_the_way
                 a_claim_is_at_most_one_batch

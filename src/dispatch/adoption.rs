@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::assignment::{Adoption, Fresh};
-use super::call_task::{self, end_of, give_back, keep_one, settle};
+use super::assignment::Adoption;
+use super::call_task::{self, Begun, give_back, keep_one, settle};
 use super::ledger::{Fenced, Ledger};
 use super::legs::lost_leg;
 use super::live_call::LiveCall;
@@ -21,18 +21,26 @@ use crate::ports::telephony::LegState;
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Carries an adopted call to its end, and then those that come in exchange.
-pub async fn carry_on(shared: &Arc<Shared>, adoption: Adoption) {
-    let Adoption { adopted, seat } = adoption;
-    let refill = match adopted.stage {
-        Stage::Claimed => {
-            take_down(shared, &adopted).await;
-            drop(seat);
-            Vec::new()
-        }
-        Stage::Dialing => settle_or_follow(shared, adopted, seat).await.unwrap_or_default(),
+pub async fn carry_on(shared: &Arc<Shared>, adoption: Box<Adoption>) {
+    let refill = match Box::pin(resume(shared, *adoption)).await {
+        Ok(Begun::Dialled(call)) => call_task::follow(shared, call).await,
+        Ok(Begun::Over(refill)) => refill,
+        Err(Fenced) => Vec::new(),
     };
     if let Some(fresh) = keep_one(shared, refill) {
         call_task::carry(shared, fresh).await;
+    }
+}
+
+async fn resume(shared: &Arc<Shared>, adoption: Adoption) -> Result<Begun<'_>, Fenced> {
+    let Adoption { adopted, seat } = adoption;
+    match adopted.stage {
+        Stage::Claimed => {
+            take_down(shared, &adopted).await;
+            drop(seat);
+            Ok(Begun::Over(Vec::new()))
+        }
+        Stage::Dialing => settle_or_follow(shared, adopted, seat).await,
     }
 }
 
@@ -44,7 +52,7 @@ async fn take_down(shared: &Arc<Shared>, adopted: &Adopted) {
     give_back(shared, &adopted.claim.held).await;
 }
 
-async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) -> Result<Vec<Fresh>, Fenced> {
+async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) -> Result<Begun<'_>, Fenced> {
     let Adopted { claim, state, hang_up, .. } = adopted;
     let Claim { held, header, destination, queued_at, history, confirmed } = claim;
     let ports = &shared.ports;
@@ -91,7 +99,7 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
         Some(second) => unheard_of(shared, second).await,
         None => None,
     };
-    let mut call = LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten());
+    let mut call = Box::new(LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten()));
     call.tell(CallInput::Adopted);
     if hang_up {
         call.tell(CallInput::HangUpRequested);
@@ -105,14 +113,12 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     if fate.is_none() {
         call.tell(CallInput::Ended(lost_leg()));
     }
-    let (ledger, disposition) = call.follow().await?;
-    let end = end_of(&ledger, disposition, ports.clock.now());
-    Ok(settle(shared, ledger, end).await)
+    Ok(Begun::Dialled(call))
 }
 
 /// Ends a call that cannot be followed: nobody will learn what became of it, and nobody is dialled again for it. Its
 /// slot is given back when its legs are surely gone.
-async fn abandon(shared: &Shared, seat: &Seat, ledger: Ledger<'_>) -> Result<Vec<Fresh>, Fenced> {
+async fn abandon<'s>(shared: &'s Shared, seat: &Seat, ledger: Ledger<'_>) -> Result<Begun<'s>, Fenced> {
     let (ports, attempt) = (&shared.ports, ledger.held.attempt);
     let app = dialled_by(ledger.history()).cloned().unwrap_or_else(|| shared.settings.id.clone());
     loop {
@@ -134,7 +140,7 @@ async fn abandon(shared: &Shared, seat: &Seat, ledger: Ledger<'_>) -> Result<Vec
     }
     let result = if was_answered(ledger.history()) { DispositionResult::Answered } else { DispositionResult::Unknown };
     let end = AttemptEnd { disposition: Disposition::new(result, None), refusal: None, retry_at: None };
-    Ok(settle(shared, ledger, end).await)
+    Ok(Begun::Over(settle(shared, ledger, end).await))
 }
 
 fn was_answered(history: &[Fact]) -> bool {

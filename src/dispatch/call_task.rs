@@ -42,16 +42,30 @@ const UNSENT_TRIES: usize = 5;
 const SPEECH_TRIES: u32 = 3;
 
 /// Carries a claimed call, and then those that its end brings in exchange.
-pub async fn carry(shared: &Arc<Shared>, fresh: Fresh) {
+pub async fn carry(shared: &Arc<Shared>, fresh: Box<Fresh>) {
     let mut next = Some(fresh);
     while let Some(fresh) = next.take() {
-        next = keep_one(shared, attempt(shared, fresh).await);
+        // Tens of thousands are followed at a time, for minutes: none holds the room that beginning and ending take.
+        let refill = match Box::pin(begin(shared, *fresh)).await {
+            Ok(Begun::Dialled(call)) => follow(shared, call).await,
+            Ok(Begun::Over(refill)) => refill,
+            // Whatever comes in exchange is its new owner's to ask for.
+            Err(Fenced) => Vec::new(),
+        };
+        next = keep_one(shared, refill);
     }
 }
 
+/// Follows a dialled call to its end, and brings what comes in exchange.
+pub async fn follow(shared: &Arc<Shared>, call: Box<LiveCall<'_>>) -> Vec<Fresh> {
+    let Ok((ledger, disposition)) = call.follow().await else { return Vec::new() };
+    let end = end_of(&ledger, disposition, shared.ports.clock.now());
+    Box::pin(settle(shared, ledger, end)).await
+}
+
 /// Keeps one of the destinations that came in exchange and hands the others on.
-pub fn keep_one(shared: &Shared, mut refill: Vec<Fresh>) -> Option<Fresh> {
-    let kept = refill.pop();
+pub fn keep_one(shared: &Shared, mut refill: Vec<Fresh>) -> Option<Box<Fresh>> {
+    let kept = refill.pop().map(Box::new);
     for fresh in refill {
         // Only a worker that is ending has closed this; the claim's lease then runs out.
         let _ = shared.assignments.send(Assignment::Fresh(Box::new(fresh)));
@@ -75,6 +89,14 @@ struct Ready {
     caller: Option<Phone>,
 }
 
+/// What came of a call's beginning.
+pub enum Begun<'s> {
+    /// It was dialled, or may have been: it is followed.
+    Dialled(Box<LiveCall<'s>>),
+    /// It is over, or somebody else's to begin; and what came in exchange.
+    Over(Vec<Fresh>),
+}
+
 /// Why a claim is not dialled.
 enum NotReady {
     /// It never will be: it ends here.
@@ -85,17 +107,17 @@ enum NotReady {
     Later,
 }
 
-async fn attempt(shared: &Arc<Shared>, fresh: Fresh) -> Vec<Fresh> {
+async fn begin(shared: &Arc<Shared>, fresh: Fresh) -> Result<Begun<'_>, Fenced> {
     let Fresh { claim, asked_at } = fresh;
     let seat = shared.roster.enter(&claim.held, shared.settings.id.clone(), asked_at);
     if shared.is_draining() {
         give_back(shared, &claim.held).await;
-        return Vec::new();
+        return Ok(Begun::Over(Vec::new()));
     }
     let ready = prepare(shared, &claim).await;
     if shared.is_draining() {
         give_back(shared, &claim.held).await;
-        return Vec::new();
+        return Ok(Begun::Over(Vec::new()));
     }
     let steps = match &ready {
         Ok(ready) => Arc::clone(&ready.program.labels),
@@ -107,24 +129,22 @@ async fn attempt(shared: &Arc<Shared>, fresh: Fresh) -> Vec<Fresh> {
     let context = CallContext { header, steps, call: held.attempt.call, destination, queued_at };
     let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
     let by_us = |result| Disposition::new(result, Some(Party::Us));
-    match ready {
-        // Fenced: whatever comes in exchange is its new owner's to ask for.
-        Ok(ready) => dial_and_follow(shared, seat, ledger, ready).await.unwrap_or_default(),
+    let end = match ready {
+        Ok(ready) => return place(shared, seat, ledger, ready).await,
         Err(NotReady::Refused(disposition, status)) => {
-            let end = AttemptEnd { disposition, refusal: Some(status), retry_at: None };
-            settle(shared, ledger, end).await
+            AttemptEnd { disposition, refusal: Some(status), retry_at: None }
         }
         Err(NotReady::Blocked) => {
-            let end = AttemptEnd { disposition: by_us(DispositionResult::Blocked), refusal: None, retry_at: None };
-            settle(shared, ledger, end).await
+            AttemptEnd { disposition: by_us(DispositionResult::Blocked), refusal: None, retry_at: None }
         }
         Err(NotReady::Later) => {
             give_back(shared, &ledger.held).await;
             let clock = &shared.ports.clock;
             clock.sleep_until(clock.now() + AGAIN).await;
-            Vec::new()
+            return Ok(Begun::Over(Vec::new()));
         }
-    }
+    };
+    Ok(Begun::Over(settle(shared, ledger, end).await))
 }
 
 /// Checks the numbers, renders every message and makes the first one audible.
@@ -182,12 +202,13 @@ enum Dialled {
     NotSent,
 }
 
-async fn dial_and_follow(
-    shared: &Arc<Shared>,
+/// Makes a leg, commits to its dial, and dials.
+async fn place<'s>(
+    shared: &'s Arc<Shared>,
     mut seat: Seat,
-    mut ledger: Ledger<'_>,
+    mut ledger: Ledger<'s>,
     ready: Ready,
-) -> Result<Vec<Fresh>, Fenced> {
+) -> Result<Begun<'s>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
     let header = Arc::clone(&ledger.context.header);
     let leg = LegId::callee(ledger.held.attempt);
@@ -206,38 +227,36 @@ async fn dial_and_follow(
         let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
         give_back(shared, &ledger.held).await;
         ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
-        return Ok(Vec::new());
+        return Ok(Begun::Over(Vec::new()));
     }
     if shared.is_draining() {
         let _ = ports.telephony.hang_up(leg, not_after).await;
         give_back(shared, &ledger.held).await;
-        return Ok(Vec::new());
+        return Ok(Begun::Over(Vec::new()));
     }
     let machine = CallMachine::start(ready.program, CallTerms::from(&*header), ledger.held.attempt, ports.clock.now());
     let Some(committed_at) = commit(shared, &mut ledger, leg, ready.caller, machine.state()).await? else {
-        return Ok(Vec::new());
+        return Ok(Begun::Over(Vec::new()));
     };
     seat.is_dialling();
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
-    let (ledger, end) = match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
+    let end = match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
         Dialled::Follow => {
             let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.caller);
-            let (ledger, disposition) = call.follow().await?;
-            let end = end_of(&ledger, disposition, ports.clock.now());
-            (ledger, end)
+            return Ok(Begun::Dialled(Box::new(call)));
         }
         Dialled::NotSent => {
             let mut end = end_of_unsent(&ledger, ports.clock.now());
             // Whoever wanted it to end was told that it does.
             end.retry_at = end.retry_at.filter(|_| !seat.is_to_end());
-            (ledger, end)
+            end
         }
         Dialled::Unknown => {
             let disposition = Disposition::new(DispositionResult::Unknown, None);
-            (ledger, AttemptEnd { disposition, refusal: None, retry_at: None })
+            AttemptEnd { disposition, refusal: None, retry_at: None }
         }
     };
-    Ok(settle(shared, ledger, end).await)
+    Ok(Begun::Over(settle(shared, ledger, end).await))
 }
 
 /// Commits to dialling a leg that was made, and takes it down if that is not to be; when it was committed to.
@@ -340,7 +359,7 @@ fn end_of_unsent(ledger: &Ledger<'_>, now: Timestamp) -> AttemptEnd {
 }
 
 /// How an attempt ends, and whether policy grants another.
-pub fn end_of(ledger: &Ledger<'_>, disposition: Disposition, now: Timestamp) -> AttemptEnd {
+fn end_of(ledger: &Ledger<'_>, disposition: Disposition, now: Timestamp) -> AttemptEnd {
     let retry_at = retry::decide(&ledger.context.header.retry, disposition.result, ledger.dials(), now);
     AttemptEnd { disposition, refusal: None, retry_at }
 }

@@ -115,13 +115,13 @@ impl Claimer {
         match assignment {
             Assignment::Fresh(fresh) => {
                 self.calls.spawn(async move {
-                    call_task::carry(&place.0, *fresh).await;
+                    call_task::carry(&place.0, fresh).await;
                     drop(place);
                 });
             }
             Assignment::Adopted(adoption) => {
                 self.calls.spawn(async move {
-                    adoption::carry_on(&place.0, *adoption).await;
+                    adoption::carry_on(&place.0, adoption).await;
                     drop(place);
                 });
             }

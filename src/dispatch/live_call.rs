@@ -104,9 +104,10 @@ impl<'s> LiveCall<'s> {
     ///
     /// # Errors
     /// When the call is somebody else's.
-    pub async fn follow(mut self) -> Result<(Ledger<'s>, Disposition), Fenced> {
+    pub async fn follow(mut self: Box<Self>) -> Result<(Ledger<'s>, Disposition), Fenced> {
         loop {
-            if let Some(disposition) = self.carry_out().await? {
+            // Boxed, as everything that is not waiting: a call mostly waits.
+            if let Some(disposition) = Box::pin(self.carry_out()).await? {
                 return Ok((self.ledger, disposition));
             }
             let clock = &self.shared.ports.clock;
@@ -125,20 +126,20 @@ impl<'s> LiveCall<'s> {
                 mail = self.seat.mail() => match mail {
                     Mail::Input(input) => self.tell(input),
                     Mail::SayAgain => {
-                        self.ledger.say_again().await?;
+                        Box::pin(self.ledger.say_again()).await?;
                     }
-                    Mail::LetGo => return self.let_go().await,
+                    Mail::LetGo => return Box::pin(self.let_go()).await,
                     Mail::Fenced => return Err(Fenced),
                 },
                 () = wakeup => {}
                 () = self.alarm.rings(&**clock, deadline) => {}
             }
-            self.on_time().await?;
+            Box::pin(self.on_time()).await?;
         }
     }
 
     /// Leaves the call to another worker, which goes on from what is stored.
-    async fn let_go<T>(mut self) -> Result<T, Fenced> {
+    async fn let_go<T>(mut self: Box<Self>) -> Result<T, Fenced> {
         while self.ledger.is_behind() && !self.ledger.store(self.machine.state()).await? {
             self.pause().await;
         }

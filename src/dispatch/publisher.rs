@@ -18,8 +18,11 @@ use crate::model::{CallId, Event, Timestamp};
 use crate::ports::store::{Confirmation, RequestKey};
 use crate::ports::{BusError, Clock};
 
-/// How many confirmations are told to the store at once.
+/// How many confirmations are told to the store at once, unless more have come while it was told of others.
 const BATCH: usize = 256;
+
+/// Confirmations the store was not told of at which no more are taken: it does not answer.
+const MOST: usize = 16_384;
 
 /// How long what is confirmed may wait for more before the store is told: if the worker dies meanwhile, others publish it
 /// again.
@@ -87,14 +90,24 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
     let mut confirmed = Confirmed::default();
     let mut incoming = Vec::with_capacity(BATCH);
     let (mut open, mut overdue, mut waiting_since) = (true, Alarm::default(), ports.clock.now());
+    // One at a time, so that what is told of a call is told in order; events go on going out meanwhile.
+    let mut telling: Option<BoxFuture<'static, ()>> = None;
     loop {
         let over = !open && in_flight.is_empty();
-        if over || confirmed.batch.len() >= BATCH {
-            confirmed.tell(&ports).await;
+        if telling.is_none() {
+            if confirmed.batch.len() >= BATCH || (over && !confirmed.batch.is_empty()) {
+                telling = Some(confirmed.tell(&ports));
+            } else if over {
+                return;
+            }
         }
-        if over {
-            return;
-        }
+        let may_tell = telling.is_none();
+        let told = async {
+            match &mut telling {
+                Some(telling) => telling.await,
+                None => std::future::pending().await,
+            }
+        };
         let answer = async {
             let Some((_, confirmation)) = in_flight.front_mut() else { return std::future::pending().await };
             tokio::select! {
@@ -107,9 +120,10 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
         };
         let arrived = tokio::select! {
             biased;
-            answer = answer => Arrived::Answer(answer),
+            () = told => Arrived::Told,
+            answer = answer, if confirmed.batch.len() < MOST => Arrived::Answer(answer),
             count = outbox.inbox.recv_many(&mut incoming, BATCH), if open => Arrived::Events(count),
-            () = confirmed.due(&*ports.clock) => Arrived::Due,
+            () = confirmed.due(&*ports.clock), if may_tell => Arrived::Due,
         };
         match arrived {
             Arrived::Events(count) => {
@@ -138,7 +152,8 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                     *confirmation = ports.events.publish(event.clone());
                 }
             }
-            Arrived::Due => confirmed.tell(&ports).await,
+            Arrived::Told => telling = None,
+            Arrived::Due => telling = Some(confirmed.tell(&ports)),
         }
     }
 }
@@ -147,6 +162,7 @@ enum Arrived {
     Events(usize),
     Answer(Result<(), BusError>),
     Due,
+    Told,
 }
 
 /// What the bus has confirmed and the store does not know yet.
@@ -182,16 +198,15 @@ impl Confirmed {
         }
     }
 
-    async fn tell(&mut self, ports: &Ports) {
+    /// Tells the store, which is to be awaited; what is noted meanwhile is for the next time.
+    fn tell(&mut self, ports: &Arc<Ports>) -> BoxFuture<'static, ()> {
         self.due_at = None;
-        if self.batch.is_empty() {
-            return;
-        }
-        let told = insist(&*ports.clock, || ports.store.confirm(&self.batch)).await;
-        if let Err(error) = told {
-            tracing::debug!(%error, "confirmed events of a request that is kept no more");
-        }
-        self.batch.clear();
         self.calls.clear();
+        let (ports, batch) = (Arc::clone(ports), std::mem::take(&mut self.batch));
+        Box::pin(async move {
+            if let Err(error) = insist(&*ports.clock, || ports.store.confirm(&batch)).await {
+                tracing::debug!(%error, "confirmed events of a request that is kept no more");
+            }
+        })
     }
 }

@@ -15,6 +15,9 @@ pub struct VirtualTime(u64);
 /// One dial at weight 1.
 const DIAL: u64 = 1 << 20;
 
+/// Most organisations served in one turn: those that stand at the same place, since nothing says who of them is first.
+pub const TOGETHER: u32 = 16;
+
 impl VirtualTime {
     /// Where a ring begins.
     pub const ZERO: VirtualTime = VirtualTime(0);
@@ -48,6 +51,12 @@ pub fn refund(finish: VirtualTime, dials: u32, weight: u32) -> VirtualTime {
 /// Where an organisation that comes back to the ring starts: not before the ring's present.
 pub fn start_after_idle(finish: VirtualTime, ring_now: VirtualTime) -> VirtualTime {
     finish.max(ring_now)
+}
+
+/// How many destinations each of so many organisations may be given in one turn, of `want` in all.
+pub fn share(want: u32, organisations: usize) -> u32 {
+    let organisations = u32::try_from(organisations).unwrap_or(u32::MAX).max(1);
+    (want / organisations).max(1)
 }
 
 #[cfg(test)]

@@ -420,8 +420,8 @@ pub trait CampaignStore: Send + Sync + 'static {
 
     // Dispatch.
 
-    /// Claims at most `want` destinations for a worker from the organisation whose turn it is. May bring none
-    /// although others have work: `again_at` is then at once.
+    /// Claims at most `want` destinations for a worker from the organisation whose turn it is, or from several that stand
+    /// at the same place. May bring none although others have work: `again_at` is then at once.
     async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims>;
 
     /// Commits to dialling a claim, if everything still allows it; otherwise gives it back, or ends it if its number is

@@ -433,7 +433,8 @@ fn whoever_asks_for_a_slot_and_has_not_renewed_stands_in_nobodys_way() {
 
 #[test]
 fn what_a_request_got_counts_less_once_it_is_given_back_in_a_closed_window() {
-    let submit = |total, windowed| Step::Submit { org: 2, total, priority: 4, expires: None, scheduled: None, windowed };
+    let submit =
+        |total, windowed| Step::Submit { org: 2, total, priority: 4, expires: None, scheduled: None, windowed };
     let finish = |refill| Step::Finish { which: 0, retry: None, refill };
     let mut twins = Twins::new();
     for step in [

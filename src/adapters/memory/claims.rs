@@ -6,6 +6,7 @@ use super::state::State;
 use super::{BATCH, LEASE_TTL};
 use crate::model::event::RequestEvent;
 use crate::model::{LegId, WorkerId};
+use crate::policy::fairness::{TOGETHER, share};
 use crate::ports::store::{Claim, Claims, Held, Stage, Token, Written};
 
 impl State {
@@ -13,8 +14,14 @@ impl State {
         self.run_timers();
         let mut claims = Vec::new();
         while want > 0 && claims.is_empty() {
-            let Some(org) = self.ring.first() else { break };
-            claims = self.claim_from(org, worker, want.min(BATCH));
+            let turn = self.ring.turn(want.min(TOGETHER));
+            if turn.is_empty() {
+                break;
+            }
+            let share = share(want.min(BATCH), turn.len());
+            for org in turn {
+                claims.extend(self.claim_from(org, worker, share));
+            }
         }
         let again_at =
             if self.ring.first().is_some() { Some(self.now) } else { self.timers.first().map(|(at, _)| *at) };

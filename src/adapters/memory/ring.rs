@@ -39,6 +39,13 @@ impl Ring {
         self.entries.first().map(|(_, _, org)| *org)
     }
 
+    /// Those whose turn it is: they stand at the same place.
+    pub fn turn(&self, most: u32) -> Vec<OrgIx> {
+        let place = self.entries.first().map(|(place, ..)| *place);
+        let same = self.entries.iter().take_while(|(at, ..)| Some(*at) == place);
+        same.take(most as usize).map(|(_, _, org)| *org).collect()
+    }
+
     /// An organisation has become ready: it starts now, or when it has paid for what it had. True if it is new here.
     pub fn enter(&mut self, org: OrgIx, share: &mut Share) -> bool {
         if share.place.is_some() {

@@ -1,6 +1,6 @@
 //! Destinations on their way to workers: whose turn it is, and what time alone brings to whom.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use super::codec;
 use super::reply::{Reply, readable};
@@ -9,8 +9,9 @@ use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::event::RequestEvent;
 use crate::model::{AttemptId, OrganisationId, Timestamp, WorkerId};
-use crate::ports::StoreResult;
+use crate::policy::fairness::{TOGETHER, share};
 use crate::ports::store::*;
+use crate::ports::{StoreError, StoreResult};
 
 /// How many times an organisation that has nothing after all sends a claim on to the next.
 const TRIES: usize = 1_000;
@@ -18,7 +19,7 @@ const TRIES: usize = 1_000;
 impl RedisStore {
     pub(super) async fn claim_for(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
         for _ in 0..TRIES {
-            let pick = self.ring.pick(self.now(), LOOKS).await?;
+            let pick = self.ring.pick(self.now(), LOOKS, want.min(TOGETHER)).await?;
             if !pick.due.is_empty() {
                 let events = self.look_at(pick.due).await?;
                 self.overhear(events);
@@ -27,15 +28,36 @@ impl RedisStore {
             if let Some(until) = pick.closed_until {
                 return Ok(Claims { claims: Vec::new(), again_at: Some(until) });
             }
-            let (Some(organisation), 1..) = (pick.first, want) else {
+            if pick.turn.is_empty() || want == 0 {
                 return Ok(Claims { claims: Vec::new(), again_at: pick.next });
-            };
-            let claims = self.claim_from(&organisation, worker, want).await?;
+            }
+            let claims = self.claim_from_each(&pick.turn, worker, share(want, pick.turn.len())).await?;
             if !claims.is_empty() {
                 return Ok(Claims { claims, again_at: Some(pick.now) });
             }
         }
         Ok(Claims::default())
+    }
+
+    /// Claims from all whose turn it is. What one of them cannot be asked for keeps nobody else waiting.
+    async fn claim_from_each(&self, turn: &[OrganisationId], worker: &WorkerId, share: u32) -> StoreResult<Vec<Claim>> {
+        let asked = turn.iter().map(|organisation| self.claim_from(organisation, worker, share));
+        let (mut claims, mut failure) = (Vec::new(), None);
+        for (organisation, answer) in turn.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok(own) => claims.extend(own),
+                Err(StoreError::Refused(reason)) => {
+                    tracing::error!(%organisation, reason, "what is kept of an organisation cannot be read");
+                    self.ring.pass_over(organisation).await?;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        // Whoever is claimed is carried, whatever became of the others.
+        match failure {
+            Some(error) if claims.is_empty() => Err(error),
+            _ => Ok(claims),
+        }
     }
 
     async fn claim_from(&self, organisation: &OrganisationId, worker: &WorkerId, want: u32) -> StoreResult<Vec<Claim>> {
@@ -102,7 +124,7 @@ impl RedisStore {
             if suspect > 0 {
                 self.ring.suspect(organisation, true).await?;
             }
-            Ok::<_, crate::ports::StoreError>(events)
+            Ok::<_, StoreError>(events)
         });
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
@@ -110,7 +132,7 @@ impl RedisStore {
     /// Looks at everything that is due. What it meant for requests, and when the next is due.
     pub(super) async fn look_around(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
         for _ in 0..TRIES {
-            let pick = self.ring.pick(self.now(), LOOKS).await?;
+            let pick = self.ring.pick(self.now(), LOOKS, 0).await?;
             if pick.due.is_empty() {
                 return Ok((self.take_overheard(), pick.next));
             }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::Value;
 
 use super::codec::{self, unreadable};
 use super::intake::{first_call, unexpected};
 use super::reply::{Reply, call_status, readable};
 use super::script::Ops;
-use super::store::RedisStore;
+use super::store::{AT_A_TIME, RedisStore};
 use crate::model::organisation::RequestOrder;
 use crate::model::{
     AttemptId, CallId, CallStatus, Organisation, OrganisationId, Phone, RequestId, Timestamp, WorkerId,
@@ -167,16 +168,19 @@ impl RedisStore {
         for confirmation in confirmations {
             by_organisation.entry(&confirmation.key.organisation).or_default().push(confirmation);
         }
-        for (organisation, confirmations) in by_organisation {
-            for batch in confirmations.chunks(CONFIRMED) {
-                let ops = batch.iter().fold(Ops::none(), |ops, confirmation| match confirmation.call {
-                    Some(call) => ops.op("confirm_call").text(&call.to_string()).int(confirmation.seq),
-                    None => ops.op("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
-                });
-                readable(organisation, self.send(organisation, ops).await)?;
-            }
+        let mut told = Vec::new();
+        for (organisation, confirmations) in &by_organisation {
+            told.extend(confirmations.chunks(CONFIRMED).map(|batch| self.note_confirmed_of(organisation, batch)));
         }
-        Ok(())
+        stream::iter(told).buffered(AT_A_TIME).try_collect().await
+    }
+
+    async fn note_confirmed_of(&self, organisation: &OrganisationId, batch: &[&Confirmation]) -> StoreResult<()> {
+        let ops = batch.iter().fold(Ops::none(), |ops, confirmation| match confirmation.call {
+            Some(call) => ops.op("confirm_call").text(&call.to_string()).int(confirmation.seq),
+            None => ops.op("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
+        });
+        readable(organisation, self.send(organisation, ops).await).map(drop)
     }
 
     pub(super) async fn find_unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {

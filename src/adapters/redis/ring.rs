@@ -47,7 +47,7 @@ pub(super) struct Pick {
     /// Organisations to be looked at, by whoever asked.
     pub due: Vec<OrganisationId>,
     /// Whose turn it is.
-    pub first: Option<OrganisationId>,
+    pub turn: Vec<OrganisationId>,
     /// When the next is to be looked at.
     pub next: Option<Timestamp>,
     /// Until when nothing is to be claimed: the database lost something, and owners say again what they hold.
@@ -176,15 +176,15 @@ impl Ring {
     /// Tells the ring what is noted.
     pub async fn tell(&self) -> StoreResult<()> {
         if !self.lock().is_empty() {
-            self.ask(None, 0, "").await?;
+            self.ask(None, 0, "", 0).await?;
         }
         Ok(())
     }
 
-    /// Tells the ring what is noted, and asks whom it names and who is to be looked at.
-    pub async fn pick(&self, now: Option<Timestamp>, looks: u32) -> StoreResult<Pick> {
+    /// Tells the ring what is noted, and asks whose turn it is, `most` at most, and who is to be looked at.
+    pub async fn pick(&self, now: Option<Timestamp>, looks: u32, most: u32) -> StoreResult<Pick> {
         let server = if self.watches && self.link.take_unknown() { self.server().await? } else { String::new() };
-        let mut answer = match self.ask(now, looks.max(1), &server).await {
+        let mut answer = match self.ask(now, looks.max(1), &server, most).await {
             Ok(answer) => Reply::of(answer)?,
             Err(error) => {
                 self.link.doubt();
@@ -197,15 +197,17 @@ impl Ring {
         while !list.is_empty() {
             due.push(list.parse()?);
         }
-        let named = |text: String| if text.is_empty() { Ok(None) } else { text.parse().map(Some) };
-        let first = named(answer.text()?).map_err(super::codec::unreadable)?;
+        let (mut list, mut turn) = (answer.list()?, Vec::new());
+        while !list.is_empty() {
+            turn.push(list.parse()?);
+        }
         let next = answer.text()?;
         #[expect(clippy::cast_possible_truncation, reason = "scores are whole numbers below 2^53")]
         let next = next.parse::<f64>().ok().map(|at| Timestamp::from_millis(at as i64));
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = answer.text()?;
         let closed_until = answer.time().map(|until| (until > now).then_some(until))?;
         let closed_until = self.note_losses(now, closed_until, answer.text()?);
-        Ok(Pick { now, due, first, next, closed_until })
+        Ok(Pick { now, due, turn, next, closed_until })
     }
 
     /// Notes whether the database is left alone, and whether something that it lost is still to be written off. Until when
@@ -286,7 +288,14 @@ impl Ring {
         Ok(found)
     }
 
-    async fn ask(&self, now: Option<Timestamp>, looks: u32, server: &str) -> StoreResult<redis::Value> {
+    /// Has whoever cannot be claimed from stand aside until the organisation is looked at again.
+    pub async fn pass_over(&self, organisation: &OrganisationId) -> StoreResult<()> {
+        let mut command = redis::cmd("ZREM");
+        command.arg(self.key("ready")).arg(organisation.as_str());
+        self.link.command(&command).await.map(drop)
+    }
+
+    async fn ask(&self, now: Option<Timestamp>, looks: u32, server: &str, most: u32) -> StoreResult<redis::Value> {
         let hints = std::mem::take(&mut *self.lock());
         let mut ops = Ops::at(now).count(hints.len());
         for (organisation, hint) in &hints {
@@ -304,7 +313,7 @@ impl Ring {
         // With a time of its own nothing is lost, and nobody waits.
         let first = if now.is_some() { 0 } else { i64::try_from(FIRST.as_millis()).unwrap_or_default() };
         let ops = ops.int(looks).text(&life).text(server).text(&new_life()).int(first);
-        let ops = ops.int(u8::from(self.reads.load(Ordering::Acquire)));
+        let ops = ops.int(u8::from(self.reads.load(Ordering::Acquire))).int(most);
         let answer = self.link.run(Code::Ring, &self.key, &ops).await;
         if answer.is_err() {
             // Told again later: readiness is by version, and what was given twice in a rare failure is a turn.

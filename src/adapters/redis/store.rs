@@ -25,6 +25,9 @@ use crate::ports::{Bell, CampaignStore, Clock, Listener};
 /// Most headers kept at hand; past it, all are forgotten and read again when next needed.
 const HEADERS: usize = 4_096;
 
+/// How many organisations are asked the same at a time.
+pub(super) const AT_A_TIME: usize = 32;
+
 /// How soon listening for wake-ups is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 

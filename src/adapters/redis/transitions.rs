@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::codec;
 use super::intake::unexpected;
 use super::reply::{Reply, readable, status_number};
 use super::script::{Ops, leg_name};
-use super::store::RedisStore;
+use super::store::{AT_A_TIME, RedisStore};
 use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::happening::dialled_by;
@@ -173,9 +175,14 @@ impl RedisStore {
 
     pub(super) async fn renew_all(&self, held: &[Held]) -> StoreResult<Renewed> {
         let mut renewed = Renewed::default();
+        // Thousands of organisations may have calls here, and whoever renews late has lost them.
+        let mut asked = Vec::new();
         for (organisation, batch) in batches(held) {
-            let answer = self.send(organisation, name_all("renew", &batch)).await;
-            let Some(mut answer) = readable(organisation, answer)? else {
+            asked.push(self.ask_about_all("renew", organisation, batch));
+        }
+        let answers: Vec<_> = stream::iter(asked).buffered(AT_A_TIME).try_collect().await?;
+        for (batch, answer) in answers {
+            let Some(mut answer) = answer else {
                 // Not renewed, and so not ours for long.
                 renewed.lost.extend(batch.into_iter().cloned());
                 continue;
@@ -194,10 +201,23 @@ impl RedisStore {
     }
 
     pub(super) async fn hand_all_over(&self, held: &[Held]) -> StoreResult<()> {
+        let mut asked = Vec::new();
         for (organisation, batch) in batches(held) {
-            readable(organisation, self.send(organisation, name_all("hand_over", &batch)).await)?;
+            asked.push(self.ask_about_all("hand_over", organisation, batch));
         }
-        Ok(())
+        stream::iter(asked).buffered(AT_A_TIME).try_for_each(|_| std::future::ready(Ok(()))).await
+    }
+
+    /// An operation on calls of one organisation, and the answer; none if what is kept of it cannot be read.
+    async fn ask_about_all<'h>(
+        &self,
+        what: &str,
+        organisation: &OrganisationId,
+        batch: Vec<&'h Held>,
+    ) -> StoreResult<(Vec<&'h Held>, Option<Reply>)> {
+        let ops = batch.iter().fold(Ops::none().op(what).count(batch.len()), |ops, held| ops.held(held));
+        let answer = readable(organisation, self.send(organisation, ops).await)?;
+        Ok((batch, answer))
     }
 
     pub(super) async fn find_suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
@@ -283,9 +303,4 @@ fn suspect(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(i64, 
     let app = dialled_by(&history).unwrap_or(&worker).clone();
     let held = Held { organisation: organisation.clone(), request: list.parse()?, attempt, token };
     Ok((expired, Suspect { held, worker, app, stage, over_at, handed_over: expired == 0 }))
-}
-
-/// An operation on many calls.
-fn name_all(what: &str, batch: &[&Held]) -> Ops {
-    batch.iter().fold(Ops::none().op(what).count(batch.len()), |ops, held| ops.held(held))
 }

@@ -2,7 +2,7 @@
 --
 -- A hint in a slot of its own, written after the organisations' own scripts. KEYS[1]: its prefix. ARGV: the time, how many
 -- organisations have news, then for each: name, ready, version, given, taken back, weight, when to look, whether to wake
--- others, since when something is unheard (-1: nothing is). Then, if somebody wants the first: how many organisations that are due to be looked at.
+-- others, since when something is unheard (-1: nothing is). Then, if somebody wants to know whose turn it is: how many organisations that are due to be looked at.
 local call, max, min, floor = redis.call, math.max, math.min, math.floor
 local P, DIAL, BATCH = KEYS[1], 1048576, 64
 -- Whoever takes it upon itself to look at an organisation has so long until another does.
@@ -119,5 +119,8 @@ if unread == new_life then call('SET', P .. 'unread', unread) end
 local due = call('ZRANGEBYSCORE', P .. 'look', '-inf', now, 'LIMIT', '0', wanted)
 for _, org in ipairs(due) do call('ZADD', P .. 'look', now + TAKEN, org) end
 local next_look = call('ZRANGE', P .. 'look', '0', '0', 'WITHSCORES')
-return { now, due, call('ZRANGE', P .. 'ready', '0', '0')[1] or '', next_look[2] or '', here,
+-- Those whose turn it is stand at the same place.
+local first = call('ZRANGE', P .. 'ready', '0', '0', 'WITHSCORES')[2]
+local turn = first and call('ZRANGEBYSCORE', P .. 'ready', first, first, 'LIMIT', '0', ARGV[at + 7]) or {}
+return { now, due, turn, next_look[2] or '', here,
   string.format('%d', closed > now and closed or 0), reads and unread or '' }
