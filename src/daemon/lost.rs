@@ -17,7 +17,7 @@ use crate::model::{OrganisationId, RequestId, Timestamp};
 use crate::ports::store::{Control, ProcessId, RequestKey};
 use crate::ports::{CampaignStore as _, Clock, Listener, StoreError};
 
-/// How long the log says nothing before it counts as read to its end.
+/// How long the log may say nothing before it counts as read to its end.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long a broker that was reached may take to go on with the log.
@@ -80,9 +80,9 @@ impl Seeker {
     async fn seek(self, mut losses: Listener) {
         loop {
             losses.rung().await;
-            let (noticed_at, mut said_at) = (self.clock.now(), None);
+            let mut said_at = None;
             loop {
-                match self.make_good(noticed_at).await {
+                match self.make_good().await {
                     Ok(true) => break,
                     Ok(false) => self.say(&mut said_at, || {
                         tracing::warn!("nothing is claimed after a loss: another worker reads the log of events");
@@ -106,14 +106,14 @@ impl Seeker {
     }
 
     /// Writes off what is missing, unless another worker does; whether nothing is left to be done.
-    async fn make_good(&self, noticed_at: Timestamp) -> Result<bool, Failure> {
+    async fn make_good(&self) -> Result<bool, Failure> {
         let Some(loss) = self.store.loss().await? else { return Ok(true) };
         if !self.store.lock_losses(self.process).await? {
             return Ok(false);
         }
         let done = tokio::select! {
             biased;
-            done = self.write_all_off(&loss, noticed_at) => done,
+            done = self.write_all_off(&loss) => done,
             failure = self.hold_on() => return Err(failure),
         };
         // Another may reach what this one does not. If this is not heard, it has to wait for a time to live.
@@ -136,18 +136,26 @@ impl Seeker {
         }
     }
 
-    async fn write_all_off(&self, loss: &Loss, noticed_at: Timestamp) -> Result<(), Failure> {
-        let tail = self.client.tail(TailFrom::First).await?;
+    async fn write_all_off(&self, loss: &Loss) -> Result<(), Failure> {
         tracing::info!("the log of events is read, to look for lost requests");
-        let open = self.read(tail, noticed_at).await?;
+        let end = tokio::select! {
+            biased;
+            end = self.client.end_of_log(SILENCE) => end?,
+            () = self.clock.sleep_until(self.clock.now() + STUCK) => return Err(Failure::Stuck),
+        };
+        // What comes behind the end comes to the database as it is now.
+        let open = match end {
+            Some(end) => self.read(self.client.tail(TailFrom::First).await?, end).await?,
+            None => Open::new(),
+        };
         for (key, accepted_at) in open {
             self.write_off(&key, accepted_at).await?;
         }
         Ok(self.store.is_over(loss).await?)
     }
 
-    /// The requests that were accepted and have not ended, as far as the log goes.
-    async fn read(&self, mut tail: Tail, until: Timestamp) -> Result<Open, Failure> {
+    /// The requests that were accepted and have not ended, up to an offset.
+    async fn read(&self, mut tail: Tail, end: u64) -> Result<Open, Failure> {
         let (mut open, mut events, mut said_at) = (Open::new(), 0_u64, Some(self.clock.now()));
         loop {
             let event = tokio::select! {
@@ -155,28 +163,15 @@ impl Seeker {
                 event = tail.next_until_silence(SILENCE) => event,
                 () = self.clock.sleep_until(self.clock.now() + STUCK) => return Err(Failure::Stuck),
             };
-            let Some(event) = event else { return Ok(open) };
+            // There is more: it was seen.
+            let Some(event) = event else { return Err(Failure::Stuck) };
             events += 1;
             self.say(&mut said_at, || {
                 tracing::warn!(events, "nothing is claimed after a loss: the log of events is still being read");
             });
-            let Some((key, head)) = head_of(&event) else { continue };
-            let at = head.time.and_then(|time| Timestamp::parse_rfc3339(&time).ok());
-            // What came later came to the database as it is now.
-            if at.is_some_and(|at| at > until + SILENCE) {
+            note(&mut open, &event);
+            if event.offset >= end {
                 return Ok(open);
-            }
-            match head.kind.as_str() {
-                "robocall.request.accepted" => {
-                    open.entry(key).or_insert(at);
-                }
-                "robocall.request.completed"
-                | "robocall.request.cancelled"
-                | "robocall.request.expired"
-                | "robocall.request.lost" => {
-                    open.remove(&key);
-                }
-                _ => {}
             }
         }
     }
@@ -221,6 +216,24 @@ impl Seeker {
             Ok(_) | Err(StoreError::NotFound) => Ok(()),
             Err(error) => unlearnt(key, error),
         }
+    }
+}
+
+/// What an event says of whether its request is open.
+fn note(open: &mut Open, event: &LoggedEvent) {
+    let Some((key, head)) = head_of(event) else { return };
+    match head.kind.as_str() {
+        "robocall.request.accepted" => {
+            let at = head.time.and_then(|time| Timestamp::parse_rfc3339(&time).ok());
+            open.entry(key).or_insert(at);
+        }
+        "robocall.request.completed"
+        | "robocall.request.cancelled"
+        | "robocall.request.expired"
+        | "robocall.request.lost" => {
+            open.remove(&key);
+        }
+        _ => {}
     }
 }
 

@@ -130,12 +130,18 @@ impl Scene {
 
 /// Hands a request in, and lets everybody know once it is accepted.
 async fn accept(member: &Member, request: &str) {
+    accept_ahead(member, request, Duration::ZERO).await;
+}
+
+/// The same, by a database whose clock was ahead.
+async fn accept_ahead(member: &Member, request: &str, ahead: Duration) {
     let part = header(request);
     member.store.open_request(&Arc::new(part), totals(3)).await.unwrap();
     member.store.load_chunk(&key(request), 0, 0, &chunk(0..3)).await.unwrap();
     let (_, events) = member.store.seal(&key(request), 0).await.unwrap();
     let bus = member.deployment.broker().unwrap().events();
-    for event in events {
+    for mut event in events {
+        event.at = event.at + ahead;
         robocall::ports::EventBus::publish(&bus, Event::Request(event.into())).await.unwrap();
     }
 }
@@ -193,6 +199,24 @@ async fn a_lost_request_that_is_being_handed_in_anew_is_not_taken() {
     scene.first_claims(&member.store).await;
     assert_eq!(member.store.seal(&key("r"), 0).await, Err(StoreError::NotFound));
     assert_eq!(member.store.open_request(&again, totals(3)).await.unwrap(), Opened::Conflict);
+}
+
+#[tokio::test]
+async fn the_log_is_read_to_its_end_whatever_the_clock_of_whoever_wrote_it() {
+    let scene = Scene::new().await;
+    let member = scene.member();
+    accept_ahead(&member, "ahead", Duration::from_secs(3600)).await;
+    accept(&member, "r").await;
+    drop(member);
+    scene.empty();
+    let member = scene.member();
+    submit(&member.store, header("other"), 3).await;
+    let _seeking = seek(&member, 1);
+    scene.first_claims(&member.store).await;
+    for request in ["ahead", "r"] {
+        let again = member.store.open_request(&Arc::new(header(request)), totals(3)).await.unwrap();
+        assert_eq!(again, Opened::Conflict, "{request} is not called a second time");
+    }
 }
 
 #[tokio::test]

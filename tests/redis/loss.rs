@@ -289,3 +289,65 @@ async fn a_replica_that_takes_its_servers_place_knows_every_dial_and_is_left_alo
     assert!(matches!(again, Err(StoreError::Unavailable(_))), "it has no replica of its own yet: {again:?}");
     assert_eq!(store.slot_use(&organisation("bank")).await.unwrap().leased, 1);
 }
+
+#[tokio::test]
+async fn a_server_that_became_anothers_replica_is_left_for_that_one_although_its_connection_lives() {
+    let server = Redis::start();
+    let other = Redis::with(&["--replicaof", "127.0.0.1", &server.port().to_string(), "--save", ""]);
+    let connect = |server: &Redis| redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let (mut asking, mut promotion) = (connect(&server), connect(&other));
+    let store: Store = Arc::new(in_real_time(&server, 0));
+    submit(&store, header("r"), 3).await;
+    store.claim(&worker("w"), 0).await.unwrap();
+    while !matches!(redis::cmd("WAIT").arg(1).arg(20_000).query::<i64>(&mut asking), Ok(1)) {}
+
+    // They change places, and addresses.
+    let port = server.port();
+    let set = |of: &mut redis::Connection, port: u16| {
+        let _: () = redis::cmd("CONFIG").arg("SET").arg("port").arg(port).query(of).unwrap();
+    };
+    set(&mut asking, crate::server::free_port());
+    let _: () = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query(&mut promotion).unwrap();
+    set(&mut promotion, port);
+    let _: () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).query(&mut asking).unwrap();
+
+    let clock = SystemClock::new();
+    let until = clock.now() + secs(20);
+    let reached = loop {
+        match store.claim(&worker("w"), 0).await {
+            Ok(claims) => break claims,
+            Err(error) => assert!(clock.now() < until, "{error}"),
+        }
+        clock.sleep_until(clock.now() + Duration::from_millis(50)).await;
+    };
+    assert!(reached.again_at.unwrap() > clock.now() + secs(20), "it is another server: {reached:?}");
+    let key = RequestKey { organisation: organisation("bank"), request: "r".parse().unwrap() };
+    store.control(&key, Control::Pause).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_tried_over_another_connection() {
+    let server = Redis::start();
+    let target = (std::net::Ipv4Addr::LOCALHOST, server.port()).into();
+    let proxy = crate::proxy::Proxy::before(target, crate::proxy::Faults::default()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let store = RedisStore::new(&RedisSettings::new(url)).unwrap();
+    store.slot_use(&organisation("bank")).await.unwrap();
+    proxy.set(crate::proxy::Faults { swallow_replies: true, ..Default::default() });
+    let asking = async {
+        // Each waits for its answer for a while.
+        for _ in 0..10 {
+            store.slot_use(&organisation("bank")).await.unwrap_err();
+        }
+    };
+    tokio::select! {
+        () = proxy.asked_for(2) => {}
+        () = asking => panic!("ten questions over a connection that never answers"),
+    }
+    proxy.set(crate::proxy::Faults::default());
+    let clock = SystemClock::new();
+    let until = clock.now() + secs(20);
+    while let Err(error) = store.slot_use(&organisation("bank")).await {
+        assert!(clock.now() < until, "{error}");
+    }
+}

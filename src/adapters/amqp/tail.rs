@@ -85,6 +85,27 @@ impl Client {
     }
 }
 
+impl Client {
+    /// The offset of the last event that is in the log now, or of one that came a moment later; none if there is none.
+    /// `silence`: how long the broker may say nothing, and for how long what comes is read.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn end_of_log(&self, silence: Duration) -> Result<Option<u64>, ClientError> {
+        // It begins with the last piece as a whole, and goes on with what comes: there need not be any silence.
+        let mut tail = self.tail(TailFrom::Last).await?;
+        let clock = Arc::clone(tail.link.clock());
+        let (until, mut end) = (clock.now() + silence, None);
+        while let Some(event) = tail.next_until_silence(silence).await {
+            end = Some(event.offset);
+            if clock.now() >= until {
+                break;
+            }
+        }
+        Ok(end)
+    }
+}
+
 impl Tail {
     /// The next event; waits for it, through lost connections.
     pub async fn next(&mut self) -> LoggedEvent {

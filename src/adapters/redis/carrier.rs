@@ -141,25 +141,28 @@ impl Carrier {
         let Some(Waiting { call: first, .. }) = batch.first() else { return Err(unreadable("nothing to do")) };
         let ops = Ops::at(first.now).int(first.default_limit);
         let ops = batch.iter().fold(ops, |ops, waiting| ops.group(&waiting.call.operations));
-        let mut answer = Reply::of(self.link.run(Code::Organisation, &first.key, &ops).await?)?;
+        let wait = self.replicas.map(wait_for);
+        let (answer, had) = self.link.run_and(Code::Organisation, &first.key, &ops, wait.as_ref()).await?;
+        let mut answer = Reply::of(answer)?;
         let (now, mut said) = (answer.time()?, answer.list()?);
-        let replicated = self.replicate().await;
         self.ring.note(organisation, answer.list()?)?;
-        replicated?;
+        if let Some(replicas) = self.replicas {
+            match had {
+                Some(redis::Value::Int(had)) if had >= i64::from(replicas) => {}
+                had => return Err(StoreError::Unavailable(format!("{had:?} of {replicas} replicas have it"))),
+            }
+        }
         if said.len() != batch.len() {
             return Err(unreadable(format!("{} answers to {} askers", said.len(), batch.len())));
         }
         let said = batch.iter().map(|_| said.list_or_error()).collect();
         Ok((now, said, answer.lists()?))
     }
+}
 
-    /// Waits until replicas have what was written on this connection.
-    async fn replicate(&self) -> StoreResult<()> {
-        let Some(replicas) = self.replicas else { return Ok(()) };
-        let mut wait = redis::cmd("WAIT");
-        match self.link.command(wait.arg(replicas).arg(REPLICATED_WITHIN_MS)).await? {
-            redis::Value::Int(had) if had >= i64::from(replicas) => Ok(()),
-            had => Err(StoreError::Unavailable(format!("{had:?} of {replicas} replicas have it"))),
-        }
-    }
+/// Waits until replicas have what was written on this connection.
+fn wait_for(replicas: u32) -> redis::Cmd {
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(replicas).arg(REPLICATED_WITHIN_MS);
+    wait
 }

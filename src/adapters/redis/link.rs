@@ -1,15 +1,16 @@
-//! The connection: one, shared, made anew by itself; and code that is loaded where it is not known.
+//! What is asked of the server, over one connection; and code that is loaded where it is not known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionManagerConfig;
 use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, PushInfo};
 use redis::{PushKind, ServerErrorKind, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::connection::Connection;
 use super::reply;
 use super::script::{Code, Ops, Scripts};
 use crate::ports::{Bell, StoreError, StoreResult};
@@ -47,7 +48,7 @@ impl RedisSettings {
 /// The connection.
 #[derive(Clone)]
 pub(super) struct Link {
-    connection: ConnectionManager,
+    connection: Arc<Connection>,
     /// Whether the server may be another than before: a connection was lost, or there was none yet.
     unknown: Arc<AtomicBool>,
     scripts: Arc<Scripts>,
@@ -84,14 +85,19 @@ impl Link {
             .set_number_of_retries(3)
             .set_push_sender(Arc::new(hear))
             .set_automatic_resubscription();
-        let connection = client.get_connection_manager_lazy(config).map_err(refused)?;
+        let connection = Arc::new(Connection::new(client, config).map_err(refused)?);
         let (scripts, keeps_functions) = (Arc::new(Scripts::new()), Arc::new(AtomicBool::new(true)));
         Ok(Self { connection, unknown, scripts, keeps_functions })
     }
 
     /// Whether the server may be another than before; it is not asked again until a connection is lost.
     pub fn take_unknown(&self) -> bool {
-        self.unknown.swap(false, Ordering::AcqRel)
+        let was_unknown = self.unknown.swap(false, Ordering::AcqRel);
+        if was_unknown {
+            // Another server may keep functions, or have its rules mended.
+            self.keeps_functions.store(true, Ordering::Relaxed);
+        }
+        was_unknown
     }
 
     /// Whether the server may be another than before.
@@ -104,7 +110,7 @@ impl Link {
         self.unknown.store(true, Ordering::Release);
     }
 
-    fn checked(&self, answer: redis::RedisResult<Value>) -> StoreResult<Value> {
+    fn checked<T>(&self, answer: redis::RedisResult<T>) -> StoreResult<T> {
         answer.map_err(|error| {
             if !matches!(error.kind(), ErrorKind::Server(_)) {
                 self.doubt();
@@ -114,14 +120,25 @@ impl Link {
     }
 
     /// Has messages on a channel ring the bell, from now on and after every loss of the connection.
-    pub async fn listen(&self, channel: &str) -> StoreResult<()> {
-        self.connection.clone().subscribe(channel).await.map_err(|error| reply::error(&error))
+    pub async fn listen(&self, channel: String) {
+        Arc::clone(&self.connection).listen(channel).await;
     }
 
     /// Carries code out on `key`. What the server does not know yet, being new or having been restarted, it is told first.
     pub async fn run(&self, code: Code, key: &str, ops: &Ops) -> StoreResult<Value> {
+        self.run_and(code, key, ops, None).await.map(|(answer, _)| answer)
+    }
+
+    /// Carries code out on `key`, and a command right after it on the same connection: both answers.
+    pub async fn run_and(
+        &self,
+        code: Code,
+        key: &str,
+        ops: &Ops,
+        after: Option<&Cmd>,
+    ) -> StoreResult<(Value, Option<Value>)> {
         if self.keeps_functions.load(Ordering::Relaxed) {
-            match self.call(code, key, ops).await {
+            match self.call(code, key, ops, after).await {
                 Err(error) if is_refusal(&error) => {
                     if self.keeps_functions.swap(false, Ordering::Relaxed) {
                         tracing::info!(%error, "the database keeps no functions for us; scripts do as well, more slowly");
@@ -131,38 +148,45 @@ impl Link {
             }
         }
         let evaluation = self.scripts.evaluation(code, key, ops);
-        let answer = self.raw(&evaluation).await;
+        let answer = self.raw(&evaluation, after).await;
         let is_unknown = |error: &redis::RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
         if !answer.as_ref().is_err_and(is_unknown) {
             return self.checked(answer);
         }
-        let loaded = self.scripts.script(code).load_async(&mut self.connection.clone()).await;
+        let loaded = self.scripts.script(code).load_async(&mut self.connection.current()).await;
         loaded.map_err(|error| reply::error(&error))?;
-        self.checked(self.raw(&evaluation).await)
+        self.checked(self.raw(&evaluation, after).await)
     }
 
     /// Calls a function; a library that is not there is loaded.
-    async fn call(&self, code: Code, key: &str, ops: &Ops) -> redis::RedisResult<Value> {
+    async fn call(
+        &self,
+        code: Code,
+        key: &str,
+        ops: &Ops,
+        after: Option<&Cmd>,
+    ) -> redis::RedisResult<(Value, Option<Value>)> {
         let call = self.scripts.function(code, key, ops);
-        let answer = self.raw(&call).await;
+        let answer = self.raw(&call, after).await;
         if !answer.as_ref().is_err_and(|error| says(error, "Function not found")) {
             return answer;
         }
-        match self.raw(&self.scripts.load()).await {
+        match self.raw(&self.scripts.load(), None).await {
             // Another process was faster.
             Err(error) if says(&error, "already exists") => {}
             answer => drop(answer?),
         }
-        self.raw(&call).await
+        self.raw(&call, after).await
     }
 
-    async fn raw(&self, command: &Cmd) -> redis::RedisResult<Value> {
-        self.connection.clone().send_packed_command(command).await.and_then(Value::extract_error)
+    async fn raw(&self, command: &Cmd, after: Option<&Cmd>) -> redis::RedisResult<(Value, Option<Value>)> {
+        // Another connection may lead to another server.
+        self.connection.ask(command, after, || self.doubt()).await
     }
 
     /// Runs a plain command.
     pub async fn command(&self, command: &Cmd) -> StoreResult<Value> {
-        self.checked(self.raw(command).await)
+        self.checked(self.raw(command, None).await).map(|(answer, _)| answer)
     }
 }
 

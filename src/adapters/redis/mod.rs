@@ -9,6 +9,7 @@
 mod carrier;
 mod claims;
 mod codec;
+mod connection;
 mod health;
 mod intake;
 mod keys;

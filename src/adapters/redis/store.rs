@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Value;
@@ -27,9 +26,6 @@ const HEADERS: usize = 4_096;
 
 /// How many organisations are asked the same at a time.
 pub(super) const AT_A_TIME: usize = 32;
-
-/// How soon listening for wake-ups is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Headers by the hash of their request's name and when it was sealed.
 type Headers = BTreeMap<(String, Timestamp), Arc<RequestHeader>>;
@@ -93,16 +89,7 @@ impl RedisStore {
             upkeep.spawn(Arc::clone(&ring).tell_for_ever());
         }
         let (listening, channel) = (link.clone(), ring.channel());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the connection lives in real time, whatever the store's time is"
-        )]
-        upkeep.spawn(async move {
-            while let Err(error) = listening.listen(&channel).await {
-                tracing::debug!(%error, "wake-ups are not heard yet");
-                tokio::time::sleep(AGAIN).await;
-            }
-        });
+        upkeep.spawn(async move { listening.listen(channel).await });
         Ok(Self {
             carrier: Carrier::new(link.clone(), Arc::clone(&ring), None),
             link,

@@ -53,7 +53,11 @@ function Attempt.begin(id, claim, token, before, after, state, blocked)
     end
     return { 'fenced' }
   end
-  if x.g == 'D' then return { 'dial', x.ca, 1, facts, {} } end
+  if x.g == 'D' then
+    -- Written again, so that replicas that are waited for now have what was written then.
+    Live.put(id, x)
+    return { 'dial', x.ca, 1, facts, {} }
+  end
   local why = objection(r, e, x)
   if why == 'stale' then return { 'stale' } end
   if why == 'blocked' then
