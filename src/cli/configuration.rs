@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::exit::say;
 use super::{Exit, Failure};
 use crate::config::{self, ConfigError, Settings};
+use crate::daemon::check_settings;
 
 /// Where settings are read from.
 #[derive(Clone, Debug, Default, Args)]
@@ -47,7 +48,7 @@ pub fn run(command: ConfigCommand, json: bool) -> Result<Exit, Failure> {
             writeln!(io::stdout().lock(), "{text}")?;
         }
         ConfigCommand::Check(args) => {
-            args.read()?.trusted().map_err(|error| failure(&error))?;
+            check_settings(&args.read()?)?;
             if json {
                 writeln!(io::stdout().lock(), "{}", serde_json::json!({"status": "valid"}))?;
             } else {

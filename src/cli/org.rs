@@ -288,8 +288,7 @@ fn show(org: &OrganisationId, settings: &Organisation, slots: SlotUse, json: boo
         settings;
     let rate = calls_per_second.map_or("no bound".to_owned(), |rate| rate.to_string());
     let retention = lasting(std::time::Duration::from_secs(*retention_secs));
-    let external =
-        if external == u32::MAX { "unreadable: nothing is dialled".to_owned() } else { external.to_string() };
+    let external = if external == u32::MAX { "an unreadable number".to_owned() } else { external.to_string() };
     write!(
         out,
         "{org}\n  limit            {limit}\n  weight           {weight}\n  order            {}\n  calls a second   {rate}\n  \

@@ -171,7 +171,10 @@ impl Outcome {
                 | Happening::CommandExecuted { .. } => {}
             }
         }
-        if let Some(stage) = open.and_then(|step| self.funnel.get_mut(step)) {
+        // Whoever is on the line still may come to the step's end.
+        if result_of(call).is_some()
+            && let Some(stage) = open.and_then(|step| self.funnel.get_mut(step))
+        {
             stage.dropped += 1;
         }
         self.transfers.of += transfers.len() as u64;

@@ -9,7 +9,7 @@ use super::configuration::ConfigArgs;
 use super::exit::say;
 use super::flow::FlowLibrary;
 use super::{Exit, Failure};
-use crate::daemon::run_worker;
+use crate::daemon::{WorkerStage, run_worker};
 use crate::model::WorkerId;
 use crate::shutdown::Interrupts;
 
@@ -39,7 +39,7 @@ pub struct WorkerArgs {
 const HELP: &str = "\
 Exit codes:
   0    drained, or stopped
-  1    it ended by itself: another process has its name, a part of it broke
+  1    it ended by itself: another process took its name while it stood still, a part of it broke
   2    a setting or an option cannot be used
 
 Examples:
@@ -56,15 +56,31 @@ pub fn run(args: WorkerArgs, json: bool) -> Result<Exit, Failure> {
     let flows = flows.or(settings.worker.flows.clone()).catalogue()?;
     let interrupts = Interrupts::listen();
     let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
-    let started = |id: &WorkerId| {
+    let grace = settings.worker.grace_secs;
+    let tell = move |stage: WorkerStage, id: &WorkerId| {
         if json {
+            let status = match stage {
+                WorkerStage::Started => "started",
+                WorkerStage::Draining => "draining",
+                WorkerStage::Stopping => "stopping",
+            };
             let mut out = io::stdout().lock();
             // Whoever started it may not care to read.
-            let _unread = writeln!(out, "{}", json!({"status": "started", "worker": id})).and_then(|()| out.flush());
-        } else {
-            say(&format!("Worker {id} has started.\n"));
+            let _unread = writeln!(out, "{}", json!({"status": status, "worker": id})).and_then(|()| out.flush());
+            return;
         }
+        say(&match stage {
+            WorkerStage::Started => format!("Worker {id} has started.\n"),
+            WorkerStage::Draining => format!(
+                "Worker {id} drains: it begins no more calls. Live ones go on for {grace} s at most, then other workers take \
+                 them over. A second signal ends it at once.\n"
+            ),
+            WorkerStage::Stopping => format!(
+                "Worker {id} ends at once: other workers take its live calls over in half a minute, and callees hear \
+                 nothing until then.\n"
+            ),
+        });
     };
-    run_worker(&settings, flows, &interrupts, started)?;
+    run_worker(&settings, flows, &interrupts, tell)?;
     Ok(Exit::Completed)
 }

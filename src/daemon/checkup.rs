@@ -249,7 +249,8 @@ impl Console {
         let (used, limit) = (slots.leased, slots.limit);
         let message = format!("{organisation} uses {used} of {limit}, others {}", slots.external);
         tell(if slots.external == u32::MAX {
-            let advice = format!("write a whole number to the key {{{organisation}}}:external, or delete it");
+            let advice =
+                format!("write a whole number to the key {}:{{{organisation}}}:external, or delete it", self.prefix);
             Finding::fail(
                 CHECK,
                 format!("what others use of {organisation}'s cannot be read: nothing is dialled"),

@@ -86,6 +86,8 @@ pub struct Console {
     pub(super) broker_at: String,
     pub(super) database_at: String,
     pub(super) phones_at: String,
+    /// The beginning of the database's keys.
+    pub(super) prefix: String,
 }
 
 impl Console {
@@ -107,6 +109,7 @@ impl Console {
             broker_at: address(settings.amqp.url.expose_secret()),
             database_at: address(settings.redis.url.expose_secret()),
             phones_at: settings.telephony.simulator.clone(),
+            prefix: settings.redis.prefix.clone(),
         })
     }
 

@@ -26,7 +26,7 @@ pub use deployment::Deployment;
 pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
 pub use keys::new_api_key;
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
-pub use worker::{DaemonError, random_number, run_worker};
+pub use worker::{DaemonError, WorkerStage, check_settings, random_number, run_worker};
 
 /// The simulated network's voice, which takes its time and makes no sound.
 pub fn silent_speech() -> Arc<dyn Speech> {

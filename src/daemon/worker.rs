@@ -37,8 +37,37 @@ pub enum DaemonError {
     Worker(#[from] WorkerFailure),
 }
 
-/// Works until told to stop: once to finish what is live, twice to end at once. `started` is called with the worker's
-/// name when its parts are put together; servers may still be absent then.
+/// How far a worker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerStage {
+    /// Its parts are put together; servers may still be absent.
+    Started,
+    /// It was told to finish what is live.
+    Draining,
+    /// It was told to end at once.
+    Stopping,
+}
+
+/// Whether the settings name servers that can be asked; none is asked.
+///
+/// # Errors
+/// When they do not.
+pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
+    // Clients are put together inside one.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let deployment = Deployment::new(settings, Arc::new(SystemClock::new()))?;
+        deployment.broker().map(drop)
+    })?;
+    let phones = &settings.telephony.simulator;
+    match phones.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(DaemonError::Settings(format!("telephony.simulator: {phones:?} is no address: HOST:PORT is needed"))),
+    }
+}
+
+/// Works until told to stop: once to finish what is live, twice to end at once. `tell` is called with the worker's name
+/// at every stage of its life.
 ///
 /// # Errors
 /// When it cannot begin, or ends by itself.
@@ -46,7 +75,7 @@ pub fn run_worker(
     settings: &Settings,
     flows: FlowCatalogue,
     interrupts: &Interrupts,
-    started: impl FnOnce(&WorkerId),
+    tell: impl Fn(WorkerStage, &WorkerId) + Clone + Send + 'static,
 ) -> Result<(), DaemonError> {
     // One thread: a cluster scales processes, and calls that share a thread share no locks.
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -55,6 +84,7 @@ pub fn run_worker(
         Some(id) => id.clone(),
         None => own_name(process)?,
     };
+    check_settings(settings)?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
@@ -78,12 +108,16 @@ pub fn run_worker(
             ..WorkerSettings::new(id.clone(), process)
         };
         deployment.check_durability().await?;
-        started(&id);
-        let (draining, mut helpers) = (interrupts.soft.clone(), JoinSet::new());
+        tell(WorkerStage::Started, &id);
+        let (told, mut helpers) = (interrupts.clone(), JoinSet::new());
+        let name = id.clone();
         helpers.spawn(async move {
-            draining.cancelled().await;
+            told.soft.cancelled().await;
             // Others are to take them now, not when the last call has ended.
             requests.release();
+            tell(WorkerStage::Draining, &name);
+            told.hard.cancelled().await;
+            tell(WorkerStage::Stopping, &name);
         });
         helpers.spawn(deployment.lost_requests(process)?);
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };

@@ -158,6 +158,10 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
                 let _ = shared.assignments.send(Assignment::Adopted(Box::new(Adoption { adopted, seat })));
             }
             Ok(Written::Fenced) | Err(StoreError::NotFound) => {}
+            // What nobody here can read keeps no other call waiting.
+            Err(StoreError::Refused(reason)) => {
+                tracing::error!(attempt = %suspect.held.attempt, reason, "a call cannot be taken over");
+            }
             Err(error) => return Err(error),
         }
     }

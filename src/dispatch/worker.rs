@@ -124,7 +124,7 @@ impl Worker {
 /// perhaps whoever has taken its calls over, until these have ended: a container that comes back under its old name waits.
 async fn take_name(ports: &Ports, settings: &WorkerSettings) -> Result<Reports, WorkerFailure> {
     let (name, process, clock) = (&settings.id, settings.process, &*ports.clock);
-    let mut patient_until = clock.now() + NAME_IS_FREE_AFTER;
+    let (mut patient_until, mut has_said) = (clock.now() + NAME_IS_FREE_AFTER, false);
     loop {
         match insist(clock, || ports.store.lock_app(name, process)).await {
             Ok(true) => match ports.telephony.listen(name).await {
@@ -143,7 +143,9 @@ async fn take_name(ports: &Ports, settings: &WorkerSettings) -> Result<Reports, 
             Ok(false) => {
                 let now = clock.now();
                 if now < patient_until {
-                    tracing::info!(worker = %name, "waiting for another process to let this worker's name go");
+                    if !std::mem::replace(&mut has_said, true) {
+                        tracing::warn!(worker = %name, "another process holds this worker's name: nothing is done until it lets go");
+                    }
                 } else {
                     patient_until = now + NAME_IS_FREE_AFTER;
                     tracing::warn!(

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
 mod code;
+mod failover;
 mod keys;
 mod loss;
 #[path = "../support/proxy.rs"]

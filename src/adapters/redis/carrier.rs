@@ -98,8 +98,9 @@ impl Carrier {
             if !batch.is_empty() && operations > TOGETHER {
                 break;
             }
-            // What nobody waits for any more is not begun: a claim would hold its destinations for nobody.
-            batch.extend(queue.waiting.pop_front().filter(|waiting| !waiting.answer.is_closed()));
+            // A claim that nobody waits for any more would hold its destinations for nobody.
+            let is_idle = |waiting: &Waiting| waiting.call.operations.claims && waiting.answer.is_closed();
+            batch.extend(queue.waiting.pop_front().filter(|waiting| !is_idle(waiting)));
         }
         if batch.is_empty() {
             queue.under_way = queue.under_way.saturating_sub(1);

@@ -32,11 +32,23 @@ impl RedisStore {
                 return Ok(Claims { claims: Vec::new(), again_at: pick.next });
             }
             let claims = self.claim_from_each(&pick.turn, worker, share(want, pick.turn.len())).await?;
+            if self.ring.is_closed() {
+                // Another server may have given them, which does not know whom the one before had dialled.
+                self.return_all(&claims).await;
+                continue;
+            }
             if !claims.is_empty() {
                 return Ok(Claims { claims, again_at: Some(pick.now) });
             }
         }
         Ok(Claims::default())
+    }
+
+    /// Gives back what is not to be carried. What is not heard is given back when its leases are over.
+    pub(super) async fn return_all(&self, claims: &[Claim]) {
+        for claim in claims {
+            let _ = self.return_claim(&claim.held).await;
+        }
     }
 
     /// Claims from all whose turn it is. What one of them cannot be asked for keeps nobody else waiting.
@@ -48,7 +60,7 @@ impl RedisStore {
                 Ok(own) => claims.extend(own),
                 Err(StoreError::Refused(reason)) => {
                     tracing::error!(%organisation, reason, "what is kept of an organisation cannot be read");
-                    self.ring.pass_over(organisation).await?;
+                    failure = self.ring.pass_over(organisation).await.err().or(failure);
                 }
                 Err(error) => failure = Some(error),
             }

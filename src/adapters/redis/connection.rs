@@ -1,6 +1,7 @@
 //! The connection that everything shares. The client replaces one that fails; one that lives and is of no use, because the
 //! server behind it gave its place to another or never answers, is replaced here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(super) struct Connection {
     client: Client,
     config: ConnectionManagerConfig,
     current: Mutex<Current>,
+    /// How often the server may have become another: another connection may lead to another.
+    changes: Arc<AtomicU64>,
 }
 
 struct Current {
@@ -31,10 +34,10 @@ struct Current {
 }
 
 impl Connection {
-    pub fn new(client: Client, config: ConnectionManagerConfig) -> RedisResult<Self> {
+    pub fn new(client: Client, config: ConnectionManagerConfig, changes: Arc<AtomicU64>) -> RedisResult<Self> {
         let manager = client.get_connection_manager_lazy(config.clone())?;
         let current = Mutex::new(Current { manager, number: 0, silences: 0, channel: None });
-        Ok(Self { client, config, current })
+        Ok(Self { client, config, current, changes })
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {
@@ -46,14 +49,8 @@ impl Connection {
         self.lock().manager.clone()
     }
 
-    /// Asks the server, and `after` it something else on the very same connection. `replaced` is called if its answer, or
-    /// that there is none, led to another connection.
-    pub async fn ask(
-        self: &Arc<Self>,
-        command: &Cmd,
-        after: Option<&Cmd>,
-        replaced: impl FnOnce(),
-    ) -> RedisResult<(Value, Option<Value>)> {
+    /// Asks the server, and `after` it something else on the very same connection.
+    pub async fn ask(self: &Arc<Self>, command: &Cmd, after: Option<&Cmd>) -> RedisResult<(Value, Option<Value>)> {
         let (mut manager, number) = {
             let current = self.lock();
             (current.manager.clone(), current.number)
@@ -71,31 +68,31 @@ impl Connection {
                 })
             }
         };
-        if self.judge(number, answer.as_ref().err()) {
-            replaced();
-        }
+        self.judge(number, answer.as_ref().err());
         answer
     }
 
-    /// Notes what came of a question on the connection of this number; whether it was replaced for that.
-    fn judge(self: &Arc<Self>, number: u64, error: Option<&RedisError>) -> bool {
+    /// Notes what came of a question on the connection of this number, and replaces it if it is of no use.
+    fn judge(self: &Arc<Self>, number: u64, error: Option<&RedisError>) {
         let mut current = self.lock();
         if current.number != number {
-            return false;
+            return;
         }
         let is_read_only = error.is_some_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly));
         let is_silence = error.is_some_and(RedisError::is_timeout);
         current.silences = if is_silence { current.silences + 1 } else { 0 };
         if !is_read_only && current.silences < SILENCES {
-            return false;
+            return;
         }
         let manager = match self.client.get_connection_manager_lazy(self.config.clone()) {
             Ok(manager) => manager,
             Err(error) => {
                 tracing::warn!(%error, "no other connection to the database can be made");
-                return false;
+                return;
             }
         };
+        // Before anything can be asked over the new one.
+        self.changes.fetch_add(1, Ordering::AcqRel);
         tracing::warn!(is_read_only, "the connection to the database is of no use: another is made");
         let channel = current.channel.clone();
         *current = Current { manager, number: number + 1, silences: 0, channel: channel.clone() };
@@ -103,7 +100,6 @@ impl Connection {
         if let Some(channel) = channel {
             tokio::spawn(Arc::clone(self).listen(channel));
         }
-        true
     }
 
     /// Listens to a channel, from now on and on every connection to come. Returns when it is listened to.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redis::aio::ConnectionManagerConfig;
 use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, PushInfo};
@@ -49,8 +49,10 @@ impl RedisSettings {
 #[derive(Clone)]
 pub(super) struct Link {
     connection: Arc<Connection>,
-    /// Whether the server may be another than before: a connection was lost, or there was none yet.
-    unknown: Arc<AtomicBool>,
+    /// How often the server may have become another: with every connection that was lost, and the first.
+    changes: Arc<AtomicU64>,
+    /// After how many of these it was last asked who it is.
+    known: Arc<AtomicU64>,
     scripts: Arc<Scripts>,
     /// Whether functions may be kept there, as far as is known.
     keeps_functions: Arc<AtomicBool>,
@@ -66,11 +68,11 @@ impl Link {
         // The client replaces a connection that fails, not one on which nothing comes any more: the system has it fail.
         let tcp = info.tcp_settings().clone().set_user_timeout(DEAD_AFTER);
         let client = Client::open(info.set_redis_settings(with_push).set_tcp_settings(tcp)).map_err(refused)?;
-        let unknown = Arc::new(AtomicBool::new(true));
-        let lost = Arc::clone(&unknown);
+        let (changes, known) = (Arc::new(AtomicU64::new(1)), Arc::default());
+        let lost = Arc::clone(&changes);
         let hear = move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                lost.store(true, Ordering::Release);
+                lost.fetch_add(1, Ordering::AcqRel);
             }
             if matches!(push.kind, PushKind::Message | PushKind::Disconnection | PushKind::Subscribe) {
                 bell.ring();
@@ -85,29 +87,32 @@ impl Link {
             .set_number_of_retries(3)
             .set_push_sender(Arc::new(hear))
             .set_automatic_resubscription();
-        let connection = Arc::new(Connection::new(client, config).map_err(refused)?);
+        let connection = Arc::new(Connection::new(client, config, Arc::clone(&changes)).map_err(refused)?);
         let (scripts, keeps_functions) = (Arc::new(Scripts::new()), Arc::new(AtomicBool::new(true)));
-        Ok(Self { connection, unknown, scripts, keeps_functions })
+        Ok(Self { connection, changes, known, scripts, keeps_functions })
     }
 
-    /// Whether the server may be another than before; it is not asked again until a connection is lost.
-    pub fn take_unknown(&self) -> bool {
-        let was_unknown = self.unknown.swap(false, Ordering::AcqRel);
-        if was_unknown {
+    /// How often the server may have become another.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server is known as it was after so many changes; before that is said, nothing it answers counts.
+    pub fn is_known_after(&self, changes: u64) {
+        if self.known.fetch_max(changes, Ordering::AcqRel) < changes {
             // Another server may keep functions, or have its rules mended.
             self.keeps_functions.store(true, Ordering::Relaxed);
         }
-        was_unknown
     }
 
     /// Whether the server may be another than before.
     pub fn is_unknown(&self) -> bool {
-        self.unknown.load(Ordering::Acquire)
+        self.changes() != self.known.load(Ordering::Acquire)
     }
 
     /// Notes that the server may be another than before.
     pub fn doubt(&self) {
-        self.unknown.store(true, Ordering::Release);
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     fn checked<T>(&self, answer: redis::RedisResult<T>) -> StoreResult<T> {
@@ -180,8 +185,7 @@ impl Link {
     }
 
     async fn raw(&self, command: &Cmd, after: Option<&Cmd>) -> redis::RedisResult<(Value, Option<Value>)> {
-        // Another connection may lead to another server.
-        self.connection.ask(command, after, || self.doubt()).await
+        self.connection.ask(command, after).await
     }
 
     /// Runs a plain command.

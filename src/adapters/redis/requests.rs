@@ -183,6 +183,18 @@ impl RedisStore {
         readable(organisation, self.send(organisation, ops).await).map(drop)
     }
 
+    async fn unconfirmed_call(&self, organisation: &OrganisationId, mut list: Reply) -> StoreResult<Unconfirmed> {
+        let call = list.call()?;
+        let (destination, queued_at, facts) = (list.bytes()?, list.time()?, list.bytes()?);
+        Ok(Unconfirmed::Call {
+            header: self.header(organisation, call, queued_at).await?,
+            destination: codec::read_destination(call.index(), &destination)?,
+            queued_at,
+            history: codec::read_facts(&facts)?,
+            confirmed: list.small()?,
+        })
+    }
+
     pub(super) async fn find_unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
         let (mut events, mut calls) = (Vec::new(), Vec::new());
         for organisation in self.ring.unheard(before).await? {
@@ -190,16 +202,8 @@ impl RedisStore {
             let Some(mut answer) = readable(&organisation, self.send(&organisation, ops).await)? else { continue };
             let mut answer = answer.list()?;
             events.extend(answer.events(&organisation)?.into_iter().map(Unconfirmed::Request));
-            for mut list in answer.lists()? {
-                let call = list.call()?;
-                let (destination, queued_at, facts) = (list.bytes()?, list.time()?, list.bytes()?);
-                calls.push(Unconfirmed::Call {
-                    header: self.header(&organisation, call, queued_at).await?,
-                    destination: codec::read_destination(call.index(), &destination)?,
-                    queued_at,
-                    history: codec::read_facts(&facts)?,
-                    confirmed: list.small()?,
-                });
+            for list in answer.lists()? {
+                calls.extend(readable(&organisation, self.unconfirmed_call(&organisation, list).await)?);
             }
             if events.len() + calls.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
                 break;

@@ -183,7 +183,9 @@ impl Ring {
 
     /// Tells the ring what is noted, and asks whose turn it is, `most` at most, and who is to be looked at.
     pub async fn pick(&self, now: Option<Timestamp>, looks: u32, most: u32) -> StoreResult<Pick> {
-        let server = if self.watches && self.link.take_unknown() { self.server().await? } else { String::new() };
+        let changes = self.link.changes();
+        let server = if self.watches && self.link.is_unknown() { self.server().await? } else { String::new() };
+        let was_asked = !server.is_empty();
         let mut answer = match self.ask(now, looks.max(1), &server, most).await {
             Ok(answer) => Reply::of(answer)?,
             Err(error) => {
@@ -207,6 +209,9 @@ impl Ring {
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = answer.text()?;
         let closed_until = answer.time().map(|until| (until > now).then_some(until))?;
         let closed_until = self.note_losses(now, closed_until, answer.text()?);
+        if was_asked {
+            self.link.is_known_after(changes);
+        }
         Ok(Pick { now, due, turn, next, closed_until })
     }
 

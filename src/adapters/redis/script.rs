@@ -116,6 +116,8 @@ pub(super) struct Ops {
     alone: bool,
     /// Whether they bring something new, for which there must be memory.
     pub grows: bool,
+    /// Whether they claim, and do nothing else.
+    pub claims: bool,
 }
 
 /// Most transitions carried out at once: the database does nothing else meanwhile.
@@ -133,7 +135,7 @@ const NONE: &str = "";
 impl Ops {
     /// No arguments yet.
     pub fn none() -> Self {
-        Self { arguments: Cmd::new(), count: 0, operations: 0, alone: false, grows: false }
+        Self { arguments: Cmd::new(), count: 0, operations: 0, alone: false, grows: false, claims: false }
     }
 
     /// What every piece of code is told first: the time, unless it is the server's.
@@ -146,6 +148,7 @@ impl Ops {
         self.operations += 1;
         self.alone |= !SMALL.contains(&name);
         self.grows |= GROWS.contains(&name);
+        self.claims = name == "claim" && self.operations == 1;
         self.text(name)
     }
 

@@ -122,7 +122,11 @@ impl RedisStore {
         let claims = self.claims_of(organisation, answer.lists()?).await?;
         let more = self.and_behind_windows(organisation, worker, refill, claims, asked.was_stale);
         // The end stands, whether or not there is a next.
-        let refill = more.await.unwrap_or_default();
+        let mut refill = more.await.unwrap_or_default();
+        if self.ring.is_closed() {
+            // The server may have become another meanwhile, which does not know whom the one before had dialled.
+            self.return_all(&std::mem::take(&mut refill)).await;
+        }
         Ok(Written::Done(Finished { history, events, refill }))
     }
 
@@ -233,7 +237,7 @@ impl RedisStore {
                 self.ring.suspect(&organisation, false).await?;
             }
             for list in lists {
-                found.push(suspect(&organisation, list)?);
+                found.extend(readable(&organisation, suspect(&organisation, list))?);
             }
         }
         // Those handed over first, then by how long they have been suspect.

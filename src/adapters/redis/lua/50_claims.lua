@@ -36,7 +36,18 @@ function Live.held(id, claim, token)
 end
 
 -- What is answered to whoever does not hold a call: it is another's, or the store has forgotten.
-function Live.refused(token) return { Org.forgot(token) and 'forgotten' or 'fenced' } end
+function Live.refused(id, claim, token) return { Live.is_behind(id, claim, token) and 'forgotten' or 'fenced' } end
+
+-- Whether a proof is newer than all that is known here of its call: then it is not its holder who is late.
+function Live.is_behind(id, claim, token)
+  local x = Live.get(id)
+  if x then return claim > x.cl or claim == x.cl and token > x.t end
+  local h, index = Entry.split(id)
+  local r = Req.get(h)
+  local e = r and Entry.get(r, index)
+  if e then return claim > e.cl end
+  return Org.forgot(token)
+end
 
 -- Lets go of every lease of a call and of its places in line.
 function Live.release(id, x)

@@ -95,7 +95,9 @@ end
 
 function Attempt.checkpoint(id, claim, token, after, added, state, kept)
   local _, _, x, facts = Live.held(id, claim, token)
-  if not x or x.g ~= 'D' then return Live.refused(token) end
+  if not x then return Live.refused(id, claim, token) end
+  -- It was dialled, as its owner knows: that is lost, if there is more to it than is written here.
+  if x.g ~= 'D' then return { after > x.n and 'forgotten' or 'fenced' } end
   local appended, last = Facts.append(x, facts, after, added)
   -- There is a gap: what was written before is lost, or was never written by whoever asks.
   if not appended then return { after > x.n and 'forgotten' or 'fenced' } end
@@ -128,7 +130,7 @@ function Attempt.finish(id, claim, token, worker, after, added, retry_at, retry,
   local r, e, x, facts = Live.held(id, claim, token)
   if not x then
     local again = finish_again(id, token, after, added)
-    return again[1] == 'fenced' and Live.refused(token) or again
+    return again[1] == 'fenced' and Live.refused(id, claim, token) or again
   end
   local appended, last = Facts.append(x, facts, after, added)
   if not last then return { after > x.n and 'forgotten' or 'fenced' } end

@@ -7,7 +7,7 @@ local function expired_ids() return call('ZRANGEBYSCORE', P .. 'leases', '-inf',
 
 function Owner.request_slot(id, claim, token, leg, until_)
   local _, _, x = Live.held(id, claim, token)
-  if not x or x.g ~= 'D' then return Live.refused(token) end
+  if not x or x.g ~= 'D' then return Live.refused(id, claim, token) end
   Org.prune_line()
   local member = id .. '.' .. leg
   -- Who asks again has not dialled yet: what was granted before holds only if the limit still allows it.
@@ -48,7 +48,7 @@ end
 local function renew_one(id, claim, token)
   local raw = call('HGET', Live.key(id), 'x')
   local x = raw and unpack_(raw)
-  if not x or x.cl ~= claim or x.t ~= token then return Org.forgot(token) and 3 or 0 end
+  if not x or x.cl ~= claim or x.t ~= token then return Live.is_behind(id, claim, token) and 3 or 0 end
   extend(id, x)
   local r = Req.get((Entry.split(id)))
   return r and r.hu and 2 or 1
@@ -70,8 +70,12 @@ function Owner.reassert(id, claim, token, worker, request, facts, state, dials, 
   local r = Req.get(h)
   local e = r and Entry.get(r, index)
   local x = Live.get(id)
-  local newer = Org.forgot(token) and token > O.tok or x and x.t == token
-  if (x or e) and not newer or e and e.cl > claim or not Org.forgot(token) and not x then return { 'fenced' } end
+  if not (x and x.t == token or Live.is_behind(id, claim, token)) then return { 'fenced' } end
+  if x then
+    local kept = {}
+    for _, leg in ipairs(legs) do kept[leg] = true end
+    release_legs_but(id, x, kept)
+  end
   local y = { g = 'D', t = token, w = worker, fb = 0, cl = claim, n = 0, e = 0, la = 0, ca = x and x.ca or now, legs = legs }
   Facts.count(y, facts)
   local events = {}
@@ -136,18 +140,19 @@ function Owner.suspects(limit)
 end
 
 -- Lets go of calls so that others may take them over at once: under new tokens, their leases ended long ago.
+local function hand_one_over(id, claim, token)
+  local x = Live.get(id)
+  if not x or x.cl ~= claim or x.t ~= token then return end
+  x.t, x.af, x.aw = Org.token(), nil, nil
+  Live.put(id, x)
+  urgent = true
+  call('ZADD', P .. 'leases', 'XX', '0', id)
+  for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', '0', id .. '.' .. leg) end
+end
+
+-- One that nobody can read waits until its leases are over; the others do not.
 function Owner.hand_over(count)
-  for _ = 1, count do
-    local id, claim, token = arg(), number(), number()
-    local x = Live.get(id)
-    if x and x.cl == claim and x.t == token then
-      x.t, x.af, x.aw = Org.token(), nil, nil
-      Live.put(id, x)
-      urgent = true
-      call('ZADD', P .. 'leases', 'XX', '0', id)
-      for _, leg in ipairs(x.legs) do call('ZADD', P .. 'leases', 'XX', '0', id .. '.' .. leg) end
-    end
-  end
+  for _ = 1, count do pcall(hand_one_over, arg(), number(), number()) end
 end
 
 local function is_suspect(id)
