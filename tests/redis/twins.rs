@@ -415,6 +415,26 @@ fn whoever_ends_a_call_as_a_window_opens_gets_the_next_one() {
 }
 
 #[test]
+fn a_request_whose_own_end_shows_that_its_window_is_out_of_date_is_not_passed_over() {
+    let submit =
+        |total, priority, windowed| Step::Submit { org: 2, total, priority, expires: None, scheduled: None, windowed };
+    let mut twins = Twins::new();
+    for step in [
+        Step::Pass { millis: 35_000 },
+        submit(2, 6, true),
+        Step::Claim { worker: 0, want: 2 },
+        submit(1, 4, false),
+        Step::Dial { which: 0 },
+        Step::GiveBack { which: 1 },
+        Step::Claim { worker: 0, want: 1 },
+        Step::Pass { millis: 85_000 },
+        Step::Finish { which: 0, retry: Some(0), refill: 1 },
+    ] {
+        twins.step(step);
+    }
+}
+
+#[test]
 fn whoever_asks_for_a_slot_and_has_not_renewed_stands_in_nobodys_way() {
     let finish = |which, refill| Step::Finish { which, retry: None, refill };
     let mut twins = Twins::new();

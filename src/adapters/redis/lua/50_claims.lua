@@ -124,13 +124,13 @@ function Claims.claim(worker, want)
   Org.prune_line()
   local room = min(max(0, Org.free(Org.leased()) - #O.line), Rate.allowance(), want, BATCH)
   local claims, left = {}, room
-  while left > 0 do
+  -- Whoever's window must be read first may come before those that follow.
+  while left > 0 and #stale == 0 do
     local r = Turns.first()
     if not r then break end
     local taken = take_turn(r, worker, min(O.ord == 0 and TURN or left, left), claims)
     left = left - taken
-    -- Whoever's window must be read first may come before those that follow.
-    if #stale > 0 or (taken == 0 and r.tk) then break end
+    if taken == 0 and r.tk then break end
   end
   given = given + room - left
   return claims
