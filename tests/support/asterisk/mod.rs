@@ -1,0 +1,98 @@
+//! Real Asterisks of a test's own: ours, as an operator has it from `deploy/asterisk`, and another that plays the phone
+//! network. On ports and in folders of their own, gone with the test however it ends.
+
+#![allow(dead_code, reason = "each test program uses what it needs")]
+#![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
+
+pub mod carrier;
+pub mod http;
+mod ports;
+mod server;
+mod settings;
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use carrier::Carrier;
+pub use server::Asterisk;
+use settings::set;
+
+/// The user of ours who may command.
+const USER: &str = "robocall";
+
+/// Its password. Anybody may know it: it is good for a test.
+const PASSWORD: &str = "known-to-tests";
+
+/// Ours, and the phone network behind it.
+pub struct Bed {
+    /// The phone network.
+    pub carrier: Carrier,
+    /// Ours. Its trunks: `carrier`; `sipp`, to whatever listens at the port of that name; `refused`, where nobody
+    /// listens; `hole`, where somebody listens and says nothing.
+    pub ours: Asterisk,
+    _hole: UdpSocket,
+}
+
+impl Bed {
+    /// Starts both.
+    pub fn start() -> Self {
+        let carrier = Carrier::start();
+        let hole = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let ours = start_ours(carrier.sip(), hole.local_addr().unwrap().port());
+        Self { carrier, ours, _hole: hole }
+    }
+
+    /// Where ARI of ours is, without a slash at the end.
+    pub fn url(&self) -> String {
+        self.ours.url()
+    }
+
+    /// Its user.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// Its user's password.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// Asks ARI of ours: a method, and a path behind `/ari` with its query.
+    pub fn ari(&self, method: &str, path: &str) -> http::Answer {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let path = format!("/ari{path}{joint}api_key={USER}:{PASSWORD}");
+        http::ask(self.ours.ports().http(), method, &path).unwrap()
+    }
+
+    /// Where the trunk `sipp` leads to.
+    pub fn sipp_port(&self) -> u16 {
+        self.ours.ports().callee()
+    }
+}
+
+/// Starts ours: the files of deploy/asterisk, with another carrier, another password and other ports.
+fn start_ours(carrier: u16, hole: u16) -> Asterisk {
+    let server = Asterisk::start(
+        "ours",
+        &["deploy/asterisk"],
+        |_, ports| {
+            vec![
+                set("http.conf", "general", "bindport", ports.http()),
+                set("ari.conf", USER, "password", PASSWORD),
+                set("pjsip.conf", "carrier-address", "contact", format!("sip:127.0.0.1:{carrier}")),
+                set("pjsip.conf", "carrier-origin", "match", "127.0.0.1"),
+            ]
+        },
+        |_, ports| {
+            let trunk = |name: &str, port: u16| {
+                format!("\n[{name}](trunk)\naors = {name}\n[{name}]\ntype = aor\ncontact = sip:127.0.0.1:{port}\n")
+            };
+            let trunks = [trunk("sipp", ports.callee()), trunk("refused", ports.nobody()), trunk("hole", hole)];
+            // The agent's telephone is one of the phone network's, as if it had registered.
+            let agent = format!("\n[1000](+type=aor)\ncontact = sip:1000@127.0.0.1:{carrier}\n");
+            Some(("pjsip.conf", trunks.concat() + &agent))
+        },
+    );
+    let ping = http::ask(server.ports().http(), "GET", &format!("/ari/asterisk/ping?api_key={USER}:{PASSWORD}"));
+    assert!(matches!(ping, Ok(http::Answer { status: 200, .. })), "ARI does not answer: {ping:?}\n{}", server.log());
+    server
+}
