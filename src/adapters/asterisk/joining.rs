@@ -1,0 +1,103 @@
+//! Legs that hear each other: a mixing bridge with the callee's name.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Inner;
+use super::ari::http::{Answer, Ask};
+use super::dialling::{Outcome, unavailable};
+use crate::callflow::program::Target;
+use crate::model::{LegId, Timestamp};
+use crate::ports::TelephonyError;
+use crate::ports::telephony::NewLeg;
+
+/// How long the target of a blind transfer may ring at most; whoever wanted the transfer ends it sooner.
+const RINGS: Duration = Duration::from_secs(120);
+
+impl Inner {
+    /// Lets two answered legs hear each other.
+    pub(super) async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Outcome {
+        if self.settings.clock.now() > not_after {
+            return Err(TelephonyError::TooLate);
+        }
+        let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
+        if self.locate(other).await? != Some(node) {
+            return Err(TelephonyError::NoSuchLeg);
+        }
+        if self.table().get(leg).is_some_and(|known| known.hears_ringing) {
+            self.ring(leg, false, not_after).await?;
+        }
+        let http = &self.nodes[node].http;
+        match http.ask(Ask::post(format!("bridges/{leg}"), json!({"type": "mixing"}), not_after)).await? {
+            // Asked for before.
+            Answer::Done(_) | Answer::Refused(409, _) => {}
+            other => return Err(unavailable(&format!("no bridge: {other:?}"))),
+        }
+        let path = format!("bridges/{leg}/addChannel");
+        let body = json!({"channel": [leg.to_string(), other.to_string()]});
+        match http.ask(Ask::post(path, body, not_after)).await? {
+            Answer::Done(_) => {
+                let mut table = self.table();
+                for joined in [leg, other] {
+                    if let Some(known) = table.get(joined) {
+                        known.is_bridged = true;
+                    }
+                }
+                Ok(())
+            }
+            // The bridge was taken down in between, or somebody is gone.
+            Answer::Missing => Err(unavailable("the bridge is gone")),
+            Answer::Refused(status, reason) => {
+                if self.inspect(leg).await?.is_none() || self.inspect(other).await?.is_none() {
+                    http.ask(Ask::delete(format!("bridges/{leg}"), not_after)).await?;
+                    return Err(TelephonyError::NoSuchLeg);
+                }
+                Err(unavailable(&format!("{status}: {reason}")))
+            }
+        }
+    }
+
+    /// Connects a leg with a target, without anybody's further doing.
+    pub(super) async fn blind_transfer(
+        &self,
+        leg: LegId,
+        other: LegId,
+        target: &Target,
+        not_after: Timestamp,
+    ) -> Outcome {
+        if self.settings.clock.now() > not_after {
+            return Err(TelephonyError::TooLate);
+        }
+        let Some((app, node)) = self.table().get(leg).map(|known| (known.app.clone(), known.node)) else {
+            return Err(TelephonyError::NoSuchLeg);
+        };
+        let lives_at_most = self.time_left(leg, node).await?;
+        let new = NewLeg { leg: other, target: target.clone(), caller: None, lives_at_most };
+        self.create(&app, &new, not_after).await?;
+        if let Some(known) = self.table().get(other) {
+            known.joins = true;
+        }
+        self.dial(other, RINGS, not_after).await?;
+        // They would hear nothing until somebody answers; without it they are connected all the same.
+        if let Err(error) = self.ring(leg, true, not_after).await {
+            tracing::debug!(%leg, %error, "no ringing tone");
+        }
+        Ok(())
+    }
+
+    /// How long a leg may still live.
+    async fn time_left(&self, leg: LegId, node: usize) -> Result<Duration, TelephonyError> {
+        let path = format!("channels/{leg}/variable?variable=TIMEOUT(absolute)");
+        match self.nodes[node].http.ask(Ask::get(path)).await? {
+            Answer::Done(body) => {
+                let value = serde_json::from_slice::<Value>(&body).ok();
+                let seconds = value.and_then(|value| value.get("value")?.as_str()?.parse::<f64>().ok());
+                let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+                seconds.map(Duration::from_secs_f64).ok_or_else(|| unavailable("a leg without a limit of its own"))
+            }
+            Answer::Missing => Err(TelephonyError::NoSuchLeg),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+}

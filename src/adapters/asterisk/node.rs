@@ -1,0 +1,87 @@
+//! One Asterisk: how it is asked, how much it carries, how fast it is given legs.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use governor::clock::{Clock as _, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use super::ari::http::{Http, InvalidAddress};
+use super::settings::{AsteriskSettings, NodeSettings};
+use crate::model::Timestamp;
+use crate::ports::{Clock, TelephonyError};
+
+/// Unanswered questions after which a node is given legs only if there is no other.
+const DOUBTFUL: u32 = 3;
+
+type Pace = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
+
+/// One Asterisk.
+pub struct Node {
+    /// What logs call it.
+    pub name: String,
+    /// How it is asked.
+    pub http: Http,
+    most: Option<usize>,
+    pace: Option<Pace>,
+    /// Legs that were there at the last look, whoever made them.
+    listed: AtomicUsize,
+    clock: Arc<dyn Clock>,
+}
+
+impl Node {
+    /// A node; nothing is asked yet.
+    ///
+    /// # Errors
+    /// When its address is none.
+    pub fn new(node: &NodeSettings, settings: &AsteriskSettings) -> Result<Self, InvalidAddress> {
+        let clock = Arc::clone(&settings.clock);
+        let http = Http::new(&node.url, &node.user, &node.password, Arc::clone(&clock), settings.answer_within)?;
+        // A leg at a time: what comes in a burst rings in a burst.
+        let quota = |rate: NonZeroU32| Quota::per_second(rate).allow_burst(NonZeroU32::MIN);
+        Ok(Self {
+            name: node.name.clone(),
+            http,
+            most: node.max_legs.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)),
+            pace: node.legs_per_second.map(|rate| Pace::direct_with_clock(quota(rate), MonotonicClock)),
+            listed: AtomicUsize::new(0),
+            clock,
+        })
+    }
+
+    /// Notes how many legs a look found, whoever made them.
+    pub fn has(&self, legs: usize) {
+        self.listed.store(legs, Ordering::Relaxed);
+    }
+
+    /// Legs that may still be made, with `own` of this process there.
+    pub fn room(&self, own: usize) -> usize {
+        // Its own come and go between two looks; others' are as many as at the last one, at least.
+        self.most.map_or(usize::MAX, |most| most.saturating_sub(own.max(self.listed.load(Ordering::Relaxed))))
+    }
+
+    /// How willingly it is given a leg, the lowest first: doubtful ones last, then by how full they are, in thousandths.
+    pub fn rank(&self, own: usize) -> (bool, usize) {
+        let fullness = self.most.map_or(own, |most| own.saturating_mul(1000) / most.max(1));
+        (self.http.unanswered() >= DOUBTFUL, fullness)
+    }
+
+    /// Waits until another leg may be made.
+    ///
+    /// # Errors
+    /// When that is too late.
+    pub async fn turn(&self, not_after: Timestamp) -> Result<(), TelephonyError> {
+        let Some(pace) = &self.pace else { return Ok(()) };
+        while let Err(later) = pace.check() {
+            let at = self.clock.now() + later.wait_time_from(MonotonicClock.now());
+            if at > not_after {
+                return Err(TelephonyError::TooLate);
+            }
+            self.clock.sleep_until(at).await;
+        }
+        Ok(())
+    }
+}

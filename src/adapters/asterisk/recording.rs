@@ -1,0 +1,54 @@
+//! What both sides say, kept: an ear on the leg that records what it hears.
+//!
+//! Recording the leg itself would hold up what is played to it.
+
+use serde_json::json;
+
+use super::Inner;
+use super::ari::http::{Answer, Ask};
+use super::dialling::{Outcome, unavailable};
+use super::streams::app_name;
+use crate::model::{LegId, Timestamp};
+use crate::ports::TelephonyError;
+
+impl Inner {
+    /// Turns recording on or off. Off is a pause: what follows goes to the same file.
+    pub(super) async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome {
+        if self.settings.clock.now() > not_after {
+            return Err(TelephonyError::TooLate);
+        }
+        let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
+        let name = format!("{}{name}", self.settings.recordings);
+        let pause = format!("recordings/live/{name}/pause");
+        let ask = if on { Ask::delete(&pause, not_after) } else { Ask::post(&pause, json!({}), not_after) };
+        match self.nodes[node].http.ask(ask).await? {
+            Answer::Done(_) => return Ok(()),
+            Answer::Missing if !on => return Ok(()),
+            Answer::Missing => {}
+            Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
+        }
+        self.begin_recording(leg, node, &name, not_after).await
+    }
+
+    async fn begin_recording(&self, leg: LegId, node: usize, name: &str, not_after: Timestamp) -> Outcome {
+        let Some(app) = self.table().get(leg).map(|known| app_name(&known.app)) else {
+            return Err(TelephonyError::NoSuchLeg);
+        };
+        let http = &self.nodes[node].http;
+        let ear = format!("{leg}_rec");
+        let snoop = Ask::post(format!("channels/{leg}/snoop/{ear}"), json!({"app": app, "spy": "both"}), not_after);
+        match http.ask(snoop).await? {
+            // There since before.
+            Answer::Done(_) | Answer::Refused(409, _) => {}
+            Answer::Missing => return Err(TelephonyError::NoSuchLeg),
+            Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
+        }
+        // A call that is recorded again after its owner's death must not lose what there is.
+        let body = json!({"name": name, "format": "wav", "ifExists": "append"});
+        match http.ask(Ask::post(format!("channels/{ear}/record"), body, not_after)).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::Missing => Err(TelephonyError::NoSuchLeg),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a leg hears.
+
+use serde_json::json;
+
+use super::Inner;
+use super::ari::http::{Answer, Ask};
+use super::dialling::{Outcome, unavailable};
+use super::leg::playback_id;
+use crate::model::{LegId, Timestamp};
+use crate::ports::{Audio, TelephonyError};
+
+impl Inner {
+    /// Plays audio, once under each number: Asterisk would play it as often as it is asked.
+    pub(super) async fn play(&self, leg: LegId, playback: u32, audio: &Audio, not_after: Timestamp) -> Outcome {
+        if self.settings.clock.now() > not_after {
+            return Err(TelephonyError::TooLate);
+        }
+        let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
+        let id = playback_id(leg, playback);
+        // Noted before it is asked for, since its end can overtake the answer.
+        let noted = self.table().get(leg).is_some_and(|known| !known.playing.insert(playback));
+        if noted && self.is_playing(node, &id).await? {
+            return Err(TelephonyError::Conflict);
+        }
+        let path = format!("channels/{leg}/play/{id}");
+        let sent = self.nodes[node].http.ask(Ask::post(path, json!({"media": &*audio.reference}), not_after)).await;
+        let refused = match sent {
+            Ok(Answer::Done(_)) => return Ok(()),
+            // It may be playing.
+            Err(error @ TelephonyError::Unavailable(_)) => return Err(error),
+            Err(error) => error,
+            Ok(Answer::Missing) => TelephonyError::NoSuchLeg,
+            Ok(Answer::Refused(status, reason)) => unavailable(&format!("{status}: {reason}")),
+        };
+        if let Some(known) = self.table().get(leg) {
+            known.playing.remove(&playback);
+        }
+        Err(refused)
+    }
+
+    async fn is_playing(&self, node: usize, id: &str) -> Result<bool, TelephonyError> {
+        match self.nodes[node].http.ask(Ask::get(format!("playbacks/{id}"))).await? {
+            Answer::Done(_) => Ok(true),
+            Answer::Missing => Ok(false),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+
+    /// Stops a playback; one that is over stays so.
+    pub(super) async fn stop_playback(&self, leg: LegId, playback: u32, not_after: Timestamp) -> Outcome {
+        if self.settings.clock.now() > not_after {
+            return Err(TelephonyError::TooLate);
+        }
+        let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
+        let path = format!("playbacks/{}", playback_id(leg, playback));
+        match self.nodes[node].http.ask(Ask::delete(path, not_after)).await? {
+            Answer::Done(_) | Answer::Missing => Ok(()),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+
+    /// Lets a leg hear, or hear no more, that somebody's phone rings.
+    pub(super) async fn ring(&self, leg: LegId, on: bool, not_after: Timestamp) -> Outcome {
+        let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
+        let path = format!("channels/{leg}/ring");
+        let ask = if on { Ask::post(path, json!({}), not_after) } else { Ask::delete(path, not_after) };
+        if let Some(known) = self.table().get(leg) {
+            known.hears_ringing = on;
+        }
+        match self.nodes[node].http.ask(ask).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::Missing => Err(TelephonyError::NoSuchLeg),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The Asterisk backend against real Asterisks: ours, and one that plays the phone network. Real SIP, real sound.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
+
+#[path = "../support/asterisk/mod.rs"]
+mod asterisk;
+#[path = "../support/sound.rs"]
+mod sound;
+
+mod conformance;
+mod world;

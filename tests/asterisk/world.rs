@@ -1,0 +1,66 @@
+//! What the tests play with: two real Asterisks that all of them share, numbers, and things to hear.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use robocall::adapters::asterisk::{Asterisk, AsteriskSettings, NodeSettings, Templates};
+use robocall::adapters::clock::SystemClock;
+use robocall::model::Phone;
+use robocall::ports::{Audio, Clock};
+
+use crate::asterisk::Bed;
+use crate::sound::Sound;
+
+/// The servers that all tests of this program share.
+pub fn bed() -> &'static Bed {
+    static BED: OnceLock<Bed> = OnceLock::new();
+    BED.get_or_init(Bed::start)
+}
+
+/// The time of day.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+/// A client of a bed's own Asterisk.
+pub fn client(bed: &Bed) -> Asterisk {
+    robocall::tls::install_provider();
+    let node = NodeSettings {
+        name: "ours".to_owned(),
+        url: format!("{}/ari", bed.url().trim_end_matches("/ari")),
+        user: bed.user().to_owned(),
+        password: bed.password().into(),
+        max_legs: None,
+        legs_per_second: None,
+    };
+    let endpoints = "carrier".parse::<Templates>().unwrap().read().unwrap();
+    Asterisk::new(AsteriskSettings {
+        look_every: Duration::from_secs(2),
+        ..AsteriskSettings::new(vec![node], endpoints, clock())
+    })
+    .unwrap()
+}
+
+/// A number of a kind that nobody has dialled yet.
+pub fn number(kind: &str, keys: &str) -> Phone {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let serial = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("+999{kind}{serial:05}{keys}").parse().unwrap()
+}
+
+/// A tone of such a length.
+pub fn tone(length: Duration) -> Audio {
+    let folder: PathBuf = std::env::temp_dir().join(format!("robocall-tones-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("{}", length.as_millis()));
+    let wav = file.with_extension("wav");
+    if !wav.exists() {
+        // Whole when it is there: another test may look.
+        let part = folder.join(format!("{:?}.part", std::thread::current().id()));
+        std::fs::write(&part, Sound::tone(800.0, -12.0, length).wav()).unwrap();
+        std::fs::rename(part, wav).unwrap();
+    }
+    Audio { reference: format!("sound:{}", file.display()).into(), length }
+}
