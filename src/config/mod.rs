@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
 
-pub use settings::{Amqp, Redis, Settings, Telephony, Worker};
+pub use settings::{Amqp, Asterisk, Backend, Redis, Settings, Telephony, Worker};
 
 /// What environment variables begin with: `ROBOCALL__REDIS__URL` is `redis.url`. Two underscores, since clusters make
 /// up variables such as `ROBOCALL_PORT` for every service of that name.
@@ -104,7 +104,7 @@ mod tests {
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
             // No default: without it another rule holds.
-            .filter(|line| !["id =", "flows =", "url_file =", "trusted_file ="].iter().any(|key| line.starts_with(key)))
+            .filter(|line| !["id =", "flows =", "url_file =", "trusted_file =", "password_file ="].iter().any(|key| line.starts_with(key)))
             .collect::<Vec<_>>()
             .join("\n");
         let folder = written("shipped", &uncommented);
@@ -136,8 +136,13 @@ mod tests {
             ("ROBOCALL__REDIS__PREFIX", "0012345"),
             ("ROBOCALL__WORKER__CAPACITY", "20"),
             ("ROBOCALL_PORT", "tcp://10.0.0.1:80"),
+            ("ROBOCALL__ASTERISK__TRUNKS", "first, second"),
+            ("ROBOCALL__ASTERISK__PASSWORD", "0012345"),
+            ("ROBOCALL__TELEPHONY__BACKEND", "asterisk"),
         ]);
         let settings = settings.unwrap();
+        assert_eq!((settings.telephony.backend, settings.asterisk.trunks.len()), (Backend::Asterisk, 2));
+        assert_eq!(settings.asterisk.password.expose_secret(), "0012345");
         assert_eq!((settings.redis.prefix.as_str(), settings.worker.capacity), ("0012345", 20));
     }
 
@@ -147,6 +152,7 @@ mod tests {
             ("ROBOCALL__REDIS__ULR", "x", "ulr"),
             ("ROBOCALL__WORKER__CAPACITY", "many", "capacity"),
             ("ROBOCALL__WROKER__ID", "w", "wroker"),
+            ("ROBOCALL__TELEPHONY__BACKEND", "pigeons", "telephony.backend"),
             ("ROBOCALL__WORKER__ID", "a b", "worker.id"),
             ("ROBOCALL__AMQP__URL_FILE", "/nowhere/at/all", "/nowhere/at/all"),
         ] {

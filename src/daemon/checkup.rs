@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::console::{Console, ConsoleError, Server, plain};
-use super::simulator::remote_telephony;
+use super::phones::Phones;
 use crate::adapters::amqp::{Client, reachability};
+use crate::adapters::asterisk::{Asterisk, NodeReport};
 use crate::model::happening::dialled_by;
 use crate::model::{LegId, OrganisationId, WorkerId};
 use crate::ports::store::{LiveCall, Stage};
@@ -16,6 +17,9 @@ use crate::ports::{Telephony, TelephonyError};
 
 /// How long the phone network may take for one answer.
 const PHONES_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is looked at when the phone network is.
+const PHONES: &str = "phone network";
 
 /// How far two clocks may be apart before it is worth a word, in milliseconds.
 const APART: i64 = 1_000;
@@ -198,21 +202,48 @@ impl Console {
 
     /// The phone network, if it answers.
     fn check_phones(&self, tell: &mut impl FnMut(Finding)) -> Option<Arc<dyn Telephony>> {
-        const CHECK: &str = "phone network";
-        let at = &self.phones_at;
-        let phones = remote_telephony(at, Arc::clone(self.clock()));
-        let begun = self.now();
+        if let Phones::Asterisk(_, asterisk) = &self.phones {
+            self.check_nodes(asterisk, tell);
+        }
+        let (at, phones, begun) = (self.phones.place(), self.phones.telephony(), self.now());
         let nobody: WorkerId = "doctor".parse().ok()?;
-        match self.legs_of(&*phones, &nobody) {
-            Ok(_) => {
+        match (self.legs_of(&*phones, &nobody), &self.phones) {
+            (Ok(_), Phones::Simulator(..)) => {
                 let message = format!("the simulator at {at} answers in {}", millis(self.now().since(begun)));
-                tell(Finding::ok(CHECK, message));
+                tell(Finding::ok(PHONES, message));
                 Some(phones)
             }
-            Err(error) => {
+            (Ok(_), Phones::Asterisk(..)) => Some(phones),
+            (Err(error), Phones::Simulator(..)) => {
                 let advice = "see that `robocall simulator` runs, and that telephony.simulator names its host and port";
-                tell(Finding::fail(CHECK, error.to_string(), advice));
+                tell(Finding::fail(PHONES, error.to_string(), advice));
                 None
+            }
+            // Told node by node.
+            (Err(_), Phones::Asterisk(..)) => None,
+        }
+    }
+
+    /// Every Asterisk, and whether it has what calls need.
+    fn check_nodes(&self, asterisk: &Asterisk, tell: &mut impl FnMut(Finding)) {
+        let Some(reports) = self.wait(self.within(PHONES_WITHIN, asterisk.check_up())) else {
+            let advice = "see that asterisk.nodes names the host and port of each";
+            return tell(Finding::fail(PHONES, format!("no answer within {PHONES_WITHIN:?}"), advice));
+        };
+        for NodeReport { name, version, wrong } in reports {
+            match version {
+                Ok(version) if wrong.is_empty() => {
+                    tell(Finding::ok(PHONES, format!("Asterisk {} at {name}", plain(&version))));
+                }
+                Ok(version) => {
+                    let message = format!("Asterisk {} at {name}: {}", plain(&version), plain(&wrong.join("; ")));
+                    tell(Finding::warn(PHONES, message, "see docs/asterisk.md, and deploy/asterisk for an example"));
+                }
+                Err(reason) => {
+                    let advice = "see that it runs, that http.conf and ari.conf let workers in, and that asterisk.nodes, \
+                                  asterisk.user and asterisk.password say so";
+                    tell(Finding::fail(PHONES, format!("{name} does not answer: {}", plain(&reason)), advice));
+                }
             }
         }
     }
@@ -227,7 +258,7 @@ impl Console {
         };
         Err(ConsoleError::Unreachable {
             server: Server::PhoneNetwork,
-            address: self.phones_at.clone(),
+            address: self.phones.place().to_owned(),
             why: plain(&why),
         })
     }

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret as _;
 use tokio::runtime::{Builder, Runtime};
 
 use super::deployment::Deployment;
+use super::phones::Phones;
 use super::worker::DaemonError;
 use crate::adapters::amqp::{Client, ClientError, reachability};
 use crate::adapters::clock::SystemClock;
@@ -85,7 +86,7 @@ pub struct Console {
     pub(super) deployment: Deployment,
     pub(super) broker_at: String,
     pub(super) database_at: String,
-    pub(super) phones_at: String,
+    pub(super) phones: Phones,
     /// The beginning of the database's keys.
     pub(super) prefix: String,
 }
@@ -102,13 +103,14 @@ impl Console {
             let _inside = runtime.enter();
             Deployment::new(settings, Arc::clone(&clock))?
         };
+        let phones = Phones::of(settings, Arc::clone(&clock))?;
         Ok(Self {
             runtime,
             clock,
             deployment,
             broker_at: address(settings.amqp.url.expose_secret()),
             database_at: address(settings.redis.url.expose_secret()),
-            phones_at: settings.telephony.simulator.clone(),
+            phones,
             prefix: settings.redis.prefix.clone(),
         })
     }

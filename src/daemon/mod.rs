@@ -6,6 +6,7 @@ mod deployment;
 mod embedded;
 mod keys;
 mod lost;
+mod phones;
 mod queues;
 mod simulator;
 mod worker;

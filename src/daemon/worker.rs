@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use super::{deployment::Deployment, remote_telephony, silent_speech};
+use super::{deployment::Deployment, phones::Phones, silent_speech};
 use crate::adapters::clock::SystemClock;
 use crate::config::{ConfigError, Settings};
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
@@ -56,14 +56,11 @@ pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
     // Clients are put together inside one.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let deployment = Deployment::new(settings, Arc::new(SystemClock::new()))?;
-        deployment.broker().map(drop)
-    })?;
-    let phones = &settings.telephony.simulator;
-    match phones.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
-        Some(Ok(_)) => Ok(()),
-        _ => Err(DaemonError::Settings(format!("telephony.simulator: {phones:?} is no address: HOST:PORT is needed"))),
-    }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let deployment = Deployment::new(settings, Arc::clone(&clock))?;
+        deployment.broker()?;
+        Phones::of(settings, clock).map(drop)
+    })
 }
 
 /// Works until told to stop: once to finish what is live, twice to end at once. `tell` is called with the worker's name
@@ -96,7 +93,7 @@ pub fn run_worker(
             store: deployment.store(),
             events: Arc::new(broker.events()),
             commands: Arc::new(broker.commands(id.clone())),
-            telephony: remote_telephony(&settings.telephony.simulator, Arc::clone(&clock)),
+            telephony: Phones::of(settings, Arc::clone(&clock))?.telephony(),
             speech: Arc::clone(&speech),
             clock,
         };

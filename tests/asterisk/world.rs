@@ -35,7 +35,7 @@ pub fn client(bed: &Bed) -> Asterisk {
         max_legs: None,
         legs_per_second: None,
     };
-    let endpoints = "carrier".parse::<Templates>().unwrap().read().unwrap();
+    let endpoints = Templates::default().read().unwrap();
     Asterisk::new(AsteriskSettings {
         look_every: Duration::from_secs(2),
         ..AsteriskSettings::new(vec![node], endpoints, clock())

@@ -14,6 +14,7 @@
 //! - Reading events waits for nothing but events.
 
 mod ari;
+mod checkup;
 mod detection;
 mod dialling;
 mod endpoints;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 
 pub use self::ari::http::InvalidAddress;
+pub use self::checkup::NodeReport;
 pub use self::endpoints::{Endpoints, InvalidTemplate, Templates};
 use self::node::Node;
 pub use self::settings::{AsteriskSettings, NodeSettings};
