@@ -104,7 +104,11 @@ mod tests {
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
             // No default: without it another rule holds.
-            .filter(|line| !["id =", "flows =", "url_file =", "trusted_file =", "password_file ="].iter().any(|key| line.starts_with(key)))
+            .filter(|line| {
+                !["id =", "flows =", "url_file =", "trusted_file =", "password_file ="]
+                    .iter()
+                    .any(|key| line.starts_with(key))
+            })
             .collect::<Vec<_>>()
             .join("\n");
         let folder = written("shipped", &uncommented);

@@ -202,7 +202,9 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
         Items(Vec<String>),
     }
     Ok(match List::deserialize(deserializer)? {
-        List::Text(text) => text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect(),
+        List::Text(text) => {
+            text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+        }
         List::Items(items) => items,
     })
 }

@@ -49,6 +49,7 @@ macro_rules! telephony_conformance {
             what_comes_too_late_does_nothing
             a_leg_ends_by_itself_when_it_has_lived_long_enough
             a_leg_that_rings_lives_no_longer_than_it_may
+            an_answered_leg_talks_no_longer_than_it_may
             one_can_ask_how_far_legs_are
             a_newer_listener_takes_over
             a_call_outlives_its_listener
@@ -171,7 +172,14 @@ impl<'w> Line<'w> {
     }
 
     fn new_leg(leg: LegId, number: Phone) -> NewLeg {
-        NewLeg { leg, target: Target::External(number), caller: None, lives_at_most: 3 * PATIENCE }
+        NewLeg {
+            leg,
+            target: Target::External(number),
+            caller: None,
+            lives_at_most: 3 * PATIENCE,
+            talks_at_most: 3 * PATIENCE,
+            trunk: 0,
+        }
     }
 
     /// Makes a leg to a number, without dialling it.

@@ -57,7 +57,8 @@ impl Phones {
 }
 
 fn asterisk(settings: &config::Asterisk, clock: Arc<dyn Clock>) -> Result<Asterisk, DaemonError> {
-    let wrong = |setting: &str, why: &dyn std::fmt::Display| DaemonError::Settings(format!("asterisk.{setting}: {why}"));
+    let wrong =
+        |setting: &str, why: &dyn std::fmt::Display| DaemonError::Settings(format!("asterisk.{setting}: {why}"));
     let templates = Templates {
         trunks: settings.trunks.clone(),
         external: settings.external.clone(),

@@ -16,9 +16,9 @@ use crate::callflow::program::{Target, Utterance};
 use crate::callflow::{Program, Utterances};
 use crate::model::event::CallContext;
 use crate::model::{
-    Disposition, DispositionResult, Fact, Happening, LegId, Number, Party, Phone, StepStatus, Timestamp,
+    Disposition, DispositionResult, Fact, Happening, LegId, Number, Party, Phone, StepStatus, Timestamp, Via,
 };
-use crate::policy::{prefix, retry};
+use crate::policy::{prefix, retry, trunk};
 use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held, Written};
 use crate::ports::telephony::{LegState, NewLeg};
 use crate::ports::{SpeechError, TelephonyError};
@@ -59,7 +59,7 @@ pub async fn carry(shared: &Arc<Shared>, fresh: Box<Fresh>) {
 /// Follows a dialled call to its end, and brings what comes in exchange.
 pub async fn follow(shared: &Arc<Shared>, call: Box<LiveCall<'_>>) -> Vec<Fresh> {
     let Ok((ledger, disposition)) = call.follow().await else { return Vec::new() };
-    let end = end_of(&ledger, disposition, shared.ports.clock.now());
+    let end = end_of(shared, &ledger, disposition);
     Box::pin(settle(shared, ledger, end)).await
 }
 
@@ -76,7 +76,8 @@ pub fn keep_one(shared: &Shared, mut refill: Vec<Fresh>) -> Option<Box<Fresh>> {
 /// How many destinations to ask for in exchange for one that ends: none when the worker's own cap is what limits it,
 /// so that the room goes to the organisation whose turn it is.
 pub fn wanted_in_exchange(shared: &Shared) -> u32 {
-    let has_room = shared.live.load(Ordering::Acquire) < shared.settings.capacity;
+    let most = shared.settings.capacity.min(shared.ports.telephony.most_calls());
+    let has_room = shared.live.load(Ordering::Acquire) < most;
     let may_dial = !shared.is_draining() && shared.ports.clock.now() < shared.fence.valid_until();
     u32::from(has_room && may_dial && shared.publisher.waiting() <= HIGH_WATER)
 }
@@ -86,7 +87,9 @@ struct Ready {
     program: Arc<Program>,
     utterances: Utterances,
     phone: Phone,
-    caller: Option<Phone>,
+    via: Via,
+    /// The trunk's place.
+    trunk: usize,
 }
 
 /// What came of a call's beginning.
@@ -172,7 +175,10 @@ async fn prepare(shared: &Shared, claim: &Claim) -> Result<Ready, NotReady> {
     if let Some(first) = utterances.get(0) {
         speak_first(shared, first).await?;
     }
-    Ok(Ready { program, utterances, phone, caller })
+    let trunks = shared.ports.telephony.trunks();
+    let trunk = trunk::next(trunks, &claim.history);
+    let via = Via { caller, trunk: trunks.get(trunk).cloned() };
+    Ok(Ready { program, utterances, phone, via, trunk })
 }
 
 async fn speak_first(shared: &Shared, first: &Utterance) -> Result<(), NotReady> {
@@ -215,8 +221,10 @@ async fn place<'s>(
     let new = NewLeg {
         leg,
         target: Target::External(ready.phone),
-        caller: ready.caller,
+        caller: ready.via.caller,
         lives_at_most: PREPARATION + header.ring_timeout + header.max_call_duration + MARGIN,
+        talks_at_most: header.max_call_duration + MARGIN,
+        trunk: ready.trunk,
     };
     let not_after = seat.authority(&shared.fence, &*ports.clock).await;
     if seat.is_lost() {
@@ -235,14 +243,14 @@ async fn place<'s>(
         return Ok(Begun::Over(Vec::new()));
     }
     let machine = CallMachine::start(ready.program, CallTerms::from(&*header), ledger.held.attempt, ports.clock.now());
-    let Some(committed_at) = commit(shared, &mut ledger, leg, ready.caller, machine.state()).await? else {
+    let Some(committed_at) = commit(shared, &mut ledger, leg, &ready.via, machine.state()).await? else {
         return Ok(Begun::Over(Vec::new()));
     };
     seat.is_dialling();
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
     let end = match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
         Dialled::Follow => {
-            let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.caller);
+            let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.via.caller);
             return Ok(Begun::Dialled(Box::new(call)));
         }
         Dialled::NotSent => {
@@ -264,7 +272,7 @@ async fn commit(
     shared: &Shared,
     ledger: &mut Ledger<'_>,
     leg: LegId,
-    caller: Option<Phone>,
+    via: &Via,
     state: &CallState,
 ) -> Result<Option<Timestamp>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
@@ -272,7 +280,7 @@ async fn commit(
     let first_asked_at = ports.clock.now();
     let ask = || async {
         let asked_at = ports.clock.now();
-        ports.store.begin_dial(&ledger.held, app, caller, state).await.map(|decision| (decision, asked_at))
+        ports.store.begin_dial(&ledger.held, app, via, state).await.map(|decision| (decision, asked_at))
     };
     match insist(&*ports.clock, ask).await {
         Ok((DialDecision::Dial { again, history, events, .. }, asked_at)) => {
@@ -358,9 +366,15 @@ fn end_of_unsent(ledger: &Ledger<'_>, now: Timestamp) -> AttemptEnd {
     AttemptEnd { disposition, refusal: None, retry_at: (before < UNSENT_TRIES).then_some(now + AGAIN) }
 }
 
-/// How an attempt ends, and whether policy grants another.
-fn end_of(ledger: &Ledger<'_>, disposition: Disposition, now: Timestamp) -> AttemptEnd {
-    let retry_at = retry::decide(&ledger.context.header.retry, disposition.result, ledger.dials(), now);
+/// How an attempt ends, and whether another follows: at once through the next trunk, or when policy grants one.
+fn end_of(shared: &Shared, ledger: &Ledger<'_>, disposition: Disposition) -> AttemptEnd {
+    let (trunks, now) = (shared.ports.telephony.trunks(), shared.ports.clock.now());
+    let retry_at = if trunk::fails_over(disposition) && trunk::after(trunks, ledger.history()).is_some() {
+        Some(now)
+    } else {
+        let rounds = trunk::rounds(trunks, ledger.history());
+        retry::decide(&ledger.context.header.retry, disposition.result, rounds, now)
+    };
     AttemptEnd { disposition, refusal: None, retry_at }
 }
 

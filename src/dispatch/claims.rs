@@ -86,9 +86,15 @@ impl Claimer {
         }
         let shared = &self.shared;
         let now = shared.ports.clock.now();
-        let room = shared.settings.capacity.saturating_sub(shared.live.load(Ordering::Acquire));
+        let live = shared.live.load(Ordering::Acquire);
+        let room = shared.settings.capacity.saturating_sub(live);
         if room == 0 {
             return Next::Wait(None);
+        }
+        let room = room.min(shared.ports.telephony.most_calls().saturating_sub(live));
+        if room == 0 {
+            // Others' legs come and go without a word.
+            return Next::Wait(Some(now + PAUSE));
         }
         if shared.publisher.waiting() > HIGH_WATER || now >= shared.fence.valid_until() {
             return Next::Wait(Some(now + PAUSE));

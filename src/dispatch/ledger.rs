@@ -59,12 +59,6 @@ impl<'s> Ledger<'s> {
         &self.history
     }
 
-    /// Dials so far.
-    pub fn dials(&self) -> u32 {
-        let dials = self.history.iter().filter(|fact| matches!(fact.what, Happening::Dialing { .. })).count();
-        u32::try_from(dials).unwrap_or(u32::MAX)
-    }
-
     /// Whether this attempt's recording began and has not ended.
     pub fn is_recording(&self) -> bool {
         let attempt = self.history.iter().rev();

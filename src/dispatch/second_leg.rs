@@ -49,7 +49,8 @@ impl LiveCall<'_> {
         let Some(committed_at) = self.commit_leg(leg, &target).await? else { return Ok(()) };
         let header = &self.ledger.context.header;
         let lives_at_most = rings + header.max_call_duration + COMMITMENT;
-        let new = NewLeg { leg, target, caller: self.caller, lives_at_most };
+        let talks_at_most = header.max_call_duration;
+        let new = NewLeg { leg, target, caller: self.caller, lives_at_most, talks_at_most, trunk: 0 };
         let until = self.authority().await?;
         let ports = &self.shared.ports;
         let made = match ports.telephony.create(&self.app, &new, until).await {

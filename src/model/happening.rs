@@ -20,6 +20,15 @@ pub struct Fact {
     pub what: Happening,
 }
 
+/// How a dial leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Via {
+    /// The number shown to the callee.
+    pub caller: Option<Phone>,
+    /// The trunk it takes, where the backend has several.
+    pub trunk: Option<Box<str>>,
+}
+
 /// Something that happened in a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Happening {

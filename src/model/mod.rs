@@ -20,7 +20,7 @@ pub use clock_time::Timestamp;
 pub use destination::{Destination, Number};
 pub use disposition::{AnsweredBy, Disposition, DispositionResult, Party};
 pub use event::{Event, EventType};
-pub use happening::{Fact, Happening};
+pub use happening::{Fact, Happening, Via};
 pub use ids::{AttemptId, CallId, IdError, KeyId, KeyLabel, LegId, LegRole, OrganisationId, RequestId, WorkerId};
 pub use organisation::Organisation;
 pub use phone::Phone;

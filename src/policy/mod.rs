@@ -10,4 +10,5 @@ pub mod prefix_zones;
 pub mod rate;
 pub mod retry;
 pub mod slots;
+pub mod trunk;
 pub mod window;

@@ -12,7 +12,7 @@ use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
 use crate::model::{
     AttemptId, CallId, CallStatus, Destination, Disposition, Fact, LegId, Organisation, OrganisationId, Phone,
-    RequestHeader, RequestId, StepStatus, Timestamp, WorkerId,
+    RequestHeader, RequestId, StepStatus, Timestamp, Via, WorkerId,
 };
 
 /// What the store answers.
@@ -430,7 +430,7 @@ pub trait CampaignStore: Send + Sync + 'static {
         &self,
         held: &Held,
         worker: &WorkerId,
-        caller: Option<Phone>,
+        via: &Via,
         state: &CallState,
     ) -> StoreResult<DialDecision>;
 

@@ -39,6 +39,10 @@ pub struct NewLeg {
     pub caller: Option<Phone>,
     /// The backend ends the leg by itself after this long, counted from its making, whoever may have died.
     pub lives_at_most: Duration,
+    /// And after this long, counted from its answer.
+    pub talks_at_most: Duration,
+    /// Which of the backend's trunks it takes, by its place, if it leads to the public network.
+    pub trunk: usize,
 }
 
 /// How far a leg is.
@@ -94,6 +98,17 @@ pub enum LegEvent {
 /// can, since the backend itself knows no fences.
 #[async_trait]
 pub trait Telephony: Send + Sync + 'static {
+    /// The names of the ways to the public network, in the order in which they are to be tried; none where there is
+    /// nothing to choose.
+    fn trunks(&self) -> &[Box<str>] {
+        &[]
+    }
+
+    /// How many calls this process may carry, as far as is known without asking: less where others carry theirs.
+    fn most_calls(&self) -> usize {
+        usize::MAX
+    }
+
     /// Opens the stream of reports on the legs that `app` made. A newer stream of the same app takes over: the older
     /// one ends. Reports while nobody listens are lost; [`Telephony::inspect`] tells where things stand.
     ///

@@ -15,7 +15,7 @@ use robocall::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, Worke
 use robocall::model::status::RequestSummary;
 use robocall::model::{Event, Organisation, OrganisationId};
 use robocall::ports::store::{CallSnapshot, CampaignStore, ProcessId, RequestKey};
-use robocall::ports::{BusError, Clock, EventBus};
+use robocall::ports::{BusError, Clock, EventBus, Telephony};
 use serde_json::{Value, json};
 use tokio::sync::oneshot::Receiver;
 
@@ -24,6 +24,8 @@ pub struct World {
     pub store: Arc<MemoryStore>,
     pub network: SimulatedNetwork,
     pub limit: u32,
+    /// What workers take for the phone network.
+    pub phones: Arc<dyn Telephony>,
     queue: Arc<MemoryQueue>,
     events: Arc<dyn EventBus>,
 }
@@ -43,6 +45,7 @@ impl World {
         Self {
             store: Arc::new(MemoryStore::new(time)),
             clock,
+            phones: network.telephony(),
             network,
             limit: 100,
             queue: Arc::new(MemoryQueue::new()),
@@ -68,7 +71,7 @@ impl World {
             store: Arc::clone(&self.store) as _,
             events: Arc::clone(&self.events),
             commands: Arc::new(MemoryCommandBus::new()),
-            telephony: self.network.telephony(),
+            telephony: Arc::clone(&self.phones),
             speech: Arc::clone(&speech) as _,
         };
         let settings = WorkerSettings { capacity, ..WorkerSettings::new(name.parse().unwrap(), ProcessId(process)) };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
-use robocall::model::{DispositionResult, Happening};
+use robocall::model::{DispositionResult, Happening, Via};
 use robocall::ports::Clock as _;
 use robocall::ports::store::*;
 
@@ -120,7 +120,8 @@ async fn an_event_tells_how_things_stood_whatever_travels_with_it() {
     // Two questions are on their way, so that all dials travel together behind them.
     let questions = futures_util::future::join(store.slot_use(&bank), store.organisation(&bank));
     let name = worker("w");
-    let dials = claims.iter().map(|claim| store.begin_dial(&claim.held, &name, None, &state));
+    let via = Via::default();
+    let dials = claims.iter().map(|claim| store.begin_dial(&claim.held, &name, &via, &state));
     let (_, dials) = futures_util::future::join(questions, futures_util::future::join_all(dials)).await;
     let told: Vec<_> = dials
         .into_iter()
@@ -158,7 +159,8 @@ async fn where_memory_is_short_nothing_new_begins_and_everything_may_end() {
     let ringing = [fact(clock.now(), Happening::Ringing)];
     // On their way with one that is refused, these are not.
     let bank = organisation("bank");
-    let begun = store.begin_dial(&undialled.held, &name, None, &state);
+    let via = Via::default();
+    let begun = store.begin_dial(&undialled.held, &name, &via, &state);
     let written = store.checkpoint(&live.held, after, &ringing, &state);
     let (_, _, begun, written) =
         futures_util::join!(store.slot_use(&bank), store.live_calls(&bank, None), begun, written);

@@ -7,6 +7,7 @@ use robocall::adapters::clock::SystemClock;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::store::scene::*;
 use robocall::model::DispositionResult;
+use robocall::model::Via;
 use robocall::ports::Clock;
 use robocall::ports::store::*;
 use tokio::net::{TcpListener, TcpStream};
@@ -94,10 +95,10 @@ async fn a_dial_counts_when_a_replica_has_it() {
     let _: () = redis::cmd("SET").arg("x").arg(1).query(&mut asking).unwrap();
     let synchronised: i64 = redis::cmd("WAIT").arg(1).arg(20_000).query(&mut asking).unwrap();
     assert_eq!(synchronised, 1);
-    let dialled = store.begin_dial(&one.held, &worker("w"), None, &flow_state()).await.unwrap();
+    let dialled = store.begin_dial(&one.held, &worker("w"), &Via::default(), &flow_state()).await.unwrap();
     assert!(matches!(dialled, DialDecision::Dial { again: false, .. }), "{dialled:?}");
     drop(replica);
-    let alone = store.begin_dial(&other.held, &worker("w"), None, &flow_state()).await;
+    let alone = store.begin_dial(&other.held, &worker("w"), &Via::default(), &flow_state()).await;
     assert!(matches!(alone, Err(StoreError::Unavailable(_))), "nobody is dialled of whom a successor would not know");
 }
 
@@ -112,7 +113,7 @@ async fn a_replica_that_takes_its_servers_place_knows_every_dial_and_is_left_alo
     let mut asking = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     // Until the replica has come it cannot have anything.
     while !matches!(redis::cmd("WAIT").arg(1).arg(20_000).query::<i64>(&mut asking), Ok(1)) {}
-    let dialled = store.begin_dial(&claim.held, &worker("w"), None, &flow_state()).await.unwrap();
+    let dialled = store.begin_dial(&claim.held, &worker("w"), &Via::default(), &flow_state()).await.unwrap();
     assert!(matches!(dialled, DialDecision::Dial { again: false, .. }), "{dialled:?}");
 
     server.kill();
@@ -129,7 +130,7 @@ async fn a_replica_that_takes_its_servers_place_knows_every_dial_and_is_left_alo
     assert!(closed.claims.is_empty() && closed.again_at.unwrap() > clock.now() + secs(20), "{closed:?}");
     let renewed = store.renew(&worker("w"), std::slice::from_ref(&claim.held)).await.unwrap();
     assert_eq!(renewed, Renewed::default(), "the dial is known");
-    let again = store.begin_dial(&claim.held, &worker("w"), None, &flow_state()).await;
+    let again = store.begin_dial(&claim.held, &worker("w"), &Via::default(), &flow_state()).await;
     assert!(matches!(again, Err(StoreError::Unavailable(_))), "it has no replica of its own yet: {again:?}");
     assert_eq!(store.slot_use(&organisation("bank")).await.unwrap().leased, 1);
 }

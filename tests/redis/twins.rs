@@ -13,7 +13,7 @@ use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::request::WindowZone;
-use robocall::model::{CallingWindow, DispositionResult, Happening, LegId, RequestHeader, Timestamp};
+use robocall::model::{CallingWindow, DispositionResult, Happening, LegId, RequestHeader, Timestamp, Via};
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Clock};
 
@@ -259,7 +259,7 @@ impl Twins {
                 let (held, name) = (self.hands[at].held.clone(), name(self.hands[at].worker));
                 let decision = self.ask_of(&held, |store, held| {
                     let name = name.clone();
-                    async move { store.begin_dial(&held, &name, None, &flow_state()).await }
+                    async move { store.begin_dial(&held, &name, &Via::default(), &flow_state()).await }
                 });
                 if let DialDecision::Dial { history, .. } = decision.memory {
                     self.hands[at].after = u32::try_from(history.len()).unwrap();

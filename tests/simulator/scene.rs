@@ -47,8 +47,11 @@ pub fn app(name: &str) -> WorkerId {
     name.parse().unwrap()
 }
 
+/// Longer than any test.
+const HOUR: Duration = Duration::from_secs(3_600);
+
 pub fn new_leg(leg: LegId, target: Target) -> NewLeg {
-    NewLeg { leg, target, caller: None, lives_at_most: Duration::from_secs(3_600) }
+    NewLeg { leg, target, caller: None, lives_at_most: HOUR, talks_at_most: HOUR, trunk: 0 }
 }
 
 /// Runs a test with timers and sockets; it may take a minute.

@@ -8,7 +8,7 @@ use robocall::adapters::memory::{Audit, MemoryStore, Sabotage};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::request::WindowZone;
-use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader};
+use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader, Via};
 use robocall::ports::Clock;
 use robocall::ports::store::*;
 
@@ -180,7 +180,8 @@ impl Run {
             Step::Dial { which } => {
                 let Some((worker, held, _)) = self.hand(which) else { return Ok(()) };
                 let (used, limit, _) = self.slots(&held);
-                let decision = store.begin_dial(&held, &Self::name(worker), None, &flow_state()).await.unwrap();
+                let decision =
+                    store.begin_dial(&held, &Self::name(worker), &Via::default(), &flow_state()).await.unwrap();
                 if let DialDecision::Dial { history, committed_at, .. } = decision {
                     if committed_at == now && self.dialled.insert(held.attempt) && used > limit {
                         return Err(format!("{held:?} was dialled over the limit"));

@@ -19,7 +19,7 @@ impl Inner {
     /// Makes a leg, and waits until the app has it.
     pub(super) async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome {
         let node = self.place(app, new.leg)?;
-        let Some(endpoint) = self.settings.endpoints.of(&new.target, 0) else {
+        let Some(endpoint) = self.settings.endpoints.of(&new.target, new.trunk) else {
             return Err(unavailable("there is no such trunk"));
         };
         self.nodes[node].turn(not_after).await?;
@@ -39,17 +39,33 @@ impl Inner {
         };
         let mut table = self.table();
         match made {
-            Ok(()) => table.note_other(new.leg),
+            Ok(()) => {
+                table.note_other(new.leg);
+                if let Some(known) = table.get(new.leg) {
+                    known.talks_at_most = Some(new.talks_at_most);
+                }
+            }
             // What comes of it all the same is found by its name.
             Err(_) => drop(table.remove(new.leg)),
         }
         made
     }
 
+    /// Lets Asterisk end an answered leg by itself.
+    pub(super) async fn limit(&self, leg: LegId, length: Duration, not_after: Timestamp) -> Outcome {
+        let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
+        let body = json!({"variable": "TIMEOUT(absolute)", "value": seconds(length)});
+        match self.nodes[node].http.ask(Ask::post(format!("channels/{leg}/variable"), body, not_after)).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::Missing => Err(TelephonyError::NoSuchLeg),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+
     async fn make(&self, app: &WorkerId, new: &NewLeg, endpoint: String, node: usize, not_after: Timestamp) -> Outcome {
         let (leg, app) = (new.leg.to_string(), app_name(app));
         let mut variables = json!({
-            "TIMEOUT(absolute)": format!("{:.3}", new.lives_at_most.as_secs_f64()),
+            "TIMEOUT(absolute)": seconds(new.lives_at_most),
             "CHANNEL(accountcode)": app,
             "ROBOCALL_APP": app,
         });
@@ -204,6 +220,11 @@ impl Inner {
         }
         Ok(legs)
     }
+}
+
+/// As the dialplan's functions take it.
+fn seconds(length: Duration) -> String {
+    format!("{:.3}", length.as_secs_f64())
 }
 
 pub(super) fn unavailable(reason: &str) -> TelephonyError {

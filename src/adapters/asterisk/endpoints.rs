@@ -150,6 +150,11 @@ impl Templates {
 }
 
 impl Endpoints {
+    /// The trunks' names, in the order in which they are tried.
+    pub fn trunks(&self) -> &[Box<str>] {
+        &self.trunks
+    }
+
     /// What Asterisk dials for a destination; none if that leads over a trunk and there are none so many.
     pub fn of(&self, target: &Target, trunk: usize) -> Option<String> {
         let (whole, trunk) = (target.as_dialled(), self.trunks.get(trunk)?);
@@ -237,7 +242,8 @@ mod tests {
 
     #[test]
     fn what_would_dial_nobody_or_the_wrong_one_is_refused() {
-        let texts = ["", "carrier", "/x", "PJSIP/", "PJSIP/{trunk}", "PJSIP/{extension}@x", "PJSIP/{number", "PJSIP/}{"];
+        let texts =
+            ["", "carrier", "/x", "PJSIP/", "PJSIP/{trunk}", "PJSIP/{extension}@x", "PJSIP/{number", "PJSIP/}{"];
         for bad in texts {
             assert!(Template::read(bad, EXTERNAL).is_err(), "{bad}");
         }

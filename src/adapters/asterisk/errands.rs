@@ -23,6 +23,7 @@ pub async fn run(inner: Arc<Inner>, errand: Errand) {
             Errand::AwaitBeep(leg) => inner.enter(leg, super::detection::BEEP, until).await,
             Errand::Join { leg, other } => inner.bridge(leg, other, until).await,
             Errand::HangUp(leg) => inner.hang_up(leg, until).await,
+            Errand::Limit { leg, length } => inner.limit(leg, length, until).await,
             Errand::Hush(leg) => inner.ring(leg, false, until).await,
             Errand::ClearBridge { leg, node } => {
                 inner.nodes[node].http.ask(Ask::delete(format!("bridges/{leg}"), until)).await.map(drop)

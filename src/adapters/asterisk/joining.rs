@@ -73,7 +73,9 @@ impl Inner {
             return Err(TelephonyError::NoSuchLeg);
         };
         let lives_at_most = self.time_left(leg, node).await?;
-        let new = NewLeg { leg: other, target: target.clone(), caller: None, lives_at_most };
+        let talks_at_most = lives_at_most;
+        let target = target.clone();
+        let new = NewLeg { leg: other, target, caller: None, lives_at_most, talks_at_most, trunk: 0 };
         self.create(&app, &new, not_after).await?;
         if let Some(known) = self.table().get(other) {
             known.joins = true;

@@ -4,6 +4,7 @@
 //! hang-up, whether it was up, whether anything followed a dial.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -68,6 +69,8 @@ pub struct Leg {
     pub hears_ringing: bool,
     /// It is, or was, in the call's bridge.
     pub is_bridged: bool,
+    /// How long it may last from its answer on, if that was said here.
+    pub talks_at_most: Option<Duration>,
     /// Of a callee: the highest number of another leg of its attempt.
     pub highest_other: u16,
 }
@@ -87,6 +90,7 @@ impl Leg {
             joins: false,
             hears_ringing: false,
             is_bridged: false,
+            talks_at_most: None,
             highest_other: 0,
         }
     }

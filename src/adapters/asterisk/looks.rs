@@ -53,7 +53,8 @@ async fn wrong(inner: &Inner, node: usize) -> Result<Wrong, TelephonyError> {
     let apps: Vec<WorkerId> = inner.table().apps().into_iter().collect();
     let known: Vec<BTreeSet<LegId>> = apps.iter().map(|app| inner.table().there(app, node)).collect();
     let channels = inner.channels(node).await?;
-    inner.nodes[node].has(channels.len());
+    let own: BTreeSet<LegId> = known.iter().flatten().copied().collect();
+    inner.nodes[node].has_others(channels.iter().filter(|(leg, ..)| !own.contains(leg)).count());
     let there: BTreeSet<LegId> = channels.iter().map(|(leg, ..)| *leg).collect();
     let mut wrong = Wrong { empty: empty_bridges(inner, node, &there).await?, ..Wrong::default() };
     for (app, known) in apps.iter().zip(known) {

@@ -27,8 +27,8 @@ pub struct Node {
     pub http: Http,
     most: Option<usize>,
     pace: Option<Pace>,
-    /// Legs that were there at the last look, whoever made them.
-    listed: AtomicUsize,
+    /// Legs of others that were there at the last look.
+    others: AtomicUsize,
     clock: Arc<dyn Clock>,
 }
 
@@ -47,20 +47,20 @@ impl Node {
             http,
             most: node.max_legs.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)),
             pace: node.legs_per_second.map(|rate| Pace::direct_with_clock(quota(rate), MonotonicClock)),
-            listed: AtomicUsize::new(0),
+            others: AtomicUsize::new(0),
             clock,
         })
     }
 
-    /// Notes how many legs a look found, whoever made them.
-    pub fn has(&self, legs: usize) {
-        self.listed.store(legs, Ordering::Relaxed);
+    /// Notes how many legs of others a look found.
+    pub fn has_others(&self, legs: usize) {
+        self.others.store(legs, Ordering::Relaxed);
     }
 
-    /// Legs that may still be made, with `own` of this process there.
+    /// Legs that may be made besides `own` of this process.
     pub fn room(&self, own: usize) -> usize {
-        // Its own come and go between two looks; others' are as many as at the last one, at least.
-        self.most.map_or(usize::MAX, |most| most.saturating_sub(own.max(self.listed.load(Ordering::Relaxed))))
+        let taken = own.saturating_add(self.others.load(Ordering::Relaxed));
+        self.most.map_or(usize::MAX, |most| most.saturating_sub(taken))
     }
 
     /// How willingly it is given a leg, the lowest first: doubtful ones last, then by how full they are, in thousandths.

@@ -5,6 +5,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -38,6 +39,13 @@ pub enum Errand {
     },
     /// The callee is to hear no ringing any more.
     Hush(LegId),
+    /// An answered leg is to end by itself after this long.
+    Limit {
+        /// Which.
+        leg: LegId,
+        /// From now on.
+        length: Duration,
+    },
 }
 
 /// By number; a newer one has a higher number.
@@ -51,8 +59,8 @@ struct Stream {
 /// Legs and streams.
 pub struct Table {
     legs: HashMap<LegId, Leg>,
-    /// How many legs there are, by node.
-    by_node: Vec<usize>,
+    /// How many legs there are, and how many of them are no callees', by node.
+    by_node: Vec<(usize, usize)>,
     streams: BTreeMap<u64, Stream>,
     next: u64,
 }
@@ -60,7 +68,7 @@ pub struct Table {
 impl Table {
     /// Nobody, and nobody listens.
     pub fn new(nodes: usize) -> Self {
-        Self { legs: HashMap::new(), by_node: vec![0; nodes], streams: BTreeMap::new(), next: 0 }
+        Self { legs: HashMap::new(), by_node: vec![(0, 0); nodes], streams: BTreeMap::new(), next: 0 }
     }
 
     /// A stream of an app's reports; the older one ends.
@@ -117,7 +125,8 @@ impl Table {
     fn insert(&mut self, leg: LegId, new: impl FnOnce() -> Leg) -> bool {
         let Entry::Vacant(place) = self.legs.entry(leg) else { return false };
         let node = place.insert(new()).node;
-        self.by_node[node] += 1;
+        self.by_node[node].0 += 1;
+        self.by_node[node].1 += usize::from(leg.role != LegRole::Callee);
         true
     }
 
@@ -129,13 +138,19 @@ impl Table {
     /// Forgets a leg.
     pub fn remove(&mut self, leg: LegId) -> Option<Leg> {
         let gone = self.legs.remove(&leg)?;
-        self.by_node[gone.node] -= 1;
+        self.by_node[gone.node].0 -= 1;
+        self.by_node[gone.node].1 -= usize::from(leg.role != LegRole::Callee);
         Some(gone)
     }
 
     /// How many legs this process has on a node.
     pub fn count(&self, node: usize) -> usize {
-        self.by_node[node]
+        self.by_node[node].0
+    }
+
+    /// How many of them are not callees'.
+    pub fn second_legs(&self, node: usize) -> usize {
+        self.by_node[node].1
     }
 
     /// An app's legs, in no order.
@@ -242,9 +257,11 @@ impl Table {
         errands
     }
 
-    fn answered(&self, leg: LegId) -> Option<Errand> {
-        let joins = self.legs.get(&leg).is_some_and(|known| known.joins);
-        joins.then_some(Errand::Join { leg: LegId::callee(leg.attempt), other: leg })
+    fn answered(&self, leg: LegId) -> Vec<Errand> {
+        let Some(known) = self.legs.get(&leg) else { return Vec::new() };
+        let joins = known.joins.then_some(Errand::Join { leg: LegId::callee(leg.attempt), other: leg });
+        let limit = known.talks_at_most.map(|length| Errand::Limit { leg, length });
+        joins.into_iter().chain(limit).collect()
     }
 
     fn ended(&mut self, leg: LegId) -> Vec<Errand> {

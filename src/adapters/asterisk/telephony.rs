@@ -19,6 +19,16 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Telephony for Asterisk {
+    fn trunks(&self) -> &[Box<str>] {
+        self.inner.settings.endpoints.trunks()
+    }
+
+    fn most_calls(&self) -> usize {
+        let table = self.inner.table();
+        let most = self.inner.nodes.iter().enumerate().map(|(node, asterisk)| asterisk.room(table.second_legs(node)));
+        most.fold(0, usize::saturating_add)
+    }
+
     /// Listens on every node that can be reached, and on the others as soon as they can.
     async fn listen(&self, app: &WorkerId) -> Result<UnboundedReceiver<LegReport>, TelephonyError> {
         self.begin_looking();

@@ -12,7 +12,8 @@ use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
 use crate::model::{
-    AttemptId, CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
+    AttemptId, CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, Via,
+    WorkerId,
 };
 use crate::ports::Clock;
 use crate::ports::store::*;
@@ -113,10 +114,10 @@ impl CampaignStore for MemoryStore {
         &self,
         held: &Held,
         worker: &WorkerId,
-        caller: Option<Phone>,
+        via: &Via,
         flow: &CallState,
     ) -> StoreResult<DialDecision> {
-        Ok(self.with(|state| state.begin_dial(held, worker, caller, flow)))
+        Ok(self.with(|state| state.begin_dial(held, worker, via, flow)))
     }
 
     async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {

@@ -7,7 +7,7 @@ use super::state::State;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::{
-    CallStatus, Disposition, DispositionResult, EventType, Fact, Happening, Party, Phone, Timestamp, WorkerId,
+    CallStatus, Disposition, DispositionResult, EventType, Fact, Happening, Party, Timestamp, Via, WorkerId,
 };
 use crate::ports::store::{AttemptEnd, DialDecision, Finished, Held, NotNow, Stage, Token, Written};
 
@@ -20,13 +20,7 @@ enum Objection {
 }
 
 impl State {
-    pub fn begin_dial(
-        &mut self,
-        held: &Held,
-        worker: &WorkerId,
-        caller: Option<Phone>,
-        state: &CallState,
-    ) -> DialDecision {
+    pub fn begin_dial(&mut self, held: &Held, worker: &WorkerId, via: &Via, state: &CallState) -> DialDecision {
         let Some(place) = self.holding(held) else { return self.blocked_before(held) };
         if let Some(live) = self.call(place).live().filter(|live| live.stage == Stage::Dialing) {
             // Asked again: the dial was committed to then, not now.
@@ -41,7 +35,7 @@ impl State {
                 DialDecision::Blocked(Finished { history, events: event.into_iter().collect(), refill: Vec::new() })
             }
             Some(Objection::Now(why)) => DialDecision::GivenBack { why, events: self.put_back(place) },
-            None => self.commit(place, worker, caller, state),
+            None => self.commit(place, worker, via, state),
         }
     }
 
@@ -84,7 +78,7 @@ impl State {
         (org.rate_allows(now, 1) == 0).then_some(Objection::Now(NotNow::Rate))
     }
 
-    fn commit(&mut self, place: Place, worker: &WorkerId, caller: Option<Phone>, state: &CallState) -> DialDecision {
+    fn commit(&mut self, place: Place, worker: &WorkerId, via: &Via, state: &CallState) -> DialDecision {
         let now = self.now;
         let claim = self.attempt(place).claim;
         let request = &mut self.requests[place.0];
@@ -96,7 +90,8 @@ impl State {
         live.stage = Stage::Dialing;
         live.committed_at = now;
         live.state = Some(state.clone());
-        live.push(now, Happening::Dialing { claim, attempt: call.dials, caller, trunk: None, worker: worker.clone() });
+        let Via { caller, trunk } = via.clone();
+        live.push(now, Happening::Dialing { claim, attempt: call.dials, caller, trunk, worker: worker.clone() });
         let history = live.facts.clone();
         request.recount(before, CallStatus::OnProgress);
         let first = !std::mem::replace(&mut request.started, true);

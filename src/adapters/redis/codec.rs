@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::callflow::call::CallState;
-use crate::model::{Destination, Fact, Happening, Number, Phone, Private, Timestamp};
+use crate::model::{Destination, Fact, Happening, Number, Phone, Private, Timestamp, Via};
 use crate::ports::StoreError;
 
 /// Data that this version does not understand.
@@ -62,10 +62,13 @@ pub(super) fn happening(what: &Happening) -> Result<Vec<u8>, StoreError> {
 /// The fact of a dial before and after the number of the attempt, which the store counts.
 pub(super) fn dialing(
     claim: u32,
-    caller: Option<Phone>,
+    via: &Via,
     worker: &crate::model::WorkerId,
 ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    let what = |attempt| happening(&Happening::Dialing { claim, attempt, caller, trunk: None, worker: worker.clone() });
+    let what = |attempt| {
+        let Via { caller, trunk } = via.clone();
+        happening(&Happening::Dialing { claim, attempt, caller, trunk, worker: worker.clone() })
+    };
     // Two numbers of one byte each: they differ in that byte only.
     let (one, other) = (what(1)?, what(2)?);
     let at = one.iter().zip(&other).position(|(one, other)| one != other).ok_or_else(|| unreadable("a dial"))?;

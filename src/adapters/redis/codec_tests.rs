@@ -3,18 +3,21 @@
 use super::*;
 use crate::model::{
     AnsweredBy, AttemptId, CallStatus, Disposition, DispositionResult, LegId, LegRole, Party, StepStatus,
-    TransferStatus,
+    TransferStatus, Via,
 };
 
 #[test]
 fn a_dial_is_put_together_around_its_number() {
     let worker = "worker-1".parse().unwrap();
     let caller = "+6531234567".parse().ok();
-    let (before, after) = dialing(300, caller, &worker).unwrap();
+    let (before, after) = dialing(300, &Via { caller, trunk: Some("t".into()) }, &worker).unwrap();
     for attempt in [1_u32, 7, 127] {
         let joined = [&before[..], &[u8::try_from(attempt).unwrap()], &after].concat();
         let what: Happening = read(&joined).unwrap();
-        assert_eq!(what, Happening::Dialing { claim: 300, attempt, caller, trunk: None, worker: worker.clone() });
+        assert_eq!(
+            what,
+            Happening::Dialing { claim: 300, attempt, caller, trunk: Some("t".into()), worker: worker.clone() }
+        );
     }
 }
 

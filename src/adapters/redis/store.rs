@@ -16,7 +16,7 @@ use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::status::RequestSummary;
 use crate::model::{
-    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
+    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, Via, WorkerId,
 };
 use crate::ports::store::*;
 use crate::ports::{Bell, CampaignStore, Clock, Listener};
@@ -244,10 +244,10 @@ impl CampaignStore for RedisStore {
         &self,
         held: &Held,
         worker: &WorkerId,
-        caller: Option<Phone>,
+        via: &Via,
         state: &CallState,
     ) -> StoreResult<DialDecision> {
-        self.commit(held, worker, caller, state).await
+        self.commit(held, worker, via, state).await
     }
 
     async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {

@@ -13,8 +13,8 @@ use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
 use crate::model::happening::dialled_by;
 use crate::model::{
-    AttemptId, CallStatus, Disposition, DispositionResult, Fact, Happening, LegId, OrganisationId, Party, Phone,
-    Timestamp, WorkerId,
+    AttemptId, CallStatus, Disposition, DispositionResult, Fact, Happening, LegId, OrganisationId, Party, Timestamp,
+    Via, WorkerId,
 };
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
@@ -27,10 +27,10 @@ impl RedisStore {
         &self,
         held: &Held,
         worker: &WorkerId,
-        caller: Option<Phone>,
+        via: &Via,
         state: &CallState,
     ) -> StoreResult<DialDecision> {
-        let (before, after) = codec::dialing(held.attempt.claim, caller, worker)?;
+        let (before, after) = codec::dialing(held.attempt.claim, via, worker)?;
         let disposition = Disposition::new(DispositionResult::Blocked, Some(Party::Us));
         let blocked = Happening::Ended { status: CallStatus::Blocked, disposition, refusal: None };
         let (blocked, state, organisation) = (codec::happening(&blocked)?, codec::state(state)?, &held.organisation);

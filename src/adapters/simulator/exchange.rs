@@ -78,7 +78,7 @@ impl Exchange {
             .present(app)
             .ok_or_else(|| TelephonyError::Unavailable(format!("nobody listens to the app {app}")))?;
         let over = now + new.lives_at_most;
-        let made = self.make(app, new.leg, new.target.clone(), new.caller, over).map(drop);
+        let made = self.make(app, new.leg, new.target.clone(), new.caller, (over, new.talks_at_most)).map(drop);
         self.note_refusal("create", new.leg, &made, now);
         made
     }
@@ -89,14 +89,14 @@ impl Exchange {
         id: LegId,
         target: Target,
         caller: Option<Phone>,
-        over: Timestamp,
+        (over, talks_at_most): (Timestamp, Duration),
     ) -> Outcome<u64> {
         let key = dice::fingerprint(id);
         if !self.used.insert(key) {
             return Err(TelephonyError::Conflict);
         }
         let callee = Callee::behind(&target, dice::seed_of(self.settings.seed, id, &target), &self.settings.population);
-        let mut leg = Leg::new(id, key, app, target, caller, callee);
+        let mut leg = Leg::new(id, key, app, target, caller, callee, talks_at_most);
         leg.plan(&mut self.agenda, over, Due::LifeOver);
         self.legs.insert(key, leg);
         self.counters.created += 1;
@@ -185,7 +185,7 @@ impl Exchange {
             return Err(TelephonyError::Conflict);
         }
         let (key, app, caller, over) = (leg.key, leg.app, leg.caller, leg.due_at(Due::LifeOver).unwrap_or(now));
-        let new = self.make(app, other, target.clone(), caller, over)?;
+        let new = self.make(app, other, target.clone(), caller, (over, over.since(now)))?;
         if let Some(leg) = self.legs.get_mut(&key) {
             leg.link = Link::Handed(new);
         }

@@ -31,6 +31,7 @@ pub(super) struct Leg {
     pub(super) rang: bool,
     pub(super) link: Link,
     waits_for_beep: bool,
+    talks_at_most: Duration,
     answered_at: Timestamp,
     playing: Option<Playback>,
     waiting: Vec<Playback>,
@@ -78,6 +79,7 @@ impl Leg {
         target: Target,
         caller: Option<Phone>,
         callee: Callee,
+        talks_at_most: Duration,
     ) -> Self {
         Self {
             id,
@@ -90,6 +92,7 @@ impl Leg {
             rang: false,
             link: Link::Alone,
             waits_for_beep: false,
+            talks_at_most,
             answered_at: Timestamp::default(),
             playing: None,
             waiting: Vec::new(),
@@ -151,6 +154,10 @@ impl Leg {
         self.state = LegState::Up;
         self.answered_at = scene.at;
         scene.counters.answered += 1;
+        let over = scene.at + self.talks_at_most;
+        if self.due_at(Due::LifeOver).is_some_and(|at| over < at) {
+            self.plan(scene.agenda, over, Due::LifeOver);
+        }
         self.report(scene, LegEvent::Answered);
         if let Some(after) = self.callee.leaves_after(scene.population) {
             self.plan(scene.agenda, scene.at + after, Due::Leave);

@@ -62,6 +62,7 @@ pub(super) enum Question {
         target: Target,
         caller: Option<Phone>,
         lives_at_most: u64,
+        talks_at_most: u64,
     },
     Dial {
         leg: LegId,

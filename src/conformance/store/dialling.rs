@@ -3,7 +3,7 @@
 use super::StoreWorld;
 use super::scene::*;
 use crate::model::request::WindowZone;
-use crate::model::{AttemptId, CallStatus, EventType, Fact, Happening, RequestHeader, RequestStatus};
+use crate::model::{AttemptId, CallStatus, EventType, Fact, Happening, RequestHeader, RequestStatus, Via};
 use crate::ports::store::*;
 
 pub async fn a_dial_is_committed_to_and_told(world: &dyn StoreWorld) {
@@ -11,9 +11,10 @@ pub async fn a_dial_is_committed_to_and_told(world: &dyn StoreWorld) {
     submit(&store, header("r"), 2).await;
     let claim = claim_one(&store).await;
     world.advance(secs(2)).await;
-    let caller = "+6561234567".parse().ok();
-    let decision = store.begin_dial(&claim.held, &worker("w"), caller, &flow_state()).await.unwrap();
-    let what = Happening::Dialing { claim: 1, attempt: 1, caller, trunk: None, worker: worker("w") };
+    let (caller, trunk) = ("+6561234567".parse().ok(), Some(Box::from("backup")));
+    let via = Via { caller, trunk: trunk.clone() };
+    let decision = store.begin_dial(&claim.held, &worker("w"), &via, &flow_state()).await.unwrap();
+    let what = Happening::Dialing { claim: 1, attempt: 1, caller, trunk, worker: worker("w") };
     let DialDecision::Dial { committed_at, again, history, .. } = decision else { panic!("nothing speaks against it") };
     assert_eq!((committed_at, again, history), (world.now(), false, vec![fact(world.now(), what)]));
     let counts = summary(&store, &key("r")).await.counts;

@@ -9,7 +9,8 @@ use crate::model::request::{Part, WindowZone};
 use crate::model::status::RequestSummary;
 use crate::model::{
     AttemptId, CallId, CallingWindow, Destination, Disposition, DispositionResult, Fact, Happening, LegId,
-    MachineDetection, Number, Organisation, OrganisationId, Party, RequestHeader, RetryPolicy, Timestamp, WorkerId,
+    MachineDetection, Number, Organisation, OrganisationId, Party, RequestHeader, RetryPolicy, Timestamp, Via,
+    WorkerId,
 };
 use crate::ports::CampaignStore;
 use crate::ports::store::*;
@@ -196,7 +197,7 @@ pub fn indices(claims: &[Claim]) -> Vec<u32> {
 
 /// What committing to a dial finds.
 pub async fn try_dial(store: &Store, held: &Held) -> DialDecision {
-    store.begin_dial(held, &worker("w"), None, &flow_state()).await.unwrap()
+    store.begin_dial(held, &worker("w"), &Via::default(), &flow_state()).await.unwrap()
 }
 
 /// Commits to a dial; the call's history then.

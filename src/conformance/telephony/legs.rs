@@ -113,7 +113,7 @@ pub async fn what_comes_too_late_does_nothing(world: &dyn TelephonyWorld) {
 #[expect(missing_docs, reason = "the name is the sentence")]
 pub async fn a_leg_ends_by_itself_when_it_has_lived_long_enough(world: &dyn TelephonyWorld) {
     let lives_at_most = Duration::from_secs(12);
-    let (line, lived, events) = outlive(world, Outcome::Answers, lives_at_most).await;
+    let (line, lived, events) = outlive(world, Outcome::Answers, (lives_at_most, 2 * PATIENCE)).await;
     let [LegEvent::Ringing, LegEvent::Answered, LegEvent::Ended(end)] = events[..] else { panic!("{events:?}") };
     assert!(matches!(end.cause, Some(0 | 16)) && end.by != Some(Party::Callee), "{end:?}");
     assert!(lived < lives_at_most + 2 * QUIET, "{lived:?}");
@@ -123,19 +123,29 @@ pub async fn a_leg_ends_by_itself_when_it_has_lived_long_enough(world: &dyn Tele
 #[expect(missing_docs, reason = "the name is the sentence")]
 pub async fn a_leg_that_rings_lives_no_longer_than_it_may(world: &dyn TelephonyWorld) {
     let lives_at_most = Duration::from_secs(5);
-    let (_, lived, events) = outlive(world, Outcome::Unanswered, lives_at_most).await;
+    let (_, lived, events) = outlive(world, Outcome::Unanswered, (lives_at_most, 2 * PATIENCE)).await;
     assert!(matches!(events[..], [LegEvent::Ringing, LegEvent::Ended(_)]), "{events:?}");
     assert!(lived < lives_at_most + 2 * QUIET, "{lived:?}");
+}
+
+#[expect(missing_docs, reason = "the name is the sentence")]
+pub async fn an_answered_leg_talks_no_longer_than_it_may(world: &dyn TelephonyWorld) {
+    let (lives_at_most, talks_at_most) = (2 * PATIENCE, Duration::from_secs(5));
+    let (_, lived, events) = outlive(world, Outcome::Answers, (lives_at_most, talks_at_most)).await;
+    let [LegEvent::Ringing, LegEvent::Answered, LegEvent::Ended(end)] = events[..] else { panic!("{events:?}") };
+    assert_ne!(end.by, Some(Party::Callee), "{end:?}");
+    // It rings for up to a minute in some worlds.
+    assert!(lived >= talks_at_most && lived < PATIENCE, "{lived:?}");
 }
 
 async fn outlive(
     world: &dyn TelephonyWorld,
     outcome: Outcome,
-    lives_at_most: Duration,
+    (lives_at_most, talks_at_most): (Duration, Duration),
 ) -> (Line<'_>, Duration, Vec<LegEvent>) {
     let mut line = Line::open(world).await;
     let (leg, begin) = (line.fresh_leg(), line.clock.now());
-    let new = NewLeg { lives_at_most, ..Line::new_leg(leg, world.number_for(outcome)) };
+    let new = NewLeg { lives_at_most, talks_at_most, ..Line::new_leg(leg, world.number_for(outcome)) };
     line.telephony.create(&line.app, &new, line.soon()).await.expect("creates");
     line.dial(leg).await;
     let events = line.until(leg, |event| matches!(event, LegEvent::Ended(_))).await;

@@ -9,7 +9,8 @@ use robocall::callflow::call::CallState;
 use robocall::model::event::{CallContext, RequestEvent};
 use robocall::model::status::RequestSummary;
 use robocall::model::{
-    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, WorkerId,
+    CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, Via,
+    WorkerId,
 };
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Listener};
@@ -112,11 +113,11 @@ impl CampaignStore for ChaosStore {
         &self,
         held: &Held,
         worker: &WorkerId,
-        caller: Option<Phone>,
+        via: &Via,
         state: &CallState,
     ) -> StoreResult<DialDecision> {
         let checked = async {
-            let decision = self.inner.begin_dial(held, worker, caller, state).await;
+            let decision = self.inner.begin_dial(held, worker, via, state).await;
             if let Ok(DialDecision::Dial { committed_at, .. }) = &decision {
                 self.checker.committed(held, *committed_at);
                 self.comes_late();

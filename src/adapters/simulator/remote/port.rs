@@ -45,11 +45,12 @@ impl Telephony for RemoteNetwork {
     }
 
     async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome {
-        let NewLeg { leg, ref target, caller, lives_at_most } = *new;
+        let NewLeg { leg, ref target, caller, .. } = *new;
+        let (lives_at_most, talks_at_most) = (millis(new.lives_at_most), millis(new.talks_at_most));
         let (app, target) = (app.clone(), target.clone());
         let made = self.ask(|line| {
             let meaning = line.streams.of_app(&app).map_or(Meaning::Nothing, |stream| Meaning::Makes(stream, leg));
-            let what = Question::Create { app, leg, target, caller, lives_at_most: millis(lives_at_most) };
+            let what = Question::Create { app, leg, target, caller, lives_at_most, talks_at_most };
             Ask { what, not_after: Some(not_after), meaning }
         });
         made.await.map(drop)

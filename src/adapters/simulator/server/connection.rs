@@ -215,11 +215,12 @@ impl Client<'_> {
                 self.streams.close(stream);
                 Answer::Done
             }
-            Question::Create { app, leg, target, caller, lives_at_most } => {
+            Question::Create { app, leg, target, caller, lives_at_most, talks_at_most } => {
                 for number in caller.iter().chain(number_of(&target)) {
                     plausible(*number)?;
                 }
-                let new = NewLeg { leg, target, caller, lives_at_most: Duration::from_millis(lives_at_most) };
+                let [lives_at_most, talks_at_most] = [lives_at_most, talks_at_most].map(Duration::from_millis);
+                let new = NewLeg { leg, target, caller, lives_at_most, talks_at_most, trunk: 0 };
                 self.act(|exchange, now| exchange.create(&app, &new, now))
             }
             Question::Dial { leg, ring_timeout } => {
