@@ -66,7 +66,7 @@ impl<'b> App<'b> {
     pub fn play(&mut self, channel: &str, media: &str) {
         let playback = self.ask("POST", &format!("/channels/{channel}/play?media={media}"))["id"].clone();
         let event = self.next(|event| event["type"] == "PlaybackFinished" && event["playback"]["id"] == playback);
-        assert_eq!(event["playback"]["state"], "done", "{event}");
+        assert_eq!(event["playback"]["state"], "done", "{event}\n{}", self.bed.ours.log());
     }
 
     /// Waits for something that happens to a channel.
@@ -87,9 +87,10 @@ impl<'b> App<'b> {
     }
 
     /// Begins to record what a channel's callee says.
-    pub fn record(&self, channel: &str, name: &str) {
+    pub fn record(&mut self, channel: &str, name: &str) {
         // Not the channel itself: it is in a bridge for a moment after its answer, and then that fails.
         self.ask("POST", &format!("/channels/{channel}/snoop?app={}&spy=in&snoopId={name}", self.name));
+        self.until(name, |event| event["type"] == "StasisStart");
         self.ask("POST", &format!("/channels/{name}/record?name={name}&format=wav"));
     }
 

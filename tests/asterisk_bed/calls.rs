@@ -1,5 +1,9 @@
 //! Calls, how they end, and what is heard.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::app::App;
@@ -132,6 +136,37 @@ fn a_phone_network_that_says_nothing_is_given_up() {
     let mut app = App::listen(bed(), "hole");
     let channel = app.dial_for("PJSIP/+9991000003@hole", 2);
     assert_eq!(app.end(&channel), (19, 480));
+}
+
+#[test]
+fn a_message_is_fetched_over_http_and_kept_as_long_as_its_server_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let fetches = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&fetches);
+    // Ends with the test program.
+    std::thread::spawn(move || {
+        let wav = Sound::tone(700.0, -10.0, SECOND).wav();
+        let head = format!("Content-Type: audio/wav\r\nContent-Length: {}\r\nCache-Control: max-age=3600", wav.len());
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            counted.fetch_add(1, Ordering::SeqCst);
+            write!(stream, "HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\n").unwrap();
+            stream.write_all(&wav).unwrap();
+        }
+    });
+    let mut app = App::listen(bed(), "fetches");
+    let channel = app.reach("PJSIP/+9991500004@carrier");
+    // Asterisk cannot play what has a shorter address than its copy has (deploy/asterisk/modules.conf).
+    let media = format!("sound:http://127.0.0.1:{port}/{}.wav", "message-".repeat(10));
+    app.play(&channel, &media);
+    app.play(&channel, &media);
+    app.hang_up(&channel);
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
+    let heard = bed().carrier.heard("+9991500004").tone_for(700.0);
+    assert!(heard.abs_diff(2 * SECOND) < SECOND / 4, "{heard:?}");
 }
 
 #[test]

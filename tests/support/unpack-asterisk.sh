@@ -39,6 +39,8 @@ done
 [ -n "$keys" ] || fail "Debian's keys are not here: install debian-archive-keyring"
 
 mkdir -p "$(dirname "$folder")"
+# What killed runs have left behind.
+find "$(dirname "$folder")" -maxdepth 1 -name "$(basename "$folder").making.*" -mmin +60 -exec rm -rf {} +
 work="$(mktemp -d "$folder.making.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/tree "$work"/lists/partial "$work"/cache/archives/partial
