@@ -47,8 +47,12 @@ mkdir -p "$work"/tree "$work"/lists/partial "$work"/cache/archives/partial
 : >"$work/status"
 # Asterisk is in no release of Debian after 11, only in sid. Since the C library comes with it, that asks nothing of the host.
 printf 'deb [signed-by=%s] %s sid main\n' "$keys" "$mirror" >"$work/sources.list"
-# The machine's own settings, of proxies for instance, still hold; its lists of packages and its status do not.
-cat >"$work/apt.conf" <<TEXT
+# Of the machine's own settings only those hold that say how to fetch, such as proxies: its lists, its status and what it
+# does after each update are not ours.
+apt-config dump | grep '^Acquire::' | grep -vE '^Acquire::(Languages|IndexTargets)' >"$work/apt.conf" || true
+cat >>"$work/apt.conf" <<TEXT
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
 Dir::Etc::SourceList "$work/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null";
