@@ -88,7 +88,7 @@ impl<'b> App<'b> {
 
     /// Begins to record what a channel's callee says.
     pub fn record(&mut self, channel: &str, name: &str) {
-        // Not the channel itself: it is in a bridge for a moment after its answer, and then that fails.
+        // Not the channel itself: one that was dialled is in a bridge of ARI's own, and cannot be recorded.
         self.ask("POST", &format!("/channels/{channel}/snoop?app={}&spy=in&snoopId={name}", self.name));
         self.until(name, |event| event["type"] == "StasisStart");
         self.ask("POST", &format!("/channels/{name}/record?name={name}&format=wav"));

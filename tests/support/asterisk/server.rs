@@ -42,7 +42,7 @@ struct Tree {
 impl Tree {
     /// Found by the rule of unpack-asterisk.sh.
     fn find() -> Self {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = variable("ROBOCALL_ASTERISK").unwrap_or_else(|| {
             let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
             cache.unwrap_or_default().join("robocall/asterisk")
