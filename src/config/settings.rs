@@ -186,7 +186,7 @@ impl Default for Asterisk {
             trunks: vec!["carrier".to_owned()],
             external: "PJSIP/{number}@{trunk}".to_owned(),
             extension: "PJSIP/{extension}".to_owned(),
-            queue: "Local/{queue}@robocall-queues".to_owned(),
+            queue: "Local/{queue}@robocall-queues/n".to_owned(),
             sip: "PJSIP/{trunk}/{uri}".to_owned(),
             recordings: String::new(),
         }

@@ -115,6 +115,13 @@ impl Sound {
         decibels((2.0 * power).sqrt() / self.count())
     }
 
+    /// When it is louder than so much for the first time, in steps of 20 ms.
+    pub fn begins(&self, level: f64) -> Option<Duration> {
+        let mut frames = self.samples.chunks(160).map(|frame| Self { samples: frame.to_vec() });
+        let first = frames.position(|frame| frame.loudness() > level)?;
+        Some(Duration::from_millis(20 * first as u64))
+    }
+
     /// How much of it is louder than so much, in steps of 20 ms.
     pub fn louder_than(&self, level: f64) -> Duration {
         let frames = self.samples.chunks(160).map(|frame| Self { samples: frame.to_vec() });
@@ -160,5 +167,9 @@ mod tests {
         assert_eq!(sound.length(), Duration::from_millis(500));
         assert_eq!(sound.louder_than(-40.0), Duration::from_millis(260), "250 ms reach into the thirteenth step");
         assert_eq!(Sound::read(&sound.wav()[..900]), Err("cut off"));
+        assert_eq!(
+            Sound::silence(Duration::from_millis(250)).then(&sound).begins(-40.0),
+            Some(Duration::from_millis(240))
+        );
     }
 }

@@ -39,14 +39,20 @@ done
 [ -n "$keys" ] || fail "Debian's keys are not here: install debian-archive-keyring"
 
 mkdir -p "$(dirname "$folder")"
+# What killed runs have left behind.
+find "$(dirname "$folder")" -maxdepth 1 -name "$(basename "$folder").making.*" -mmin +60 -exec rm -rf {} +
 work="$(mktemp -d "$folder.making.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/tree "$work"/lists/partial "$work"/cache/archives/partial
 : >"$work/status"
 # Asterisk is in no release of Debian after 11, only in sid. Since the C library comes with it, that asks nothing of the host.
 printf 'deb [signed-by=%s] %s sid main\n' "$keys" "$mirror" >"$work/sources.list"
-# The machine's own settings, of proxies for instance, still hold; its lists of packages and its status do not.
-cat >"$work/apt.conf" <<TEXT
+# Of the machine's own settings only those hold that say how to fetch, such as proxies: its lists, its status and what it
+# does after each update are not ours.
+apt-config dump | grep '^Acquire::' | grep -vE '^Acquire::(Languages|IndexTargets)' >"$work/apt.conf" || true
+cat >>"$work/apt.conf" <<TEXT
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
 Dir::Etc::SourceList "$work/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null";

@@ -196,7 +196,7 @@ impl Default for Templates {
             trunks: vec!["carrier".to_owned()],
             external: "PJSIP/{number}@{trunk}".to_owned(),
             extension: "PJSIP/{extension}".to_owned(),
-            queue: "Local/{queue}@robocall-queues".to_owned(),
+            queue: "Local/{queue}@robocall-queues/n".to_owned(),
             sip: "PJSIP/{trunk}/{uri}".to_owned(),
         }
     }
@@ -214,7 +214,7 @@ mod tests {
     fn every_kind_of_destination_has_its_template() {
         assert_eq!(dialled("+6591234567"), "PJSIP/+6591234567@carrier");
         assert_eq!(dialled("Ext:1000"), "PJSIP/1000");
-        assert_eq!(dialled("Queue:sales"), "Local/sales@robocall-queues");
+        assert_eq!(dialled("Queue:sales"), "Local/sales@robocall-queues/n");
         assert_eq!(dialled("sip:bob@pbx.example:5061"), "PJSIP/carrier/sip:bob@pbx.example:5061");
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Recording the leg itself would hold up what is played to it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Inner;
@@ -10,6 +12,12 @@ use super::dialling::{Outcome, unavailable};
 use super::streams::app_name;
 use crate::model::{LegId, Timestamp};
 use crate::ports::TelephonyError;
+
+/// How long an ear may take from its making into the app's hands.
+const COMES_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often it is tried meanwhile.
+const AGAIN: Duration = Duration::from_millis(20);
 
 impl Inner {
     /// Turns recording on or off. Off is a pause: what follows goes to the same file.
@@ -45,10 +53,17 @@ impl Inner {
         }
         // A call that is recorded again after its owner's death must not lose what there is.
         let body = json!({"name": name, "format": "wav", "ifExists": "append"});
-        match http.ask(Ask::post(format!("channels/{ear}/record"), body, not_after)).await? {
-            Answer::Done(_) => Ok(()),
-            Answer::Missing => Err(TelephonyError::NoSuchLeg),
-            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        let clock = &self.settings.clock;
+        let give_up_at = clock.now() + COMES_WITHIN;
+        loop {
+            let record = Ask::post(format!("channels/{ear}/record"), body.clone(), not_after);
+            match http.ask(record).await? {
+                Answer::Done(_) => return Ok(()),
+                Answer::Missing => return Err(TelephonyError::NoSuchLeg),
+                // It was made, and is on its way into the app's hands.
+                Answer::Refused(409, _) if clock.now() < give_up_at => clock.sleep_until(clock.now() + AGAIN).await,
+                Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
+            }
         }
     }
 }

@@ -96,6 +96,18 @@ impl Carrier {
         panic!("no `{what}` of {number}: {:?}\n{}", self.steps_of(number), self.server.log());
     }
 
+    /// Waits until a callee has heard so much.
+    pub fn wait_for_sound(&self, number: &str, length: Duration) {
+        for _ in 0..LOOKS {
+            let bytes = fs::metadata(self.recording(number)).map_or(0, |file| file.len());
+            if u128::from(bytes) >= 16 * length.as_millis() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{number} has not heard {length:?}: {:?}\n{}", self.steps_of(number), self.server.log());
+    }
+
     /// What the callee of the last call to a number has heard from its answer to its end, which is waited for.
     /// Times at which nothing at all was sent are not in it.
     pub fn heard(&self, number: &str) -> Sound {

@@ -10,17 +10,25 @@ mod ports;
 mod server;
 mod settings;
 
+use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use carrier::Carrier;
 pub use server::Asterisk;
 use settings::set;
+
+use crate::sound::Sound;
 
 /// The user of ours who may command.
 const USER: &str = "robocall";
 
 /// Its password. Anybody may know it: it is good for a test.
 const PASSWORD: &str = "known-to-tests";
+
+/// What those hear whom ours puts on hold, in Hz.
+pub const ON_HOLD: f64 = 440.0;
 
 /// Ours, and the phone network behind it.
 pub struct Bed {
@@ -63,9 +71,15 @@ impl Bed {
         http::ask(self.ours.ports().http(), method, &path).unwrap()
     }
 
-    /// Where the trunk `sipp` leads to.
-    pub fn sipp_port(&self) -> u16 {
-        self.ours.ports().callee()
+    /// Gives ours something to play: how ARI calls it.
+    pub fn put_sound(&self, name: &str, sound: &Sound) -> String {
+        fs::write(self.ours.folder().join(format!("data/sounds/{name}.wav")), sound.wav()).unwrap();
+        format!("sound:{name}")
+    }
+
+    /// Where ours keeps a recording.
+    pub fn recording(&self, name: &str) -> PathBuf {
+        self.ours.folder().join(format!("spool/recording/{name}.wav"))
     }
 }
 
@@ -74,8 +88,13 @@ fn start_ours(carrier: u16, hole: u16) -> Asterisk {
     let server = Asterisk::start(
         "ours",
         &["deploy/asterisk"],
-        |_, ports| {
+        |folder, ports| {
+            let held = folder.join("data/moh");
+            fs::create_dir(&held).unwrap();
+            let hold = Sound::tone(ON_HOLD, -10.0, Duration::from_secs(5));
+            fs::write(held.join("hold.wav"), hold.wav()).unwrap();
             vec![
+                set("musiconhold.conf", "default", "directory", held.display()),
                 set("http.conf", "general", "bindport", ports.http()),
                 set("ari.conf", USER, "password", PASSWORD),
                 set("pjsip.conf", "carrier-address", "contact", format!("sip:127.0.0.1:{carrier}")),
@@ -83,10 +102,16 @@ fn start_ours(carrier: u16, hole: u16) -> Asterisk {
             ]
         },
         |_, ports| {
-            let trunk = |name: &str, port: u16| {
-                format!("\n[{name}](trunk)\naors = {name}\n[{name}]\ntype = aor\ncontact = sip:127.0.0.1:{port}\n")
+            let trunk = |name: &str, port: u16, more: &str| {
+                let contact = format!("sip:127.0.0.1:{port}{more}");
+                format!("\n[{name}](trunk)\naors = {name}\n[{name}]\ntype = aor\ncontact = {contact}\n")
             };
-            let trunks = [trunk("sipp", ports.callee()), trunk("refused", ports.nobody()), trunk("hole", hole)];
+            // Over UDP nobody learns that a port is closed.
+            let tcp =
+                format!("\n[transport-tcp]\ntype = transport\nprotocol = tcp\nbind = 127.0.0.1:{}\n", ports.sip());
+            let refused =
+                trunk("refused", ports.nobody(), ";transport=tcp").replace("aors", "transport = transport-tcp\naors");
+            let trunks = [tcp, refused, trunk("sipp", ports.callee(), ""), trunk("hole", hole, "")];
             // The agent's telephone is one of the phone network's, as if it had registered.
             let agent = format!("\n[1000](+type=aor)\ncontact = sip:1000@127.0.0.1:{carrier}\n");
             Some(("pjsip.conf", trunks.concat() + &agent))

@@ -46,6 +46,11 @@ impl Ports {
         self.first + 3
     }
 
+    /// For commands to that program.
+    pub fn callee_control(&self) -> u16 {
+        self.first + 5
+    }
+
     /// Where nobody listens.
     pub fn nobody(&self) -> u16 {
         self.first + 4

@@ -16,7 +16,7 @@ use super::settings::{self, Edit, set};
 /// What is said when there is none to start.
 const MISSING: &str = "is not unpacked here: ./dev test installs it";
 
-/// How often a server that starts is asked whether it has ended, ten times a second.
+/// How often something is looked for that ought to come, ten times a second.
 const LOOKS: u32 = 600;
 
 /// An Asterisk.
@@ -42,7 +42,7 @@ struct Tree {
 impl Tree {
     /// Found by the rule of unpack-asterisk.sh.
     fn find() -> Self {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = variable("ROBOCALL_ASTERISK").unwrap_or_else(|| {
             let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
             cache.unwrap_or_default().join("robocall/asterisk")
@@ -125,6 +125,17 @@ impl Asterisk {
     /// Warnings and errors that it has written down.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log/messages.log")).unwrap_or_default()
+    }
+
+    /// Waits until it has written something down.
+    pub fn wait_for_log(&self, text: &str) {
+        for _ in 0..LOOKS {
+            if self.log().contains(text) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("`{text}` is not in the log:\n{}", self.log());
     }
 
     /// What it says to a command of its console.
