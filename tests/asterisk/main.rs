@@ -7,5 +7,7 @@ mod asterisk;
 #[path = "../support/sound.rs"]
 mod sound;
 
+mod call;
 mod conformance;
+mod outcomes;
 mod world;

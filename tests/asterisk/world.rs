@@ -35,7 +35,8 @@ pub fn client(bed: &Bed) -> Asterisk {
         max_legs: None,
         legs_per_second: None,
     };
-    let endpoints = Templates::default().read().unwrap();
+    let trunks = ["carrier", "refused", "hole", "sipp"].map(str::to_owned).to_vec();
+    let endpoints = Templates { trunks, ..Templates::default() }.read().unwrap();
     Asterisk::new(AsteriskSettings {
         look_every: Duration::from_secs(2),
         ..AsteriskSettings::new(vec![node], endpoints, clock())

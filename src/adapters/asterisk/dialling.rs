@@ -23,6 +23,7 @@ impl Inner {
             return Err(unavailable("there is no such trunk"));
         };
         self.nodes[node].turn(not_after).await?;
+        let asked_at = self.settings.clock.now();
         let Some(is_there) = self.table().ask_for(new.leg, app, node) else { return Err(TelephonyError::Conflict) };
         let made = self.make(app, new, endpoint, node, not_after).await;
         let made = match made {
@@ -42,7 +43,7 @@ impl Inner {
             Ok(()) => {
                 table.note_other(new.leg);
                 if let Some(known) = table.get(new.leg) {
-                    known.talks_at_most = Some(new.talks_at_most);
+                    known.limit = Some((new.talks_at_most, asked_at + new.lives_at_most));
                 }
             }
             // What comes of it all the same is found by its name.
@@ -70,7 +71,8 @@ impl Inner {
             "ROBOCALL_APP": app,
         });
         if let Some(caller) = new.caller {
-            variables["CALLERID(num)"] = caller.to_string().into();
+            // To the one who is dialled, whoever calls is the other end of the line.
+            variables["CONNECTEDLINE(num)"] = caller.to_string().into();
         }
         let body = json!({"endpoint": endpoint, "app": app, "channelId": leg, "variables": variables});
         match self.nodes[node].http.ask(Ask::post("channels/create", body, not_after)).await? {

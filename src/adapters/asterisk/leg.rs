@@ -11,8 +11,11 @@ use tokio::sync::oneshot;
 use super::ari::event::{AriEvent, Kind};
 use crate::callflow::call::LegEnd;
 use crate::callflow::program::Digit;
-use crate::model::{AnsweredBy, LegId, Party, WorkerId};
+use crate::model::{AnsweredBy, LegId, Party, Timestamp, WorkerId};
 use crate::ports::telephony::{LegEvent, LegState};
+
+/// Q.850: no answer from the user, which is what a time-out of our own is told as.
+const NO_ANSWER: u8 = 19;
 
 /// What an event leads to.
 #[derive(Debug, PartialEq)]
@@ -69,8 +72,8 @@ pub struct Leg {
     pub hears_ringing: bool,
     /// It is, or was, in the call's bridge.
     pub is_bridged: bool,
-    /// How long it may last from its answer on, if that was said here.
-    pub talks_at_most: Option<Duration>,
+    /// How long it may last from its answer on, and until when at most, if that was said here.
+    pub limit: Option<(Duration, Timestamp)>,
     /// Of a callee: the highest number of another leg of its attempt.
     pub highest_other: u16,
 }
@@ -90,7 +93,7 @@ impl Leg {
             joins: false,
             hears_ringing: false,
             is_bridged: false,
-            talks_at_most: None,
+            limit: None,
             highest_other: 0,
         }
     }
@@ -195,10 +198,12 @@ impl Leg {
 
     fn comes(&mut self, event: &AriEvent<'_>) -> Vec<Heard> {
         match event.args.iter().map(|word| &**word).collect::<Vec<&str>>()[..] {
-            ["amd", verdict, ..] => {
+            ["amd", verdict, ref why @ ..] => {
+                // Whoever has said nothing at all may be a person who waits for us to speak.
+                let silent = why.first().is_some_and(|why| why.starts_with("INITIALSILENCE"));
                 let party = match verdict {
                     "HUMAN" => AnsweredBy::Human,
-                    "MACHINE" => AnsweredBy::Machine,
+                    "MACHINE" if !silent => AnsweredBy::Machine,
                     _ => AnsweredBy::Unknown,
                 };
                 let mut heard = vec![Heard::Report(LegEvent::PartyDetected(party))];
@@ -238,8 +243,9 @@ impl Leg {
     fn ends(&mut self, event: &AriEvent<'_>) -> Vec<Heard> {
         let mut heard = Vec::new();
         let by = self.by(event);
-        let unanswered = self.was_dialled() && !self.is_up() && self.hung_up.is_none();
-        if unanswered && self.early_audio && !self.rang {
+        let by_far_end = self.hung_up.is_some_and(|hang_up| !hang_up.soft);
+        let time_out = cause(event) == Some(NO_ANSWER) && !self.asked && !by_far_end && !self.is_up();
+        if time_out && self.early_audio && !self.rang {
             // Our own time-out ended it: nobody announces something for so long, so what was heard was ringing.
             heard.extend(self.rings());
         }

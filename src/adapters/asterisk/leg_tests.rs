@@ -75,8 +75,11 @@ fn nobody_answered_in_our_time() {
 
 #[test]
 fn early_audio_counts_as_ringing_only_if_our_time_ran_out() {
-    let ours = [dial(""), dial("PROGRESS"), gone(r#""cause":19,"tech_cause":480"#)];
+    let over = gone(r#""cause":19,"tech_cause":480"#);
+    let ours = [dial(""), dial("PROGRESS"), hang_up(r#""cause":32,"soft":true"#), over.clone()];
     assert_eq!(outcome(&ours), [LegEvent::Ringing, end(19, 480, None)]);
+    let theirs = [dial(""), dial("PROGRESS"), hang_up(r#""cause":19,"tech_cause":480"#), over];
+    assert_eq!(outcome(&theirs), [end(19, 480, None)], "the network says so itself");
     let announced =
         [dial(""), dial("PROGRESS"), hang_up(r#""cause":34,"tech_cause":503"#), gone(r#""cause":34,"tech_cause":503"#)];
     assert_eq!(outcome(&announced), [end(34, 503, None)]);
@@ -154,6 +157,8 @@ fn a_verdict_comes_back_with_the_channel() {
     ] {
         assert_eq!(outcome(&[verdict(word)]), [LegEvent::PartyDetected(party)]);
     }
+    let silent = event("StasisStart", r#""args":["amd","MACHINE","INITIALSILENCE-2500-2500"]"#);
+    assert_eq!(outcome(&[silent]), [LegEvent::PartyDetected(AnsweredBy::Unknown)], "they may wait for us to speak");
     let mut leg = leg();
     leg.wants_beep = true;
     let text = verdict("MACHINE");

@@ -245,7 +245,7 @@ impl Table {
                 }
             };
             match what {
-                LegEvent::Answered => errands.extend(self.answered(leg)),
+                LegEvent::Answered => errands.extend(self.answered(leg, at)),
                 LegEvent::Ended(_) => errands.extend(self.ended(leg)),
                 _ => {}
             }
@@ -257,10 +257,12 @@ impl Table {
         errands
     }
 
-    fn answered(&self, leg: LegId) -> Vec<Errand> {
+    fn answered(&self, leg: LegId, at: Timestamp) -> Vec<Errand> {
         let Some(known) = self.legs.get(&leg) else { return Vec::new() };
         let joins = known.joins.then_some(Errand::Join { leg: LegId::callee(leg.attempt), other: leg });
-        let limit = known.talks_at_most.map(|length| Errand::Limit { leg, length });
+        // It was told so at its making; from now on it is less.
+        let sooner = known.limit.filter(|(length, until)| at + *length < *until);
+        let limit = sooner.map(|(length, _)| Errand::Limit { leg, length });
         joins.into_iter().chain(limit).collect()
     }
 

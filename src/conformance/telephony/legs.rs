@@ -207,7 +207,7 @@ pub async fn a_call_outlives_its_listener(world: &dyn TelephonyWorld) {
     line.reports = line.telephony.listen(&line.app).await.expect("listens");
     line.telephony.detect_machine(leg, false, line.soon()).await.expect("detects");
     let events = line.until(leg, |event| matches!(event, LegEvent::PartyDetected(_))).await;
-    // So late there may be nothing left to tell by.
+    // So late nothing is left to tell people from others by.
     assert!(matches!(events[..], [LegEvent::PartyDetected(AnsweredBy::Human | AnsweredBy::Unknown)]), "{events:?}");
     line.hang_up(leg).await;
     line.hear_out(leg).await;
