@@ -4,6 +4,7 @@
 
 pub mod amqp;
 pub mod clock;
+pub mod http;
 pub mod memory;
 pub mod redis;
 pub mod simulator;

@@ -12,7 +12,7 @@ use super::deployment::Deployment;
 use super::worker::DaemonError;
 use crate::adapters::amqp::{Client, ClientError, reachability};
 use crate::adapters::clock::SystemClock;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::model::status::RequestSummary;
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::store::{CallSnapshot, RequestKey, RequestSnapshot, SlotUse};
@@ -86,6 +86,7 @@ pub struct Console {
     pub(super) broker_at: String,
     pub(super) database_at: String,
     pub(super) phones_at: String,
+    pub(super) speech: config::Speech,
     /// The beginning of the database's keys.
     pub(super) prefix: String,
 }
@@ -109,6 +110,7 @@ impl Console {
             broker_at: address(settings.amqp.url.expose_secret()),
             database_at: address(settings.redis.url.expose_secret()),
             phones_at: settings.telephony.simulator.clone(),
+            speech: settings.speech.clone(),
             prefix: settings.redis.prefix.clone(),
         })
     }

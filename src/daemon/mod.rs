@@ -8,6 +8,7 @@ mod keys;
 mod lost;
 mod queues;
 mod simulator;
+mod speech;
 mod worker;
 
 use std::sync::Arc;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use super::{deployment::Deployment, remote_telephony, silent_speech};
+use super::speech::Voices;
+use super::{deployment::Deployment, remote_telephony, speech};
 use crate::adapters::clock::SystemClock;
 use crate::config::{ConfigError, Settings};
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
@@ -59,6 +60,7 @@ pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
         let deployment = Deployment::new(settings, Arc::new(SystemClock::new()))?;
         deployment.broker().map(drop)
     })?;
+    speech::check(&settings.speech)?;
     let phones = &settings.telephony.simulator;
     match phones.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(_)) => Ok(()),
@@ -89,7 +91,7 @@ pub fn run_worker(
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
         let broker = deployment.broker()?;
-        let speech = silent_speech();
+        let Voices { speech, sounds } = speech::open(&settings.speech, &clock).await?;
         let requests = Arc::new(broker.requests());
         let ports = Ports {
             queue: Arc::clone(&requests) as _,
@@ -119,6 +121,9 @@ pub fn run_worker(
             told.hard.cancelled().await;
             tell(WorkerStage::Stopping, &name);
         });
+        if let Some(sounds) = sounds {
+            helpers.spawn(sounds.serve());
+        }
         helpers.spawn(deployment.lost_requests(process)?);
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
         let programs = Arc::new(Programs::new(flows, speech));

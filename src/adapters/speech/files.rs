@@ -55,7 +55,8 @@ impl Files {
     /// When it cannot be made, or not be written to.
     pub fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let files = Self { folder: fs::canonicalize(folder)? };
+        // Not its real name if it is a link: a telephony server elsewhere knows it by this one.
+        let files = Self { folder: std::path::absolute(folder)? };
         let probe = files.part()?;
         File::create_new(&probe)?;
         fs::remove_file(probe)?;

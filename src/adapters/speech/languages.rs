@@ -58,6 +58,12 @@ impl Languages {
         self.voices.len()
     }
 
+    /// One of them, the usual one if it is there.
+    pub fn one(&self) -> &str {
+        let usual = self.voices.get_key_value("en");
+        usual.or_else(|| self.voices.first_key_value()).map_or("", |(tag, _)| tag)
+    }
+
     /// The voice for a language tag (BCP 47): that of its longest beginning which is known. Case does not count.
     pub fn voice(&self, tag: &str) -> Option<&str> {
         let folded = tag.to_ascii_lowercase();
@@ -115,5 +121,9 @@ nonsense
         let languages = Languages::listed(&["de-DE".to_owned(), "fr".to_owned()]);
         assert_eq!(languages.voice("de-de-1996"), Some("de-DE"));
         assert_eq!((languages.voice("fr-CA"), languages.voice("de")), (Some("fr"), None));
+        assert_eq!(
+            (languages.one(), Languages::of_espeak(VOICES).one(), Languages::default().one()),
+            ("de-de", "en", "")
+        );
     }
 }

@@ -63,6 +63,17 @@ impl EngineSpeech {
         self.cache.folder()
     }
 
+    /// Has the engine say a few words that are not kept.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn try_out(&self) -> Result<(), SpeechError> {
+        let language = self.engine.languages().one().into();
+        let voice = Voice { language, gender: Gender::Female, pitch: 5, rate: 5 };
+        let scratch = self.cache.files().part().map_err(|error| SpeechError::Unavailable(error.to_string()))?;
+        self.engine.speak("1 2 3", &voice, &scratch).await.map(drop)
+    }
+
     /// Clears away prompts that are too much; as a rule that is done when new ones are kept. Blocks.
     pub fn clear(&self) {
         self.cache.clear();
