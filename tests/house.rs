@@ -138,7 +138,7 @@ fn only_the_composition_root_names_adapters() {
 }
 
 /// Libraries that speak with one neighbour, and the only folder that may name each.
-const NEIGHBOURS: [(&str, &str); 1] = [("lapin::", "adapters/amqp/")];
+const NEIGHBOURS: [(&str, &str); 2] = [("lapin::", "adapters/amqp/"), ("axum::", "adapters/http/")];
 
 #[test]
 fn a_neighbours_library_is_named_in_its_adapter_only() {

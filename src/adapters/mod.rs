@@ -5,6 +5,7 @@
 pub mod amqp;
 pub mod asterisk;
 pub mod clock;
+pub mod http;
 pub mod memory;
 pub mod redis;
 pub mod simulator;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** pure. No port, no runtime, no clock: events and time go in, commands come out.
 
+mod ahead;
 pub mod call;
 pub mod compile;
 pub mod document;

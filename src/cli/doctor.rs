@@ -13,8 +13,9 @@ use crate::reading::shown;
 
 /// Look whether a deployment is well, and say what to do where it is not.
 ///
-/// Settings, broker, database, phone network; what they may forget, how fast they answer, whether clocks agree; and the
-/// slots of an organisation. Nothing is changed but what is missing at the broker, which is declared.
+/// Settings, broker, database, phone network, speech engine; what they may forget, how fast they answer, whether clocks
+/// agree; and the slots of an organisation. Nothing is changed but what is missing at the broker, which is declared, and
+/// the folder of prompts, which is made.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub struct DoctorArgs {

@@ -3,13 +3,17 @@
 //!
 //! The value of a key is taken as it is written: nothing guesses that a password of digits is a number.
 
+mod asterisk;
 mod settings;
+mod speech;
 
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
 
-pub use settings::{Amqp, Asterisk, Backend, Redis, Settings, Telephony, Worker};
+pub use asterisk::Asterisk;
+pub use settings::{Amqp, Backend, Redis, Settings, Telephony, Worker};
+pub use speech::{Speech, SpeechEngine, SpeechOutput};
 
 /// What environment variables begin with: `ROBOCALL__REDIS__URL` is `redis.url`. Two underscores, since clusters make
 /// up variables such as `ROBOCALL_PORT` for every service of that name.
@@ -140,7 +144,7 @@ mod tests {
             ("ROBOCALL__REDIS__PREFIX", "0012345"),
             ("ROBOCALL__WORKER__CAPACITY", "20"),
             ("ROBOCALL_PORT", "tcp://10.0.0.1:80"),
-            ("ROBOCALL__ASTERISK__TRUNKS", "first, second"),
+            ("ROBOCALL__ASTERISK__TRUNKS", "first second"),
             ("ROBOCALL__ASTERISK__PASSWORD", "0012345"),
             ("ROBOCALL__TELEPHONY__BACKEND", "asterisk"),
         ]);
@@ -151,6 +155,16 @@ mod tests {
     }
 
     #[test]
+    fn a_list_may_be_written_with_blanks() {
+        let settings = given(&[("ROBOCALL__SPEECH__COMMAND", "say --voice {language}")]).unwrap();
+        assert_eq!(settings.speech.command, ["say", "--voice", "{language}"]);
+        let folder = written("list", "[speech]\ncommand = [\"say\", \"two words\"]\nlanguages = \"de fr\"\n");
+        let settings = from(Some(&folder), Environment::with_prefix("NOTHING")).unwrap();
+        assert_eq!((settings.speech.command[1].as_str(), settings.speech.languages.len()), ("two words", 2));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn what_means_nothing_is_an_error_with_its_key() {
         for (key, value, named) in [
             ("ROBOCALL__REDIS__ULR", "x", "ulr"),
@@ -158,6 +172,7 @@ mod tests {
             ("ROBOCALL__WROKER__ID", "w", "wroker"),
             ("ROBOCALL__TELEPHONY__BACKEND", "pigeons", "telephony.backend"),
             ("ROBOCALL__WORKER__ID", "a b", "worker.id"),
+            ("ROBOCALL__SPEECH__ENGINE", "festival", "speech.engine"),
             ("ROBOCALL__AMQP__URL_FILE", "/nowhere/at/all", "/nowhere/at/all"),
         ] {
             let error = given(&[(key, value)]).unwrap_err().to_string();

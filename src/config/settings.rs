@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ConfigError;
+use super::{Asterisk, ConfigError, Speech};
 use crate::model::WorkerId;
 
 /// Everything a daemon is told.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub telephony: Telephony,
     /// Asterisk, if that is the phone network.
     pub asterisk: Asterisk,
+    /// What people hear.
+    pub speech: Speech,
 }
 
 /// One worker.
@@ -141,78 +143,24 @@ impl Default for Telephony {
     }
 }
 
-/// Asterisk.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Asterisk {
-    /// Where the ARI of each node is, such as `http://10.0.0.7:8088/ari`; a list, or text with commas.
-    #[serde(deserialize_with = "list")]
-    pub nodes: Vec<String>,
-    /// A user of `ari.conf`, the same on every node.
-    pub user: String,
-    /// The user's password.
-    #[serde(serialize_with = "hidden")]
-    pub password: SecretString,
-    /// A file that holds the password, read at the start.
-    pub password_file: Option<PathBuf>,
-    /// Most legs a node carries at a time, whoever made them; 0: as many as come.
-    pub max_legs: u32,
-    /// Most legs a worker makes on a node in a second; 0: as many as come.
-    pub legs_per_second: u32,
-    /// Names of the ways to the public network, in the order in which they are tried; a list, or text with commas.
-    #[serde(deserialize_with = "list")]
-    pub trunks: Vec<String>,
-    /// How numbers of the public network are dialled.
-    pub external: String,
-    /// How `Ext:1000` is dialled.
-    pub extension: String,
-    /// How `Queue:sales` is dialled.
-    pub queue: String,
-    /// How `sip:user@host` is dialled.
-    pub sip: String,
-    /// What the names of recordings begin with; a folder within Asterisk's own for recordings ends with `/`.
-    pub recordings: String,
-}
-
-impl Default for Asterisk {
-    fn default() -> Self {
-        Self {
-            nodes: vec!["http://127.0.0.1:8088/ari".to_owned()],
-            user: "robocall".to_owned(),
-            password: SecretString::from(""),
-            password_file: None,
-            max_legs: 0,
-            legs_per_second: 0,
-            trunks: vec!["carrier".to_owned()],
-            external: "PJSIP/{number}@{trunk}".to_owned(),
-            extension: "PJSIP/{extension}".to_owned(),
-            queue: "Local/{queue}@robocall-queues/n".to_owned(),
-            sip: "PJSIP/{trunk}/{uri}".to_owned(),
-            recordings: String::new(),
-        }
-    }
-}
-
-/// A list, or text with commas: variables are text.
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+/// A list of words, or one text with blanks between them, as a variable holds it.
+pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a list of texts, or text with commas")]
-    enum List {
+    #[serde(untagged)]
+    enum Words {
+        List(Vec<String>),
         Text(String),
-        Items(Vec<String>),
     }
-    Ok(match List::deserialize(deserializer)? {
-        List::Text(text) => {
-            text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
-        }
-        List::Items(items) => items,
+    Ok(match Words::deserialize(deserializer)? {
+        Words::List(words) => words,
+        Words::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
     })
 }
 
 /// What stands where a secret is not shown.
 const HIDDEN: &str = "(hidden)";
 
-fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(HIDDEN)
 }
 

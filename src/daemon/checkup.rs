@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::console::{Console, ConsoleError, Server, plain};
 use super::phones::Phones;
+use super::speech;
 use crate::adapters::amqp::{Client, reachability};
 use crate::adapters::asterisk::{Asterisk, NodeReport};
 use crate::model::happening::dialled_by;
@@ -84,6 +85,7 @@ impl Console {
         self.check_broker(&mut tell);
         let has_store = self.check_database(&mut tell);
         let phones = self.check_phones(&mut tell);
+        tell(self.wait(speech::look(&self.speech, self.clock())));
         if has_store {
             self.check_slots(organisation, phones.as_deref(), &mut tell);
         }
@@ -344,7 +346,7 @@ impl Console {
 }
 
 /// A length of time in milliseconds, to a tenth.
-fn millis(length: Duration) -> String {
+pub(super) fn millis(length: Duration) -> String {
     let micros = length.as_micros();
     format!("{}.{} ms", micros / 1000, micros / 100 % 10)
 }

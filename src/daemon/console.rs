@@ -13,7 +13,7 @@ use super::phones::Phones;
 use super::worker::DaemonError;
 use crate::adapters::amqp::{Client, ClientError, reachability};
 use crate::adapters::clock::SystemClock;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::model::status::RequestSummary;
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::store::{CallSnapshot, RequestKey, RequestSnapshot, SlotUse};
@@ -87,6 +87,7 @@ pub struct Console {
     pub(super) broker_at: String,
     pub(super) database_at: String,
     pub(super) phones: Phones,
+    pub(super) speech: config::Speech,
     /// The beginning of the database's keys.
     pub(super) prefix: String,
 }
@@ -111,6 +112,7 @@ impl Console {
             broker_at: address(settings.amqp.url.expose_secret()),
             database_at: address(settings.redis.url.expose_secret()),
             phones,
+            speech: settings.speech.clone(),
             prefix: settings.redis.prefix.clone(),
         })
     }

@@ -9,6 +9,7 @@ mod lost;
 mod phones;
 mod queues;
 mod simulator;
+mod speech;
 mod worker;
 
 use std::sync::Arc;

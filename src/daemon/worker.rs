@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use super::{deployment::Deployment, phones::Phones, silent_speech};
+use super::deployment::Deployment;
+use super::phones::Phones;
+use super::speech::{self, Voices};
 use crate::adapters::clock::SystemClock;
-use crate::config::{ConfigError, Settings};
+use crate::config::{Backend, ConfigError, Settings, SpeechEngine};
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
 use crate::model::WorkerId;
 use crate::ports::store::ProcessId;
@@ -60,7 +62,13 @@ pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
         deployment.broker()?;
         Phones::of(settings, clock).map(drop)
-    })
+    })?;
+    speech::check(&settings.speech)?;
+    if settings.telephony.backend == Backend::Asterisk && settings.speech.engine == SpeechEngine::Silent {
+        let why = "speech.engine: \"silent\" is for the simulated network; with Asterisk nobody would hear anything";
+        return Err(DaemonError::Settings(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Works until told to stop: once to finish what is live, twice to end at once. `tell` is called with the worker's name
@@ -86,7 +94,7 @@ pub fn run_worker(
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
         let broker = deployment.broker()?;
-        let speech = silent_speech();
+        let Voices { speech, sounds } = speech::open(&settings.speech, &clock).await?;
         let requests = Arc::new(broker.requests());
         let ports = Ports {
             queue: Arc::clone(&requests) as _,
@@ -116,6 +124,9 @@ pub fn run_worker(
             told.hard.cancelled().await;
             tell(WorkerStage::Stopping, &name);
         });
+        if let Some(sounds) = sounds {
+            helpers.spawn(sounds.serve());
+        }
         helpers.spawn(deployment.lost_requests(process)?);
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
         let programs = Arc::new(Programs::new(flows, speech));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::alarm::Alarm;
 use super::ledger::{Fenced, Ledger};
 use super::legs::lost_leg;
@@ -35,6 +36,7 @@ pub struct LiveCall<'s> {
     pub(super) waiting: Option<Waiting>,
     pub(super) grant: Option<Grant>,
     pub(super) playing: Option<Playing>,
+    pub(super) ahead: Ahead,
     /// When to ask the backend whether the callee's leg is still there.
     doubt: Option<Timestamp>,
     alarm: Alarm,
@@ -89,6 +91,7 @@ impl<'s> LiveCall<'s> {
             waiting: None,
             grant: None,
             playing: None,
+            ahead: Ahead::default(),
             doubt: None,
             alarm: Alarm::default(),
         }

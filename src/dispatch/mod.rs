@@ -5,6 +5,7 @@
 //! before anything relies on it; dropping any future here loses nothing but time.
 
 mod adoption;
+mod ahead;
 mod alarm;
 mod apps;
 mod assignment;

@@ -40,6 +40,8 @@ impl LiveCall<'_> {
             }
         };
         let mut unanswered = 0;
+        // Before it is played: the backend's answer may take a while.
+        self.look_ahead();
         loop {
             let until = self.authority().await?;
             let over_at = self.shared.ports.clock.now() + audio.length + MARGIN;

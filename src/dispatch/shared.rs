@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, Semaphore};
 
 use super::assignment::Assignment;
 use super::fence::Fence;
@@ -61,6 +61,8 @@ pub struct Shared {
     pub room: Notify,
     /// In whose names this process has listened, or was about to: to be let go at its end.
     pub names: Mutex<BTreeSet<WorkerId>>,
+    /// Prompts that may be made ahead at a time.
+    pub ahead: Arc<Semaphore>,
     /// Where calls to be carried are handed in.
     pub assignments: UnboundedSender<Assignment>,
 }

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead;
 use super::claims::Claimer;
 use super::fence::Fence;
 use super::insist::insist;
@@ -97,6 +98,7 @@ impl Worker {
             live: AtomicUsize::new(0),
             room: Notify::new(),
             names: Mutex::new(BTreeSet::from([settings.id.clone()])),
+            ahead: Arc::new(Semaphore::new(ahead::AT_A_TIME)),
             assignments,
             settings,
             ports: Arc::clone(&ports),

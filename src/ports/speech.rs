@@ -39,6 +39,9 @@ pub trait Speech: Send + Sync + 'static {
     /// Whether the engine speaks a language (BCP 47).
     fn speaks(&self, language: &str) -> bool;
 
+    /// Whether [`prepare`](Self::prepare) would answer at once, as it does for what was made before.
+    fn is_ready(&self, utterance: &Utterance) -> bool;
+
     /// Makes an utterance playable; at once if it was made before.
     ///
     /// # Errors

@@ -75,6 +75,10 @@ impl Speech for SilentSpeech {
         spoken(language)
     }
 
+    fn is_ready(&self, _: &Utterance) -> bool {
+        true
+    }
+
     async fn prepare(&self, utterance: &Utterance) -> Result<Audio, SpeechError> {
         let length = match utterance {
             Utterance::Media(_) => MEDIA,

@@ -9,7 +9,7 @@ use super::moment::Moment;
 use super::state::{Ledger, Phase};
 use super::turn::Turn;
 use super::{CallCommand, CallInput, CallState};
-use crate::callflow::program::Program;
+use crate::callflow::program::{MessageIndex, Program, StepIndex};
 use crate::model::{AttemptId, MachineDetection, RequestHeader, Timestamp};
 
 /// What a request lays down for each of its calls.
@@ -115,6 +115,19 @@ impl CallMachine {
     /// Whether [`CallCommand::Finish`] has been given out, or will be once the commands are taken out.
     pub const fn is_finished(&self) -> bool {
         matches!(self.state.phase, Phase::Finished(_))
+    }
+
+    /// The step that is going on, if one is.
+    pub const fn step(&self) -> Option<StepIndex> {
+        match self.state.phase {
+            Phase::Step(step, _) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The messages that may be heard after the step that is going on.
+    pub fn next_messages(&self) -> Vec<MessageIndex> {
+        self.step().map(|step| self.program.next_messages(step)).unwrap_or_default()
     }
 
     /// What the attempt is doing, for logs.

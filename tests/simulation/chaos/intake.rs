@@ -46,6 +46,9 @@ impl Speech for ChaosSpeech {
     fn speaks(&self, language: &str) -> bool {
         self.inner.speaks(language)
     }
+    fn is_ready(&self, utterance: &Utterance) -> bool {
+        self.inner.is_ready(utterance)
+    }
     async fn prepare(&self, utterance: &Utterance) -> Result<Audio, SpeechError> {
         self.fate.gate().await;
         if self.fate.loss() != Loss::None {

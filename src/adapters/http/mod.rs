@@ -1,0 +1,5 @@
+//! What is served over HTTP.
+
+mod sounds;
+
+pub use sounds::{Sounds, SoundsError};
