@@ -1,5 +1,7 @@
 //! A deployment: servers that the tests share, and names, a simulator and a worker that each test has to itself.
 
+#![allow(dead_code, reason = "each test program uses what it needs")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -90,6 +92,12 @@ impl World {
         };
         world.settings.push((name, address));
         world
+    }
+
+    /// The same with settings changed.
+    pub fn with(mut self, settings: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.settings.extend(settings);
+        self
     }
 
     /// One more worker.

@@ -1,0 +1,108 @@
+//! From a request to what is known of it afterwards.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::scene::{bed, deployment, details, name, number, request, says, steps};
+use crate::world::World;
+
+#[test]
+fn a_callee_presses_a_key_and_is_put_through() {
+    let bed = bed();
+    let mut world = deployment(bed, &bed.url());
+    world.add_worker(&name());
+    let callee = number("70", "1");
+    let flow = json!([{
+        "name": "gather",
+        "message": {"msg": "Hello. Press one to talk to us, or two if you would rather not. Take all the time you need."},
+        "branches": [
+            {"digit": "1", "callFlow": {"steps": [
+                says("One moment please."),
+                {"name": "transfer", "destination": "Ext:1000", "ringTimeoutSecs": 20},
+            ]}},
+            {"default": true, "callFlow": {"steps": [says("Goodbye.")]}},
+        ],
+    }]);
+    let mut document = request("whole-way", &callee, &flow);
+    document["maxCallDurationSecs"] = json!(20);
+    document["enableCallRecording"] = json!(true);
+    world.submit(&document);
+    let ended = world.wait_for("whole-way", "call.ended", 1);
+
+    let call = details(&world, "whole-way");
+    assert_eq!((&call["status"], &call["disposition"]["by"]), (&json!("completed"), &json!("us")), "{call:#}");
+    let gone_through = steps(&call);
+    let done = |name: &str| (name.to_owned(), "success_ok".to_owned());
+    assert_eq!(gone_through, [done("gather"), done("play"), done("transfer")], "{call:#}");
+    let info = |place: usize| &call["callFlowSteps"][place]["info"];
+    assert_eq!((&info(0)["userPressedDigits"], &info(2)["transfer_status"]), (&json!("1"), &json!("answered")));
+    assert_eq!(ended["data"]["status"], "completed");
+
+    // What the phone network saw: each dialled once, the key pressed, the callee spoken to.
+    assert_eq!((bed.carrier.invites(&callee), bed.carrier.pressed(&callee)), (1, "1".to_owned()));
+    let heard = bed.carrier.heard(&callee);
+    assert!(heard.louder_than(-40.0) > Duration::from_secs(2), "two messages: {:?}", heard.louder_than(-40.0));
+    assert!(bed.carrier.heard("1000").length() > Duration::from_secs(3), "the agent was on the line");
+
+    // The events, in order.
+    let order = [
+        "call.dialing",
+        "call.ringing",
+        "call.answered",
+        "step.started",
+        "step.finished",
+        "step.started",
+        "step.finished",
+        "step.started",
+        "leg.added",
+        "step.finished",
+        "leg.removed",
+        "call.ended",
+    ];
+    let types = events(&world, "whole-way", "request.completed");
+    for once in ["recording.started", "recording.stopped", "request.accepted", "request.started", "call.ended"] {
+        assert_eq!(types.iter().filter(|kind| *kind == once).count(), 1, "{once} in {types:?}");
+    }
+    let mut rest = types.iter();
+    for kind in order {
+        assert!(rest.any(|seen| seen == kind), "{kind} is not where it should be in {types:?}");
+    }
+}
+
+#[test]
+fn whoever_cannot_be_reached_is_told_apart() {
+    let bed = bed();
+    let mut world = deployment(bed, &bed.url());
+    world.add_worker(&name());
+    let kinds =
+        [("20", "busy"), ("40", "invalidNumber"), ("50", "rejected"), ("80", "congestion"), ("90", "unreachable")];
+    let phones: Vec<_> = kinds.iter().map(|(kind, _)| json!({"phone": number(kind, "")})).collect();
+    let mut document = request("outcomes", "+9991", &json!([says("Hello.")]));
+    document["destinations"] = json!(phones);
+    world.submit(&document);
+    world.wait_for("outcomes", "request.completed", 1);
+    let status = world.answer(&["status", "outcomes"]);
+    for (call, (_, result)) in status["details"].as_array().unwrap().iter().zip(kinds) {
+        assert_eq!(call["disposition"]["result"], result, "{call:#}");
+        assert_eq!(call["attempts"][0]["trunk"], "carrier");
+    }
+}
+
+/// The types of a request's events, in order, up to one that comes last.
+fn events(world: &World, request: &str, last: &str) -> Vec<String> {
+    let kind = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event["type"].as_str().unwrap().trim_start_matches("robocall.").to_owned()
+    };
+    // How many there are is known when the last one is there.
+    for count in 1.. {
+        let count = count.to_string();
+        let said = world.run(&["tail", "--from", "first", "--request", request, "--count", &count, "--json"]);
+        let kinds: Vec<String> = said.out.lines().map(kind).collect();
+        if kinds.last().is_some_and(|kind| kind == last) {
+            return kinds;
+        }
+    }
+    Vec::new()
+}
