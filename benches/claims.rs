@@ -13,7 +13,7 @@ use robocall::adapters::memory::MemoryStore;
 use robocall::callflow::call::CallState;
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::{Store, chunk, ends, flow_state, header_of, limit, submit_chunks, worker};
-use robocall::model::{DispositionResult, WorkerId};
+use robocall::model::{DispositionResult, Via, WorkerId};
 use robocall::ports::store::{Claim, DialDecision, Written};
 
 /// Destinations that wait when a bench begins; no bench calls as many.
@@ -58,7 +58,7 @@ impl Room {
     /// Dials and ends one call; what came in exchange.
     fn call(&self, claim: &Claim, refill: u32) -> Vec<Claim> {
         let held = &claim.held;
-        let dial = self.store.begin_dial(held, &self.worker, None, &self.state).now_or_never().unwrap();
+        let dial = self.store.begin_dial(held, &self.worker, &Via::default(), &self.state).now_or_never().unwrap();
         assert!(matches!(dial, Ok(DialDecision::Dial { .. })), "nothing speaks against the dial");
         let end = ends(DispositionResult::Busy);
         let ended = self.store.finish(held, &self.worker, 1, &[], end, refill).now_or_never().unwrap();

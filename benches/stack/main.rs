@@ -1,6 +1,6 @@
 //! What the program costs on real servers, against a floor: `./dev bench`, or `cargo bench --bench stack -- SECTION…`.
 //!
-//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`. Each starts a private RabbitMQ and Redis, and runs
+//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`. Each starts a private RabbitMQ and Redis, and runs
 //! workers and a phone network as processes of their own. Figures that depend on the machine are ratios within one run;
 //! processor time is what the kernel counted. The table at the end says what was wanted and what was found.
 
@@ -10,6 +10,9 @@
     reason = "a bench that cannot go on fails, and measures real time"
 )]
 
+#[path = "../../tests/support/asterisk/mod.rs"]
+mod asterisk;
+mod calls;
 mod floor;
 mod loads;
 mod measure;
@@ -21,6 +24,9 @@ mod rabbitmq;
 #[expect(dead_code, reason = "each program uses what it needs")]
 mod redis_server;
 mod slots;
+mod sniffer;
+#[path = "../../tests/support/sound.rs"]
+mod sound;
 mod throughput;
 
 use measure::Table;
@@ -40,6 +46,7 @@ const SECTIONS: &[Section] = &[
     ("loading", loads::loading),
     ("fairness", loads::fairness),
     ("memory", loads::memory),
+    ("calls", calls::measure),
 ];
 
 fn main() {

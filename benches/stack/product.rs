@@ -136,6 +136,11 @@ impl Deployment<'_> {
 
     /// A worker; it is ready when this returns.
     pub fn worker(&self, network: &Network, id: &str) -> Process {
+        self.worker_with(id, [("TELEPHONY__SIMULATOR", network.address.clone())])
+    }
+
+    /// A worker with these settings, too.
+    pub fn worker_with<const N: usize>(&self, id: &str, settings: [(&str, String); N]) -> Process {
         let mut command = Command::new(PROGRAM);
         command
             .args(["worker", "--id", id])
@@ -146,10 +151,10 @@ impl Deployment<'_> {
             ("REDIS__URL", self.servers.database.url()),
             ("REDIS__PREFIX", self.prefix.clone()),
             ("REDIS__DEFAULT_LIMIT", self.limit.to_string()),
-            ("TELEPHONY__SIMULATOR", network.address.clone()),
             ("WORKER__CAPACITY", self.capacity.to_string()),
         ];
-        command.envs(variables.map(|(key, value)| (format!("ROBOCALL__{key}"), value)));
+        let all = variables.into_iter().chain(settings);
+        command.envs(all.map(|(key, value)| (format!("ROBOCALL__{key}"), value)));
         let process = Process(command.spawn().unwrap());
         self.servers.queues.wait_for(&self.name(&format!("robocall.worker.{id}")));
         // A database that is new is left alone for so long.
@@ -160,6 +165,15 @@ impl Deployment<'_> {
     /// Publishes a request.
     pub fn submit(&self, organisation: &str, id: &str, flow: &str, destinations: u32) {
         let message = (format!("requests.{organisation}"), request(id, flow, destinations, ""));
+        self.servers.queues.publish(&self.name("robocall.requests"), [message]);
+    }
+
+    /// Publishes a request to numbers of the tests' phone network who answer; `place`: which hundred thousand of them.
+    pub fn submit_to(&self, organisation: &str, id: &str, flow: &str, place: usize, destinations: u32) {
+        let numbers = (0..destinations).map(|number| format!("{{\"phone\":\"+99910{place}{number:05}\"}}"));
+        let numbers = numbers.collect::<Vec<_>>().join(",");
+        let body = format!("{{\"requestId\":\"{id}\",\"callFlow\":{flow},\"destinations\":[{numbers}]}}");
+        let message = (format!("requests.{organisation}"), body.into_bytes());
         self.servers.queues.publish(&self.name("robocall.requests"), [message]);
     }
 

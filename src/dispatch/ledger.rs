@@ -59,18 +59,18 @@ impl<'s> Ledger<'s> {
         &self.history
     }
 
-    /// Whether this attempt's recording began and has not ended.
-    pub fn is_recording(&self) -> bool {
+    /// This attempt's recording, if it began and has not ended: where it is kept, if it is.
+    pub fn recording(&self) -> Option<Option<Box<str>>> {
         let attempt = self.history.iter().rev();
-        let last =
-            attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. })).find_map(|fact| {
-                match fact.what {
-                    Happening::RecordingStarted { .. } => Some(true),
-                    Happening::RecordingStopped { .. } => Some(false),
-                    _ => None,
-                }
-            });
-        last.unwrap_or(false)
+        let mut attempt = attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. }));
+        attempt.find_map(|fact| match &fact.what {
+            // A name alone leads nowhere.
+            Happening::RecordingStarted { recording } => {
+                Some(Some(Some(recording.clone()).filter(|place| place.contains("://"))))
+            }
+            Happening::RecordingStopped { .. } => Some(None),
+            _ => None,
+        })?
     }
 
     /// Whether something is not stored yet.

@@ -217,8 +217,8 @@ impl<'s> LiveCall<'s> {
                 self.commands = commands;
                 return Ok(None);
             }
-            if over.is_some() && self.ledger.is_recording() {
-                self.ledger.note(now, Happening::RecordingStopped { url: None });
+            if let (Some(_), Some(url)) = (&over, self.ledger.recording()) {
+                self.ledger.note(now, Happening::RecordingStopped { url });
             }
             // What ends the attempt is stored with its end, in one write.
             if (std::mem::take(&mut late) || fresh) && over.is_none() {
@@ -258,13 +258,13 @@ impl<'s> LiveCall<'s> {
                 self.heard(sent);
             }
             CallCommand::StartRecording => {
-                if let Heard::Yes = self.record(true).await? {
-                    let recording = leg.to_string().into();
+                if let (Heard::Yes, place) = self.record(true).await? {
+                    let recording = place.unwrap_or_else(|| leg.to_string().into());
                     self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStarted { recording });
                 }
             }
             CallCommand::PauseRecording => {
-                if let Heard::No = self.record(false).await? {
+                if let (Heard::No, _) = self.record(false).await? {
                     // Rather no call than a recorded secret.
                     self.tell(CallInput::HangUpRequested);
                 }
@@ -356,12 +356,14 @@ impl<'s> LiveCall<'s> {
         clock.sleep_until(clock.now() + AGAIN).await;
     }
 
-    async fn record(&mut self, on: bool) -> Result<Heard, Fenced> {
+    /// Whether recording was turned on or off, and where it is kept.
+    async fn record(&mut self, on: bool) -> Result<(Heard, Option<Box<str>>), Fenced> {
         loop {
             let until = self.authority().await?;
             let sent = self.shared.ports.telephony.record(self.leg, &self.leg.to_string(), on, until).await;
             if sent != Err(TelephonyError::TooLate) {
-                return Ok(self.heard(sent));
+                let place = sent.as_ref().ok().cloned().flatten();
+                return Ok((self.heard(sent.map(drop)), place));
             }
         }
     }

@@ -93,7 +93,7 @@ pub enum Happening {
     },
     /// Recording began.
     RecordingStarted {
-        /// The recording's name.
+        /// Where it is kept, or its name if that is nowhere.
         recording: Box<str>,
     },
     /// Recording ended.

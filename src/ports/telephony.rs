@@ -180,11 +180,17 @@ pub trait Telephony: Send + Sync + 'static {
         not_after: Timestamp,
     ) -> Result<(), TelephonyError>;
 
-    /// Turns recording of a leg on or off; `name` is the recording's.
+    /// Turns recording of a leg on or off; `name` is the recording's. Answers where it is kept, if it is.
     ///
     /// # Errors
     /// When the leg is gone or the backend does not answer.
-    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Result<(), TelephonyError>;
+    async fn record(
+        &self,
+        leg: LegId,
+        name: &str,
+        on: bool,
+        not_after: Timestamp,
+    ) -> Result<Option<Box<str>>, TelephonyError>;
 
     /// How far a leg is; none if it has ended or never was.
     ///

@@ -9,5 +9,6 @@ mod sound;
 
 mod call;
 mod conformance;
+mod nodes;
 mod outcomes;
 mod world;

@@ -24,22 +24,31 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
-/// A client of a bed's own Asterisk.
-pub fn client(bed: &Bed) -> Asterisk {
-    robocall::tls::install_provider();
-    let node = NodeSettings {
-        name: "ours".to_owned(),
-        url: format!("{}/ari", bed.url().trim_end_matches("/ari")),
+/// A bed's own Asterisk as a node.
+pub fn node(bed: &Bed) -> NodeSettings {
+    NodeSettings {
+        name: bed.url(),
+        url: bed.url(),
         user: bed.user().to_owned(),
         password: bed.password().into(),
         max_legs: None,
         legs_per_second: None,
-    };
+    }
+}
+
+/// A client of a bed's own Asterisk.
+pub fn client(bed: &Bed) -> Asterisk {
+    client_of(vec![node(bed)])
+}
+
+/// A client of these nodes.
+pub fn client_of(nodes: Vec<NodeSettings>) -> Asterisk {
+    robocall::tls::install_provider();
     let trunks = ["carrier", "refused", "hole", "sipp"].map(str::to_owned).to_vec();
     let endpoints = Templates { trunks, ..Templates::default() }.read().unwrap();
     Asterisk::new(AsteriskSettings {
         look_every: Duration::from_secs(2),
-        ..AsteriskSettings::new(vec![node], endpoints, clock())
+        ..AsteriskSettings::new(nodes, endpoints, clock())
     })
     .unwrap()
 }

@@ -12,6 +12,7 @@ mod sound;
 mod app;
 mod calls;
 mod contexts;
+mod helpers;
 
 use std::sync::OnceLock;
 

@@ -20,6 +20,7 @@ const BUSY: &str = "+9992000001";
 const ANSWERS: &str = "+9991000001";
 
 type Outcome = Result<(), TelephonyError>;
+type Recorded = Result<Option<Box<str>>, TelephonyError>;
 
 /// A network on which each trunk leads somewhere else.
 struct Trunked {
@@ -65,7 +66,7 @@ impl Telephony for Trunked {
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome {
         self.inner.blind_transfer(leg, other, target, not_after).await
     }
-    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome {
+    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Recorded {
         self.inner.record(leg, name, on, not_after).await
     }
     async fn inspect(&self, leg: LegId) -> Result<Option<LegState>, TelephonyError> {

@@ -39,6 +39,12 @@ fn a_callee_presses_a_key_and_is_put_through() {
     assert_eq!((&info(0)["userPressedDigits"], &info(2)["transfer_status"]), (&json!("1"), &json!("answered")));
     assert_eq!(ended["data"]["status"], "completed");
 
+    // Recorded, and fetched from where the status says.
+    let place = call["recordingUrl"].as_str().unwrap_or_else(|| panic!("{call:#}"));
+    let path = place.strip_prefix(&bed.url()).unwrap();
+    let recorded = bed.ari("GET", path);
+    assert!(recorded.status == 200 && recorded.body.len() > 100_000, "{} bytes", recorded.body.len());
+
     // What the phone network saw: each dialled once, the key pressed, the callee spoken to.
     assert_eq!((bed.carrier.invites(&callee), bed.carrier.pressed(&callee)), (1, "1".to_owned()));
     let heard = bed.carrier.heard(&callee);

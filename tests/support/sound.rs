@@ -145,31 +145,3 @@ impl Sound {
 fn decibels(level: f64) -> f64 {
     (20.0 * (level / f64::from(i16::MAX)).log10()).max(-100.0)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tone_is_as_loud_as_it_was_made_and_at_its_frequency() {
-        let tone = Sound::tone(1004.0, -10.0, Duration::from_secs(1));
-        assert!((tone.loudness() + 13.0).abs() < 0.1, "{}", tone.loudness());
-        assert!((tone.loudness_at(1004.0) + 13.0).abs() < 0.1, "{}", tone.loudness_at(1004.0));
-        assert!(tone.loudness_at(620.0) < -50.0, "{}", tone.loudness_at(620.0));
-        assert_eq!(Sound::silence(Duration::from_secs(1)).loudness(), -100.0);
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let sound =
-            Sound::tone(400.0, 0.0, Duration::from_millis(250)).then(&Sound::silence(Duration::from_millis(250)));
-        assert_eq!(Sound::read(&sound.wav()), Ok(sound.clone()));
-        assert_eq!(sound.length(), Duration::from_millis(500));
-        assert_eq!(sound.louder_than(-40.0), Duration::from_millis(260), "250 ms reach into the thirteenth step");
-        assert_eq!(Sound::read(&sound.wav()[..900]), Err("cut off"));
-        assert_eq!(
-            Sound::silence(Duration::from_millis(250)).then(&sound).begins(-40.0),
-            Some(Duration::from_millis(240))
-        );
-    }
-}

@@ -56,6 +56,8 @@ pub struct Leg {
     /// On which node.
     pub node: usize,
     stage: Stage,
+    /// This process asked for it.
+    pub made_here: bool,
     rang: bool,
     /// Audio came before an answer: a ringing tone, or an announcement.
     early_audio: bool,
@@ -84,6 +86,7 @@ impl Leg {
             app,
             node,
             stage,
+            made_here: false,
             rang: false,
             early_audio: false,
             asked: false,
@@ -100,7 +103,7 @@ impl Leg {
 
     /// A leg that is asked for; `there` is told when it can be dialled.
     pub fn asked_for(app: WorkerId, node: usize, there: oneshot::Sender<()>) -> Self {
-        Self::at(Stage::Making(Some(there)), app, node)
+        Self { made_here: true, ..Self::at(Stage::Making(Some(there)), app, node) }
     }
 
     /// A leg that was found.

@@ -22,7 +22,8 @@ struct Bridge {
 /// What a look found wrong with a node; what the next one finds again is mended.
 #[derive(Default)]
 struct Wrong {
-    /// Legs in our names that were never dialled and that nobody here knows.
+    /// Legs in our names that were never dialled and that this process did not make: whoever adopts a call that may have
+    /// been dialled settles it at once.
     unwanted: BTreeSet<LegId>,
     /// Legs that are not there any more.
     gone: BTreeSet<LegId>,
@@ -61,7 +62,8 @@ async fn wrong(inner: &Inner, node: usize) -> Result<Wrong, TelephonyError> {
         let name = app_name(app);
         let ours = channels.iter().filter(|(_, state, owner)| *owner == name && state == "Down");
         let mut table = inner.table();
-        wrong.unwanted.extend(ours.map(|(leg, ..)| *leg).filter(|leg| table.get(*leg).is_none()));
+        let stranger = |leg: &LegId| table.get(*leg).is_none_or(|known| !known.made_here);
+        wrong.unwanted.extend(ours.map(|(leg, ..)| *leg).filter(stranger));
         wrong.gone.extend(known.difference(&there));
     }
     Ok(wrong)

@@ -20,22 +20,30 @@ const COMES_WITHIN: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(20);
 
 impl Inner {
-    /// Turns recording on or off. Off is a pause: what follows goes to the same file.
-    pub(super) async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome {
+    /// Turns recording on or off. Off is a pause: what follows goes to the same file. Answers where ARI hands it out when
+    /// it is over.
+    pub(super) async fn record(
+        &self,
+        leg: LegId,
+        name: &str,
+        on: bool,
+        not_after: Timestamp,
+    ) -> Result<Box<str>, TelephonyError> {
         if self.settings.clock.now() > not_after {
             return Err(TelephonyError::TooLate);
         }
         let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
         let name = format!("{}{name}", self.settings.recordings);
+        let place = self.nodes[node].http.address_of(&format!("recordings/stored/{name}/file"));
         let pause = format!("recordings/live/{name}/pause");
         let ask = if on { Ask::delete(&pause, not_after) } else { Ask::post(&pause, json!({}), not_after) };
         match self.nodes[node].http.ask(ask).await? {
-            Answer::Done(_) => return Ok(()),
-            Answer::Missing if !on => return Ok(()),
+            Answer::Done(_) => return Ok(place),
+            Answer::Missing if !on => return Ok(place),
             Answer::Missing => {}
             Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
         }
-        self.begin_recording(leg, node, &name, not_after).await
+        self.begin_recording(leg, node, &name, not_after).await.map(|()| place)
     }
 
     async fn begin_recording(&self, leg: LegId, node: usize, name: &str, not_after: Timestamp) -> Outcome {

@@ -109,8 +109,14 @@ impl Telephony for Asterisk {
         self.inner.blind_transfer(leg, other, target, not_after).await
     }
 
-    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome {
-        self.inner.record(leg, name, on, not_after).await
+    async fn record(
+        &self,
+        leg: LegId,
+        name: &str,
+        on: bool,
+        not_after: Timestamp,
+    ) -> Result<Option<Box<str>>, TelephonyError> {
+        self.inner.record(leg, name, on, not_after).await.map(Some)
     }
 
     async fn inspect(&self, leg: LegId) -> Result<Option<LegState>, TelephonyError> {

@@ -78,8 +78,14 @@ impl Telephony for SimulatedNetwork {
         Ok(())
     }
 
-    async fn record(&self, leg: LegId, _name: &str, _on: bool, not_after: Timestamp) -> Result<(), TelephonyError> {
-        self.act(not_after, |exchange, now| exchange.record(leg, now))
+    async fn record(
+        &self,
+        leg: LegId,
+        _name: &str,
+        _on: bool,
+        not_after: Timestamp,
+    ) -> Result<Option<Box<str>>, TelephonyError> {
+        self.act(not_after, |exchange, now| exchange.record(leg, now)).map(|()| None)
     }
 
     async fn inspect(&self, leg: LegId) -> Result<Option<LegState>, TelephonyError> {

@@ -164,7 +164,7 @@ impl Telephony for ChaosTelephony {
         self.count("blind transfers", &done);
         done
     }
-    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome<()> {
+    async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome<Option<Box<str>>> {
         let done = self.command("record", leg, not_after, self.inner.record(leg, name, on, not_after)).await;
         self.count(if on { "recordings begun" } else { "recordings paused for a secret" }, &done);
         done

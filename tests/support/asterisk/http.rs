@@ -18,8 +18,10 @@ pub fn ask(port: u16, method: &str, path: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    // A body may be anything; whoever asks for it knows.
+    let text = String::from_utf8_lossy(&bytes);
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
     let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
     let status = status.ok_or_else(|| std::io::Error::other(format!("no HTTP: {text}")))?;

@@ -8,7 +8,7 @@ pub mod carrier;
 pub mod http;
 mod ports;
 mod server;
-mod settings;
+pub mod settings;
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};

@@ -145,6 +145,11 @@ impl Asterisk {
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).as_ref().unwrap().child.id()
+    }
+
     /// Kills it, as a crash does.
     pub fn kill(&self) {
         if let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() {

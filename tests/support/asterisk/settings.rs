@@ -27,7 +27,7 @@ pub fn apply(folder: &Path, edits: &[Edit]) {
 }
 
 /// A text with a setting changed. A section's name may stand more than once, as pjsip.conf has it; the key may not.
-fn edited(text: &str, section: &str, key: &str, value: &str) -> Result<String, String> {
+pub fn edited(text: &str, section: &str, key: &str, value: &str) -> Result<String, String> {
     let (mut within, mut found, mut lines) = (false, 0, Vec::new());
     for line in text.lines() {
         if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -42,25 +42,4 @@ fn edited(text: &str, section: &str, key: &str, value: &str) -> Result<String, S
         }
     }
     if found == 1 { Ok(lines.join("\n") + "\n") } else { Err(format!("{key} of [{section}] is there {found} times")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::edited;
-
-    const TEXT: &str = "[a]\nbind = 1 ; one\n;bind = 2\n[a](b)\ncontact => 3\n[c]\nbind=4\nbind=5\n";
-
-    #[test]
-    fn a_setting_is_changed_where_it_stands() {
-        let text = edited(TEXT, "a", "bind", "9").unwrap();
-        assert_eq!(text, TEXT.replace("bind = 1 ; one", "bind = 9"));
-        assert_eq!(edited(TEXT, "a", "contact", "9").unwrap(), TEXT.replace("contact => 3", "contact = 9"));
-    }
-
-    #[test]
-    fn a_setting_that_is_not_there_or_not_alone_is_refused() {
-        for (section, key) in [("a", "port"), ("b", "bind"), ("c", "bind")] {
-            assert!(edited(TEXT, section, key, "9").is_err(), "{key} of {section}");
-        }
-    }
 }

@@ -116,6 +116,11 @@ impl Http {
         format!("{base}/events?app={}&api_key={user}:{password}", encoded(app))
     }
 
+    /// Where something is, without credentials.
+    pub fn address_of(&self, path: &str) -> Box<str> {
+        format!("{}/{path}", self.base).into()
+    }
+
     /// Questions in a row that were not answered.
     pub fn unanswered(&self) -> u32 {
         self.unanswered.load(Ordering::Relaxed)

@@ -91,8 +91,14 @@ impl Telephony for RemoteNetwork {
         made.await.map(drop)
     }
 
-    async fn record(&self, leg: LegId, _name: &str, _on: bool, not_after: Timestamp) -> Outcome {
-        self.command(Question::Record { leg }, not_after).await
+    async fn record(
+        &self,
+        leg: LegId,
+        _name: &str,
+        _on: bool,
+        not_after: Timestamp,
+    ) -> Result<Option<Box<str>>, TelephonyError> {
+        self.command(Question::Record { leg }, not_after).await.map(|()| None)
     }
 
     async fn inspect(&self, leg: LegId) -> Result<Option<LegState>, TelephonyError> {
