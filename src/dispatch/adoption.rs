@@ -7,6 +7,7 @@ use super::assignment::Adoption;
 use super::call_task::{self, Begun, give_back, keep_one, settle};
 use super::ledger::{Fenced, Ledger};
 use super::legs::lost_leg;
+use super::limits::surely_over_at;
 use super::live_call::LiveCall;
 use super::roster::Seat;
 use super::shared::Shared;
@@ -23,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Carries an adopted call to its end, and then those that come in exchange.
 pub async fn carry_on(shared: &Arc<Shared>, adoption: Box<Adoption>) {
     let refill = match Box::pin(resume(shared, *adoption)).await {
-        Ok(Begun::Dialled(call)) => call_task::follow(shared, call).await,
+        Ok(Begun::Dialled(call)) => call_task::follow(shared, call, false).await,
         Ok(Begun::Over(refill)) => refill,
         Err(Fenced) => Vec::new(),
     };
@@ -71,9 +72,12 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
         ledger.stands_at(state);
     }
 
+    let over_at = surely_over_at(ledger.history(), &ledger.context.header);
     let fate = loop {
         match ports.telephony.inspect(leg).await {
             Ok(fate) => break fate,
+            // Whatever became of it, the backend has ended it by now.
+            Err(_) if over_at.is_some_and(|at| ports.clock.now() >= at) => break None,
             // The slot stays held: the leg may be live, and the backend ends it by itself in the end.
             Err(error) => {
                 tracing::warn!(%leg, %error, "the fate of an adopted call cannot be learnt yet");
@@ -126,7 +130,12 @@ async fn abandon<'s>(shared: &'s Shared, seat: &Seat, ledger: Ledger<'_>) -> Res
         if seat.is_lost() {
             return Err(Fenced);
         }
-        if let Ok(legs) = ports.telephony.legs_of(&app).await {
+        let legs = ports.telephony.legs_of(&app).await;
+        let over_at = surely_over_at(ledger.history(), &ledger.context.header);
+        if legs.is_err() && over_at.is_some_and(|at| ports.clock.now() >= at) {
+            break;
+        }
+        if let Ok(legs) = legs {
             let left: Vec<LegId> = legs.into_iter().map(|(leg, _)| leg).filter(|leg| leg.attempt == attempt).collect();
             if left.is_empty() {
                 break;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::assignment::{Assignment, Fresh};
 use super::insist::insist;
 use super::ledger::{Fenced, Ledger, publish_requests};
+use super::limits;
 use super::live_call::LiveCall;
 use super::publisher::HIGH_WATER;
 use super::roster::Seat;
@@ -26,12 +27,6 @@ use crate::ports::{SpeechError, TelephonyError};
 /// An INVITE follows its commitment within this time, or never.
 const COMMITMENT: Duration = Duration::from_secs(1);
 
-/// How long preparing a dial may take; part of how long the backend lets a leg live.
-const PREPARATION: Duration = Duration::from_secs(10);
-
-/// What the backend adds to the longest a call may last before it ends the leg by itself.
-const MARGIN: Duration = Duration::from_secs(30);
-
 /// How long to wait before asking a backend or engine again that did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -47,7 +42,7 @@ pub async fn carry(shared: &Arc<Shared>, fresh: Box<Fresh>) {
     while let Some(fresh) = next.take() {
         // Tens of thousands are followed at a time, for minutes: none holds the room that beginning and ending take.
         let refill = match Box::pin(begin(shared, *fresh)).await {
-            Ok(Begun::Dialled(call)) => follow(shared, call).await,
+            Ok(Begun::Dialled(call)) => follow(shared, call, true).await,
             Ok(Begun::Over(refill)) => refill,
             // Whatever comes in exchange is its new owner's to ask for.
             Err(Fenced) => Vec::new(),
@@ -57,9 +52,11 @@ pub async fn carry(shared: &Arc<Shared>, fresh: Box<Fresh>) {
 }
 
 /// Follows a dialled call to its end, and brings what comes in exchange.
-pub async fn follow(shared: &Arc<Shared>, call: Box<LiveCall<'_>>) -> Vec<Fresh> {
+///
+/// `from_the_dial`: this worker has followed it from its dial on, and knows whether a phone rang.
+pub async fn follow(shared: &Arc<Shared>, call: Box<LiveCall<'_>>, from_the_dial: bool) -> Vec<Fresh> {
     let Ok((ledger, disposition)) = call.follow().await else { return Vec::new() };
-    let end = end_of(shared, &ledger, disposition);
+    let end = end_of(shared, &ledger, disposition, from_the_dial);
     Box::pin(settle(shared, ledger, end)).await
 }
 
@@ -222,8 +219,8 @@ async fn place<'s>(
         leg,
         target: Target::External(ready.phone),
         caller: ready.via.caller,
-        lives_at_most: PREPARATION + header.ring_timeout + header.max_call_duration + MARGIN,
-        talks_at_most: header.max_call_duration + MARGIN,
+        lives_at_most: limits::lives_at_most(&header),
+        talks_at_most: header.max_call_duration + limits::MARGIN,
         trunk: ready.trunk,
     };
     let not_after = seat.authority(&shared.fence, &*ports.clock).await;
@@ -367,9 +364,10 @@ fn end_of_unsent(ledger: &Ledger<'_>, now: Timestamp) -> AttemptEnd {
 }
 
 /// How an attempt ends, and whether another follows: at once through the next trunk, or when policy grants one.
-fn end_of(shared: &Shared, ledger: &Ledger<'_>, disposition: Disposition) -> AttemptEnd {
+fn end_of(shared: &Shared, ledger: &Ledger<'_>, disposition: Disposition, from_the_dial: bool) -> AttemptEnd {
     let (trunks, now) = (shared.ports.telephony.trunks(), shared.ports.clock.now());
-    let retry_at = if trunk::fails_over(disposition) && trunk::after(trunks, ledger.history()).is_some() {
+    let fails_over = from_the_dial && trunk::fails_over(disposition);
+    let retry_at = if fails_over && trunk::after(trunks, ledger.history()).is_some() {
         Some(now)
     } else {
         let rounds = trunk::rounds(trunks, ledger.history());

@@ -156,6 +156,8 @@ impl<'s> LiveCall<'s> {
             self.playing.map(|playing| playing.over_at),
             self.waiting.as_ref().map(|waiting| waiting.ask_at),
             self.ledger.is_behind().then_some(now + AGAIN),
+            // Past it, with the next thing that is due.
+            self.surely_over_at().filter(|at| *at > now),
         ];
         own.into_iter().flatten().min().unwrap_or(now + AGAIN)
     }
@@ -173,6 +175,7 @@ impl<'s> LiveCall<'s> {
         self.do_overdue();
         let now = self.shared.ports.clock.now();
         self.miss_no_end(now);
+        self.end_what_is_surely_over(now).await;
         if self.doubt.is_some_and(|at| at <= now) {
             self.doubt = match self.shared.ports.telephony.inspect(self.leg).await {
                 Ok(None) => {

@@ -19,6 +19,7 @@ mod intake;
 mod leases;
 mod ledger;
 mod legs;
+mod limits;
 mod live_call;
 mod mailbox;
 mod organisations;

@@ -53,14 +53,15 @@ impl LiveCall<'_> {
         let new = NewLeg { leg, target, caller: self.caller, lives_at_most, talks_at_most, trunk: 0 };
         let until = self.authority().await?;
         let ports = &self.shared.ports;
-        let made = match ports.telephony.create(&self.app, &new, until).await {
+        let made = ports.telephony.create(&self.app, &new, until).await;
+        let dialled = match &made {
             Ok(()) => ports.telephony.dial(leg, rings, until.min(committed_at + COMMITMENT)).await,
-            Err(error) => Err(error),
+            Err(error) => Err(error.clone()),
         };
-        match made {
+        match dialled {
             Ok(()) => {}
             // It may ring all the same: its slot stays held until its reports, or the machine's deadline, end it.
-            Err(TelephonyError::Unavailable(reason)) => {
+            Err(TelephonyError::Unavailable(reason)) if made.is_ok() => {
                 tracing::warn!(%leg, reason, "no answer to a second leg's dial")
             }
             Err(error) => {

@@ -122,7 +122,8 @@ fn why(error: TelephonyError) -> String {
 
 /// `22.10.1+dfsg…`, or `certified/22.8-cert1`; what is not understood counts as new.
 fn is_older(version: &str) -> bool {
-    let digits: String = version.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    let numbered = version.strip_prefix("certified/").unwrap_or(version);
+    let digits: String = numbered.chars().take_while(char::is_ascii_digit).collect();
     digits.parse::<u32>().is_ok_and(|major| major < SINCE)
 }
 

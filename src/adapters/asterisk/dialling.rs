@@ -15,6 +15,9 @@ use crate::ports::telephony::{LegState, NewLeg};
 
 pub(super) type Outcome = Result<(), TelephonyError>;
 
+/// A channel's variable: it was dialled, or is about to be.
+const DIALLED: &str = "ROBOCALL_DIALLED";
+
 impl Inner {
     /// Makes a leg, and waits until the app has it.
     pub(super) async fn create(&self, app: &WorkerId, new: &NewLeg, not_after: Timestamp) -> Outcome {
@@ -26,6 +29,7 @@ impl Inner {
         let asked_at = self.settings.clock.now();
         let Some(is_there) = self.table().ask_for(new.leg, app, node) else { return Err(TelephonyError::Conflict) };
         let made = self.make(app, new, endpoint, node, not_after).await;
+        self.nodes[node].has_made(made.is_ok());
         let made = match made {
             Ok(()) => {
                 let clock = &self.settings.clock;
@@ -115,6 +119,19 @@ impl Inner {
                 return Err(self.locate(leg).await?.map_or(TelephonyError::NoSuchLeg, |_| TelephonyError::Conflict));
             }
         };
+        // Whoever takes the call over sees by it that somebody's phone may ring, whatever state the channel shows.
+        let mark = json!({"variable": DIALLED, "value": "1"});
+        let marked = self.nodes[node].http.ask(Ask::post(format!("channels/{leg}/variable"), mark, not_after)).await;
+        if !matches!(marked, Ok(Answer::Done(_))) {
+            if let Some(known) = self.table().get(leg) {
+                known.give_dial_back();
+            }
+            return match marked {
+                Ok(Answer::Missing) => Err(TelephonyError::NoSuchLeg),
+                // Nothing was dialled.
+                _ => Err(TelephonyError::TooLate),
+            };
+        }
         let seconds = ring_timeout.as_millis().div_ceil(1000);
         let path = format!("channels/{leg}/dial");
         let body = json!({"timeout": u64::try_from(seconds).unwrap_or(u64::MAX)});
@@ -144,7 +161,13 @@ impl Inner {
         if let Some(known) = self.table().get(leg) {
             known.asked = true;
         }
-        match self.nodes[node].http.ask(Ask::delete(format!("channels/{leg}"), not_after)).await? {
+        let sent = self.nodes[node].http.ask(Ask::delete(format!("channels/{leg}"), not_after)).await;
+        if sent == Err(TelephonyError::TooLate)
+            && let Some(known) = self.table().get(leg)
+        {
+            known.asked = false;
+        }
+        match sent? {
             Answer::Done(_) => Ok(()),
             Answer::Missing => Err(TelephonyError::NoSuchLeg),
             Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
@@ -188,10 +211,27 @@ impl Inner {
         match self.nodes[node].http.ask(Ask::get(format!("channels/{leg}"))).await? {
             Answer::Done(body) => {
                 let channel: Channel<'_> = read(&body)?;
-                let dialled = self.table().get(leg).is_some_and(|known: &mut Leg| known.was_dialled());
+                let own =
+                    self.table().get(leg).filter(|known| known.made_here).map(|known: &mut Leg| known.was_dialled());
+                let dialled = match own {
+                    Some(dialled) => dialled,
+                    // Early audio leaves a channel's state as it was, and so does a network that takes its time.
+                    None => channel.state == "Down" && self.was_dialled(node, leg).await?,
+                };
                 Ok(Some(state_of(&channel.state, dialled)))
             }
             Answer::Missing => Ok(None),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
+    }
+
+    /// Whether somebody dialled a leg, or was about to.
+    async fn was_dialled(&self, node: usize, leg: LegId) -> Result<bool, TelephonyError> {
+        let path = format!("channels/{leg}/variable?variable={DIALLED}");
+        match self.nodes[node].http.ask(Ask::get(path)).await? {
+            Answer::Done(body) => Ok(String::from_utf8_lossy(&body).contains("\"1\"")),
+            // No such variable, or no such leg any more.
+            Answer::Missing => Ok(false),
             Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
         }
     }

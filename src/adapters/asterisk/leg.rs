@@ -227,7 +227,8 @@ impl Leg {
         }
     }
 
-    fn rings(&mut self) -> Vec<Heard> {
+    /// It rings.
+    pub fn rings(&mut self) -> Vec<Heard> {
         if self.rang || self.is_up() {
             return Vec::new();
         }

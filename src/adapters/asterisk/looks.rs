@@ -11,6 +11,7 @@ use super::dialling::unavailable;
 use super::streams::app_name;
 use crate::model::{LegId, WorkerId};
 use crate::ports::TelephonyError;
+use crate::ports::telephony::LegState;
 
 /// A bridge as a listing shows it.
 #[derive(Deserialize)]
@@ -36,7 +37,6 @@ pub async fn look(inner: Arc<Inner>, node: usize) {
     let clock = Arc::clone(&inner.settings.clock);
     let mut before = Wrong::default();
     loop {
-        clock.sleep_until(clock.now() + inner.settings.look_every).await;
         match wrong(&inner, node).await {
             Ok(wrong) => {
                 mend(&inner, node, &before, &wrong).await;
@@ -47,6 +47,7 @@ pub async fn look(inner: Arc<Inner>, node: usize) {
                 before = Wrong::default();
             }
         }
+        clock.sleep_until(clock.now() + inner.settings.look_every).await;
     }
 }
 
@@ -86,11 +87,13 @@ async fn mend(inner: &Arc<Inner>, node: usize, before: &Wrong, now: &Wrong) {
     for leg in before.gone.intersection(&now.gone) {
         tracing::warn!(%leg, "gone without a word");
         let errands = inner.table().lose(*leg, inner.settings.clock.now());
-        for errand in errands {
-            super::errands::run(Arc::clone(inner), errand).await;
-        }
+        inner.run(errands);
     }
     for leg in before.unwanted.intersection(&now.unwanted) {
+        // One that was dialled, by whomever, is a call.
+        if inner.inspect(*leg).await != Ok(Some(LegState::Created)) {
+            continue;
+        }
         tracing::warn!(%leg, "made, never dialled, and nobody's: taken down");
         // The next look tells whether it went.
         let _ = http.ask(Ask::delete(format!("channels/{leg}"), until)).await;

@@ -42,7 +42,7 @@ pub use self::checkup::NodeReport;
 pub use self::endpoints::{Endpoints, InvalidTemplate, Templates};
 use self::node::Node;
 pub use self::settings::{AsteriskSettings, NodeSettings};
-use self::table::Table;
+use self::table::{Errand, Table};
 
 /// Asterisk. Its tasks end with it.
 pub struct Asterisk {
@@ -56,6 +56,8 @@ struct Inner {
     settings: AsteriskSettings,
     nodes: Vec<Node>,
     table: Mutex<Table>,
+    /// What goes on although nobody waits for it; each ends by itself within seconds.
+    errands: Mutex<JoinSet<()>>,
 }
 
 impl Asterisk {
@@ -67,7 +69,7 @@ impl Asterisk {
         let nodes = settings.nodes.iter().map(|node| Node::new(node, &settings)).collect::<Result<Vec<_>, _>>()?;
         let table = Mutex::new(Table::new(nodes.len()));
         Ok(Self {
-            inner: Arc::new(Inner { settings, nodes, table }),
+            inner: Arc::new(Inner { settings, nodes, table, errands: Mutex::default() }),
             tasks: Mutex::default(),
             looking: AtomicBool::new(false),
         })
@@ -81,6 +83,15 @@ impl Asterisk {
 }
 
 impl Inner {
+    /// Does what an event calls for, however the socket fares that brought it.
+    fn run(self: &Arc<Self>, todo: Vec<Errand>) {
+        let mut errands = self.errands.lock().unwrap_or_else(PoisonError::into_inner);
+        while errands.try_join_next().is_some() {}
+        for errand in todo {
+            errands.spawn(errands::run(Arc::clone(self), errand));
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing in there panics half-way.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
@@ -14,7 +14,8 @@ use super::settings::{AsteriskSettings, NodeSettings};
 use crate::model::Timestamp;
 use crate::ports::{Clock, TelephonyError};
 
-/// Unanswered questions after which a node is given legs only if there is no other.
+/// Unanswered questions, or legs that were not made, after which a node is given legs only if there is no other with
+/// room.
 const DOUBTFUL: u32 = 3;
 
 type Pace = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
@@ -29,6 +30,8 @@ pub struct Node {
     pace: Option<Pace>,
     /// Legs of others that were there at the last look.
     others: AtomicUsize,
+    /// Legs in a row that it did not make.
+    unmade: AtomicU32,
     clock: Arc<dyn Clock>,
 }
 
@@ -48,6 +51,7 @@ impl Node {
             most: node.max_legs.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)),
             pace: node.legs_per_second.map(|rate| Pace::direct_with_clock(quota(rate), MonotonicClock)),
             others: AtomicUsize::new(0),
+            unmade: AtomicU32::new(0),
             clock,
         })
     }
@@ -63,10 +67,19 @@ impl Node {
         self.most.map_or(usize::MAX, |most| most.saturating_sub(taken))
     }
 
+    /// Notes whether it made a leg that it was asked for.
+    pub fn has_made(&self, made: bool) {
+        if made {
+            self.unmade.store(0, Ordering::Relaxed);
+        } else {
+            self.unmade.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// How willingly it is given a leg, the lowest first: doubtful ones last, then by how full they are, in thousandths.
     pub fn rank(&self, own: usize) -> (bool, usize) {
         let fullness = self.most.map_or(own, |most| own.saturating_mul(1000) / most.max(1));
-        (self.http.unanswered() >= DOUBTFUL, fullness)
+        (self.http.unanswered().max(self.unmade.load(Ordering::Relaxed)) >= DOUBTFUL, fullness)
     }
 
     /// Waits until another leg may be made.

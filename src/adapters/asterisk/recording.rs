@@ -34,16 +34,33 @@ impl Inner {
         }
         let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
         let name = format!("{}{name}", self.settings.recordings);
-        let place = self.nodes[node].http.address_of(&format!("recordings/stored/{name}/file"));
-        let pause = format!("recordings/live/{name}/pause");
+        // One part of a path, whatever folders are in it.
+        let part = name.replace('/', "%2F");
+        let place = self.nodes[node].http.address_of(&format!("recordings/stored/{part}/file"));
+        let pause = format!("recordings/live/{part}/pause");
         let ask = if on { Ask::delete(&pause, not_after) } else { Ask::post(&pause, json!({}), not_after) };
         match self.nodes[node].http.ask(ask).await? {
             Answer::Done(_) => return Ok(place),
-            Answer::Missing if !on => return Ok(place),
+            // Nothing is recorded: unless there is an ear, whose recording is then not to be had.
+            Answer::Missing if !on => {
+                return match self.has_ear(leg, node).await? {
+                    false => Ok(place),
+                    true => Err(unavailable("what is recorded cannot be paused")),
+                };
+            }
             Answer::Missing => {}
             Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
         }
         self.begin_recording(leg, node, &name, not_after).await.map(|()| place)
+    }
+
+    /// Whether a leg is listened to for a recording.
+    async fn has_ear(&self, leg: LegId, node: usize) -> Result<bool, TelephonyError> {
+        match self.nodes[node].http.ask(Ask::get(format!("channels/{leg}_rec"))).await? {
+            Answer::Done(_) => Ok(true),
+            Answer::Missing => Ok(false),
+            Answer::Refused(status, reason) => Err(unavailable(&format!("{status}: {reason}"))),
+        }
     }
 
     async fn begin_recording(&self, leg: LegId, node: usize, name: &str, not_after: Timestamp) -> Outcome {
@@ -53,11 +70,16 @@ impl Inner {
         let http = &self.nodes[node].http;
         let ear = format!("{leg}_rec");
         let snoop = Ask::post(format!("channels/{leg}/snoop/{ear}"), json!({"app": app, "spy": "both"}), not_after);
-        match http.ask(snoop).await? {
-            // There since before.
-            Answer::Done(_) | Answer::Refused(409, _) => {}
-            Answer::Missing => return Err(TelephonyError::NoSuchLeg),
-            Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
+        match http.ask(snoop).await {
+            Ok(Answer::Done(_)) => {}
+            Ok(Answer::Missing) => return Err(TelephonyError::NoSuchLeg),
+            Err(error @ TelephonyError::TooLate) => return Err(error),
+            // There since before, perhaps: Asterisk calls a name in use an error of its own (500).
+            refused => {
+                if !self.has_ear(leg, node).await? {
+                    return Err(unavailable(&format!("no ear on the leg: {refused:?}")));
+                }
+            }
         }
         // A call that is recorded again after its owner's death must not lose what there is.
         let body = json!({"name": name, "format": "wav", "ifExists": "append"});

@@ -71,10 +71,10 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
         seen_at = clock.now();
         match open(&inner, &line).await {
             Ok(socket) => {
-                // Whoever asked may have given up waiting.
-                let _ = first.send(Ok(()));
                 pause = PAUSES.0;
                 inner.table().set_open(line.number, line.node, true);
+                // Whoever asked may have given up waiting.
+                let _ = first.send(Ok(()));
                 let gone = read(&inner, &line, socket).await;
                 inner.table().set_open(line.number, line.node, false);
                 match gone {
@@ -131,8 +131,8 @@ async fn open(inner: &Inner, line: &Line) -> Result<Socket, TelephonyError> {
 
 async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket) -> Gone {
     let clock = Arc::clone(&inner.settings.clock);
-    let mut errands = JoinSet::new();
-    errands.spawn(catch_up(Arc::clone(inner), line.clone()));
+    let mut catching_up = JoinSet::new();
+    catching_up.spawn(catch_up(Arc::clone(inner), line.clone()));
     let mut seen_at = clock.now();
     loop {
         let look_up = clock.sleep_until(seen_at + LOOK_UP);
@@ -147,14 +147,12 @@ async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket) -> Gone {
                     Ok(event) if event.kind == Kind::ApplicationReplaced => return Gone::Replaced,
                     Ok(event) => {
                         let todo = inner.table().hear(line.number, line.node, &event, clock.now());
-                        for errand in todo {
-                            errands.spawn(super::errands::run(Arc::clone(inner), errand));
-                        }
+                        inner.run(todo);
                     }
                     Err(error) => tracing::warn!(node = inner.nodes[line.node].name, %error, "an event cannot be read"),
                 }
             }
-            Some(_) = errands.join_next(), if !errands.is_empty() => {}
+            Some(_) = catching_up.join_next(), if !catching_up.is_empty() => {}
             () = look_up => {}
         }
         if clock.now().since(seen_at) > STANDSTILL {
@@ -191,6 +189,9 @@ async fn catch_up(inner: Arc<Inner>, line: Line) {
             let mut table = inner.table();
             let dialled = table.get(leg).is_some_and(|known| known.was_dialled());
             errands.extend(table.find(line.number, leg, line.node, state_of(&state, dialled), clock.now()));
+            if state == "Ringing" {
+                table.rings(line.number, leg, clock.now());
+            }
         }
     }
     let missing: Vec<LegId> = before.difference(&found).copied().collect();
@@ -200,9 +201,7 @@ async fn catch_up(inner: Arc<Inner>, line: Line) {
     for leg in missing {
         errands.extend(inner.table().lose(leg, clock.now()));
     }
-    for errand in errands {
-        super::errands::run(Arc::clone(&inner), errand).await;
-    }
+    inner.run(errands);
 }
 
 /// What an app is called on Asterisk, which may have others' apps, too.

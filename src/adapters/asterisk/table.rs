@@ -110,6 +110,11 @@ impl Table {
         self.streams.values().find(|stream| stream.app == *app).map(|stream| stream.open_on.clone()).unwrap_or_default()
     }
 
+    /// On which nodes anything is heard now.
+    pub fn heard_on(&self) -> BTreeSet<usize> {
+        self.streams.values().flat_map(|stream| stream.open_on.iter().copied()).collect()
+    }
+
     /// Which apps are listened to.
     pub fn apps(&self) -> BTreeSet<WorkerId> {
         self.streams.values().map(|stream| stream.app.clone()).collect()
@@ -223,6 +228,14 @@ impl Table {
         let Some(known) = self.legs.get_mut(&leg) else { return Vec::new() };
         let heard = known.is_found(state);
         self.follow(number, leg, heard, at)
+    }
+
+    /// A listing shows a leg ringing.
+    pub fn rings(&mut self, number: u64, leg: LegId, at: Timestamp) {
+        let Some(known) = self.legs.get_mut(&leg) else { return };
+        let heard = known.rings();
+        // Nothing follows from it but a report.
+        let _nothing = self.follow(number, leg, heard, at);
     }
 
     /// A leg is gone, and nobody will say how it ended.

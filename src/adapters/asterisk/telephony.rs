@@ -25,7 +25,7 @@ impl Telephony for Asterisk {
 
     fn most_calls(&self) -> usize {
         let table = self.inner.table();
-        let most = self.inner.nodes.iter().enumerate().map(|(node, asterisk)| asterisk.room(table.second_legs(node)));
+        let most = table.heard_on().into_iter().map(|node| self.inner.nodes[node].room(table.second_legs(node)));
         most.fold(0, usize::saturating_add)
     }
 

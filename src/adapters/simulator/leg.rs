@@ -31,7 +31,8 @@ pub(super) struct Leg {
     pub(super) rang: bool,
     pub(super) link: Link,
     waits_for_beep: bool,
-    talks_at_most: Duration,
+    /// In milliseconds.
+    talks_at_most: u32,
     answered_at: Timestamp,
     playing: Option<Playback>,
     waiting: Vec<Playback>,
@@ -92,7 +93,7 @@ impl Leg {
             rang: false,
             link: Link::Alone,
             waits_for_beep: false,
-            talks_at_most,
+            talks_at_most: u32::try_from(talks_at_most.as_millis()).unwrap_or(u32::MAX),
             answered_at: Timestamp::default(),
             playing: None,
             waiting: Vec::new(),
@@ -154,7 +155,7 @@ impl Leg {
         self.state = LegState::Up;
         self.answered_at = scene.at;
         scene.counters.answered += 1;
-        let over = scene.at + self.talks_at_most;
+        let over = scene.at + Duration::from_millis(self.talks_at_most.into());
         if self.due_at(Due::LifeOver).is_some_and(|at| over < at) {
             self.plan(scene.agenda, over, Due::LifeOver);
         }

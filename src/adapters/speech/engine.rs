@@ -215,6 +215,9 @@ fn command(line: &CommandLine, name: &str, voice: &Voice, scratch: &Path) -> Res
 }
 
 /// Whether a program that has ended did what it should.
+/// EX_TEMPFAIL of sysexits.h.
+const TRY_AGAIN: i32 = 75;
+
 fn verdict(program: &str, ran: &Ran) -> Result<(), SpeechError> {
     let Ran { status, complaint, .. } = ran;
     if status.success() {
@@ -223,6 +226,10 @@ fn verdict(program: &str, ran: &Ran) -> Result<(), SpeechError> {
     let reason = if complaint.is_empty() { format!("{program}: {status}") } else { format!("{program}: {complaint}") };
     match status.signal() {
         Some(signal) if !OWN_FAULTS.contains(&signal) => Err(SpeechError::Unavailable(reason)),
+        // "Try again", and what a shell says of a program that a signal ended.
+        None if status.code().is_some_and(|code| code == TRY_AGAIN || code > 128) => {
+            Err(SpeechError::Unavailable(reason))
+        }
         _ => Err(refused(reason)),
     }
 }

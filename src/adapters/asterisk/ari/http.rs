@@ -17,6 +17,13 @@ use crate::ports::{Clock, TelephonyError};
 /// Longest body of an answer: the listing of some ten thousand channels.
 const LONGEST_ANSWER: usize = 64 << 20;
 
+/// Connections that nobody uses are closed by us, before Asterisk does (`session_keep_alive`): what is written to one that
+/// is just being closed may have arrived or not.
+const IDLE: Duration = Duration::from_secs(8);
+
+/// How much longer than others a question may take that lists everything there is.
+const LISTING: u32 = 8;
+
 /// What Asterisk answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -88,11 +95,15 @@ impl Http {
     ) -> Result<Self, InvalidAddress> {
         let invalid = |why: &dyn std::fmt::Display| InvalidAddress(format!("{url}: {why}"));
         let parsed = reqwest::Url::parse(url).map_err(|error| invalid(&error))?;
+        if parsed.password().is_some() || !parsed.username().is_empty() {
+            return Err(InvalidAddress("user and password have settings of their own".to_owned()));
+        }
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() || parsed.query().is_some() {
             return Err(invalid(&"a scheme http or https and a host are needed, and no query"));
         }
         let client = Client::builder()
             .connect_timeout(answer_within)
+            .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -135,7 +146,8 @@ impl Http {
         if ask.not_after.is_some_and(|not_after| began_at > not_after) {
             return Err(TelephonyError::TooLate);
         }
-        let until = began_at + self.answer_within;
+        let lists = ask.method == Method::GET && matches!(&*ask.path, "channels" | "bridges");
+        let until = began_at + if lists { self.answer_within * LISTING } else { self.answer_within };
         let answer = self.before(ask.not_after.map_or(until, |not_after| until.min(not_after)), self.send(ask)).await;
         match &answer {
             Ok(_) => self.unanswered.store(0, Ordering::Relaxed),
