@@ -9,5 +9,7 @@ mod sound;
 
 mod call;
 mod conformance;
+mod keys;
 mod outcomes;
+mod playing;
 mod world;
