@@ -13,4 +13,5 @@ mod joining;
 mod keys;
 mod outcomes;
 mod playing;
+mod recording;
 mod world;
