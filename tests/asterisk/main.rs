@@ -9,6 +9,7 @@ mod sound;
 
 mod call;
 mod conformance;
+mod detection;
 mod joining;
 mod keys;
 mod outcomes;
