@@ -4,12 +4,15 @@
 
 #[path = "../support/asterisk/mod.rs"]
 mod asterisk;
+#[path = "../support/sipp.rs"]
+mod sipp;
 #[path = "../support/sound.rs"]
 mod sound;
 
 mod call;
 mod conformance;
 mod detection;
+mod independent;
 mod joining;
 mod keys;
 mod outcomes;
