@@ -238,6 +238,44 @@ fn end_of(heard: &Sound) -> Sound {
 }
 
 #[test]
+fn a_target_that_answers_after_its_worker_has_died_is_joined_by_the_next_one() {
+    in_real_time(async {
+        let mut line = Line::open().await;
+        let (number, leg, other) = callee(&mut line).await;
+        // Speaks for some six seconds before it answers.
+        let target = crate::world::number("00", "");
+        line.phones.blind_transfer(leg, other, &Target::External(target), line.soon()).await.unwrap();
+        let mut line = line.dies().taken_over().await;
+        line.until(other, |event| *event == LegEvent::Answered).await;
+        hears_for(target, 2 * SECOND).await;
+        hears_for(number, RINGS + SECOND).await;
+        line.bye(leg).await;
+        line.hear_out(other).await;
+        let (heard, length) = (heard(number).await, heard(target).await.tone_for(CALLEES));
+        assert!(length > 2 * SECOND, "{length:?}");
+        assert_eq!(rings(&end_of(&heard)), Duration::ZERO);
+    });
+}
+
+#[test]
+fn a_target_that_answered_while_nobody_listened_is_joined_by_the_next_worker() {
+    in_real_time(async {
+        let mut line = Line::open().await;
+        let (number, leg, other) = callee(&mut line).await;
+        let agent = crate::world::number("18", "");
+        line.phones.blind_transfer(leg, other, &Target::External(agent), line.soon()).await.unwrap();
+        let dead = line.dies();
+        network(move |carrier| carrier.wait_for("answered", &agent.to_string())).await;
+        let mut line = dead.taken_over().await;
+        hears_for(number, 2 * SECOND).await;
+        line.bye(leg).await;
+        line.hear_out(other).await;
+        let length = heard(number).await.tone_for(AGENTS);
+        assert!(length > 2 * SECOND, "{length:?}");
+    });
+}
+
+#[test]
 fn our_own_people_are_connected_by_number_and_through_a_queue() {
     in_real_time(async {
         let mut line = Line::open().await;
