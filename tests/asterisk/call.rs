@@ -51,6 +51,11 @@ impl Line {
         Self { phones, clock, app, call, reports, kept: Vec::new() }
     }
 
+    /// The process ends.
+    pub fn dies(self) -> Dead {
+        Dead { app: self.app, call: self.call }
+    }
+
     /// The callee's leg of the `claim`th attempt.
     pub fn leg(&self, claim: u32) -> LegId {
         LegId::callee(AttemptId { call: self.call, claim })
@@ -127,6 +132,21 @@ impl Line {
     pub async fn bye(&mut self, leg: LegId) {
         self.hang_up(leg).await;
         self.hear_out(leg).await;
+    }
+}
+
+/// An app whose process has ended.
+pub struct Dead {
+    app: WorkerId,
+    call: CallId,
+}
+
+impl Dead {
+    /// Another process listens in its name, and knows nothing but that.
+    pub async fn taken_over(self) -> Line {
+        let (phones, clock) = (Arc::new(client(bed())), clock());
+        let reports = phones.listen(&self.app).await.unwrap();
+        Line { phones, clock, app: self.app, call: self.call, reports, kept: Vec::new() }
     }
 }
 

@@ -4,11 +4,19 @@
 
 #[path = "../support/asterisk/mod.rs"]
 mod asterisk;
+#[path = "../support/sipp.rs"]
+mod sipp;
 #[path = "../support/sound.rs"]
 mod sound;
 
 mod call;
 mod conformance;
+mod detection;
+mod independent;
+mod joining;
+mod keys;
 mod nodes;
 mod outcomes;
+mod playing;
+mod recording;
 mod world;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use robocall::adapters::asterisk::{Asterisk, AsteriskSettings, NodeSettings, Templates};
 use robocall::adapters::clock::SystemClock;
-use robocall::model::Phone;
+use robocall::model::{LegId, Phone};
 use robocall::ports::{Audio, Clock};
 
 use crate::asterisk::Bed;
+use crate::asterisk::carrier::Carrier;
 use crate::sound::Sound;
 
 /// The servers that all tests of this program share.
@@ -62,15 +63,58 @@ pub fn number(kind: &str, keys: &str) -> Phone {
 
 /// A tone of such a length.
 pub fn tone(length: Duration) -> Audio {
+    tone_of(800.0, length)
+}
+
+/// A tone of such a pitch and length.
+pub fn tone_of(hertz: f64, length: Duration) -> Audio {
     let folder: PathBuf = std::env::temp_dir().join(format!("robocall-tones-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{}", length.as_millis()));
+    let file = folder.join(format!("{hertz}-{}", length.as_millis()));
     let wav = file.with_extension("wav");
     if !wav.exists() {
         // Whole when it is there: another test may look.
         let part = folder.join(format!("{:?}.part", std::thread::current().id()));
-        std::fs::write(&part, Sound::tone(800.0, -12.0, length).wav()).unwrap();
+        std::fs::write(&part, Sound::tone(hertz, -12.0, length).wav()).unwrap();
         std::fs::rename(part, wav).unwrap();
     }
     Audio { reference: format!("sound:{}", file.display()).into(), length }
+}
+
+/// Asks the phone network something that may take a while. Meanwhile the test goes on listening.
+pub async fn network<T: Send + 'static>(question: impl FnOnce(&'static Carrier) -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(|| question(&bed().carrier)).await.unwrap()
+}
+
+/// What a callee hears comes into its file two seconds at a time.
+const KEPT_IN: Duration = Duration::from_millis(2_100);
+
+/// Waits until a callee has heard so much more than by now, be it silence.
+pub async fn hears_for(number: Phone, length: Duration) {
+    network(move |carrier| {
+        let number = number.to_string();
+        let bytes = std::fs::metadata(carrier.recording(&number)).map_or(0, |file| file.len());
+        carrier.wait_for_sound(&number, Duration::from_millis(bytes / 16) + KEPT_IN + length);
+    })
+    .await;
+}
+
+/// What the callee of the last call to a number has heard, when that is over.
+pub async fn heard(number: Phone) -> Sound {
+    network(move |carrier| carrier.heard(&number.to_string())).await
+}
+
+/// Waits until the bridge of a callee is not there any more.
+pub async fn bridge_goes(callee: LegId) {
+    let look = move || {
+        for _ in 0..300 {
+            let bridges = bed().ari("GET", "/bridges").body;
+            if !bridges.contains(&callee.to_string()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("the bridge of {callee} stays");
+    };
+    tokio::task::spawn_blocking(look).await.unwrap();
 }

@@ -93,11 +93,11 @@ fn says_one() -> serde_json::Value {
 
 /// The trunks that a call was dialled through, in order.
 fn trunks(call: &CallSnapshot) -> Vec<&str> {
-    let trunk = |what| match what {
-        &Happening::Dialing { ref trunk, .. } => Some(trunk.as_deref().unwrap_or_default()),
+    let dials = call.history.iter().filter_map(|fact| match &fact.what {
+        Happening::Dialing { trunk, .. } => Some(trunk.as_deref().unwrap_or_default()),
         _ => None,
-    };
-    call.history.iter().filter_map(|fact| trunk(&fact.what)).collect()
+    });
+    dials.collect()
 }
 
 fn result(call: &CallSnapshot) -> Option<DispositionResult> {

@@ -113,7 +113,9 @@ impl Leg {
             LegState::Dialled => Stage::Dialled,
             LegState::Up => Stage::Up,
         };
-        Self { rang: state == LegState::Dialled, ..Self::at(stage, app, node) }
+        // It may hear a ringing tone from whoever had it before: that is stopped once too often rather than never.
+        let hears_ringing = state == LegState::Up;
+        Self { rang: state == LegState::Dialled, hears_ringing, ..Self::at(stage, app, node) }
     }
 
     /// Whether it is there, as far as anybody said.

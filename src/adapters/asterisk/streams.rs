@@ -171,7 +171,7 @@ async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket) -> Gone {
 async fn catch_up(inner: Arc<Inner>, line: Line) {
     let clock = Arc::clone(&inner.settings.clock);
     let before = inner.table().there(&line.app, line.node);
-    let legs = loop {
+    let mut legs = loop {
         match inner.channels(line.node).await {
             Ok(channels) => break channels,
             Err(error) => {
@@ -180,6 +180,8 @@ async fn catch_up(inner: Arc<Inner>, line: Line) {
             }
         }
     };
+    // An attempt's callee comes before its other legs.
+    legs.sort_unstable_by_key(|(leg, ..)| *leg);
     let app = app_name(&line.app);
     let mut errands = Vec::new();
     let mut found = std::collections::BTreeSet::new();

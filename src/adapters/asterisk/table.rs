@@ -207,7 +207,7 @@ impl Table {
             let dialled = event.kind != Kind::StasisStart;
             let is_over = event.kind == Kind::ChannelDestroyed;
             let state = if is_over { state_of(&channel.state, dialled) } else { LegState::Created };
-            let mut found = Leg::found(app, node, state);
+            let mut found = found(leg, app, node, state);
             if dialled {
                 found.take_dial();
             }
@@ -218,12 +218,14 @@ impl Table {
         self.follow(number, leg, heard, at)
     }
 
-    /// A listing shows a leg: it may be new here, or further than it was known to be.
+    /// A listing shows a leg: it may be new here, or further than it was known to be. Callees are to come before others.
     pub fn find(&mut self, number: u64, leg: LegId, node: usize, state: LegState, at: Timestamp) -> Vec<Errand> {
         let Some(app) = self.streams.get(&number).map(|stream| stream.app.clone()) else { return Vec::new() };
-        if self.insert(leg, || Leg::found(app, node, state)) {
-            self.note_other(leg);
-            return Vec::new();
+        let is_new = self.insert(leg, || found(leg, app, node, state));
+        self.note_other(leg);
+        if is_new {
+            let is_met = state == LegState::Up && leg.role == LegRole::Transfer;
+            return if is_met { self.answered(leg, at) } else { Vec::new() };
         }
         let Some(known) = self.legs.get_mut(&leg) else { return Vec::new() };
         let heard = known.is_found(state);
@@ -301,4 +303,12 @@ impl Table {
         }
         errands
     }
+}
+
+/// A leg that somebody else made.
+fn found(leg: LegId, app: WorkerId, node: usize, state: LegState) -> Leg {
+    let mut found = Leg::found(app, node, state);
+    // It may have been meant to join by itself. If not, whoever joins it now asks for it once more, which is harmless.
+    found.joins = leg.role == LegRole::Transfer;
+    found
 }
