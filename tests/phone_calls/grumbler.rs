@@ -113,8 +113,8 @@ async fn message(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).map_err(io::Error::other)?;
-    let length = head.lines().filter_map(|line| line.split_once(':'));
-    let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).next_back();
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let mut body = vec![0; length.and_then(|(_, length)| length.trim().parse().ok()).unwrap_or(0)];
     stream.read_exact(&mut body).await?;
     Ok(Some((head, body)))
