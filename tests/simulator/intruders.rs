@@ -71,10 +71,10 @@ fn whoever_does_not_greet_is_not_answered() {
 fn a_number_that_cannot_be_is_refused_like_rubbish() {
     in_real_time(async {
         let served = Served::at_speed(50.0).await;
-        // Create: an app, a leg (index, hash, claim, role, ordinal), an external target, no caller, ten milliseconds.
+        // Create: an app, a leg (index, hash, claim, role, ordinal), an external target, no caller, ten milliseconds, and ten.
         let create = |number: u8| {
             let leg = [&[0][..], &[9; 10], &[1, 0, 0]].concat();
-            [&GREETING[..], &frame(&[&[0, 3, 1, b'x'][..], &leg, &[0, number, 0, 10]].concat())].concat()
+            [&GREETING[..], &frame(&[&[0, 3, 1, b'x'][..], &leg, &[0, number, 0, 10, 10]].concat())].concat()
         };
         assert_eq!(closed_after(&served, &create(0)).await, GREETING);
         // With a number that can be, the same is answered.
