@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::scene::{Served, ended, fresh_leg, in_real_time, until, within};
 
 /// What a client says first.
-pub const GREETING: [u8; 8] = *b"robosim\x01";
+pub const GREETING: [u8; 8] = *b"robosim\x02";
 
 /// A request for the legs of the app `x`, as it stands on the wire: an id, the thirteenth question, a name.
 pub fn legs_of_x() -> Vec<u8> {
@@ -59,7 +59,7 @@ fn rubbish_costs_the_connection_and_nothing_else() {
 fn whoever_does_not_greet_is_not_answered() {
     in_real_time(async {
         let served = Served::at_speed(50.0).await;
-        for greeting in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"robosim\x02", b"robosim\x00"] {
+        for greeting in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"robosim\x01", b"robosim\x00"] {
             assert_eq!(closed_after(&served, greeting).await, GREETING);
         }
         assert_eq!(served.worker().telephony.inspect(fresh_leg()).await, Ok(None));

@@ -133,13 +133,20 @@ impl Leg {
         matches!(self.stage, Stage::Dialled | Stage::Up)
     }
 
-    /// Marks it as dialled, once: true for the one who may.
+    /// Marks it as dialled, once: true for the one who may. What was found is nobody's here to dial.
     pub fn take_dial(&mut self) -> bool {
-        let first = matches!(self.stage, Stage::Made);
+        let first = self.made_here && matches!(self.stage, Stage::Made);
         if first {
             self.stage = Stage::Dialled;
         }
         first
+    }
+
+    /// Somebody has dialled it.
+    pub fn is_dialled(&mut self) {
+        if matches!(self.stage, Stage::Made) {
+            self.stage = Stage::Dialled;
+        }
     }
 
     /// Nothing was sent after all.

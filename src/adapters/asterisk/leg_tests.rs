@@ -7,6 +7,12 @@ use crate::model::{AnsweredBy, AttemptId, CallId, LegId, Party};
 use crate::ports::telephony::{LegEvent, LegState};
 
 fn leg() -> Leg {
+    let mut leg = found();
+    leg.made_here = true;
+    leg
+}
+
+fn found() -> Leg {
     Leg::found("worker-1".parse().unwrap(), 0, LegState::Created)
 }
 
@@ -138,6 +144,11 @@ fn a_leg_is_dialled_once() {
     told(&mut leg, &[state("Up")]);
     leg.give_dial_back();
     assert!(!leg.take_dial(), "what was answered was dialled");
+}
+
+#[test]
+fn a_leg_that_was_found_is_not_dialled_from_here() {
+    assert!(!found().take_dial());
 }
 
 #[test]

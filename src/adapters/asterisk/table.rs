@@ -209,7 +209,7 @@ impl Table {
             let state = if is_over { state_of(&channel.state, dialled) } else { LegState::Created };
             let mut found = found(leg, app, node, state);
             if dialled {
-                found.take_dial();
+                found.is_dialled();
             }
             found
         });
