@@ -66,6 +66,9 @@ macro_rules! telephony_conformance {
             a_machine_is_waited_for_until_its_beep
             joined_legs_end_one_by_one
             a_leg_cannot_be_joined_with_one_that_is_gone
+            whoever_listens_in_keeps_nobody
+            a_third_party_changes_from_listening_to_talking_and_back
+            nobody_listens_in_on_a_leg_that_is_gone
             a_blind_transfer_tells_of_its_target
             a_blind_transfer_to_a_busy_line_leaves_the_callee
         }

@@ -162,11 +162,26 @@ pub trait Telephony: Send + Sync + 'static {
     async fn detect_machine(&self, leg: LegId, wait_for_beep: bool, not_after: Timestamp)
     -> Result<(), TelephonyError>;
 
-    /// Lets two answered legs hear each other; asking again is harmless.
+    /// Lets an answered leg take part in the call of `leg`: both, and whoever else was joined with `leg`, hear each other.
+    /// What is played to `leg` from now on is heard by all of them. Takes the other's [`Telephony::listen_in`] back;
+    /// asking again is harmless.
     ///
     /// # Errors
     /// When one of them is gone or the backend does not answer.
     async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Result<(), TelephonyError>;
+
+    /// Lets an answered leg hear everything that `leg` hears and says, and be heard by nobody but `whispers_to`, if that
+    /// is given. Takes the other's [`Telephony::bridge`], or its listening in otherwise, back; asking again is harmless.
+    ///
+    /// # Errors
+    /// When one of them is gone or the backend does not answer.
+    async fn listen_in(
+        &self,
+        leg: LegId,
+        other: LegId,
+        whispers_to: Option<LegId>,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError>;
 
     /// Hands a leg to the backend, which connects it with `target` by itself and reports on `other`.
     ///

@@ -63,6 +63,9 @@ impl Telephony for Trunked {
     async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Outcome {
         self.inner.bridge(leg, other, not_after).await
     }
+    async fn listen_in(&self, leg: LegId, other: LegId, to: Option<LegId>, not_after: Timestamp) -> Outcome {
+        self.inner.listen_in(leg, other, to, not_after).await
+    }
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome {
         self.inner.blind_transfer(leg, other, target, not_after).await
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::scene::{Served, ended, fresh_leg, in_real_time, until, within};
 
 /// What a client says first.
-pub const GREETING: [u8; 8] = *b"robosim\x02";
+pub const GREETING: [u8; 8] = *b"robosim\x03";
 
 /// A request for the legs of the app `x`, as it stands on the wire: an id, the thirteenth question, a name.
 pub fn legs_of_x() -> Vec<u8> {

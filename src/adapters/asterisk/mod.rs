@@ -29,6 +29,7 @@ mod recording;
 mod settings;
 mod sound;
 mod streams;
+mod supervision;
 mod table;
 mod telephony;
 

@@ -105,6 +105,10 @@ impl Telephony for Asterisk {
         self.inner.bridge(leg, other, not_after).await
     }
 
+    async fn listen_in(&self, leg: LegId, other: LegId, whispers_to: Option<LegId>, not_after: Timestamp) -> Outcome {
+        self.inner.listen_in(leg, other, whispers_to, not_after).await
+    }
+
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome {
         self.inner.blind_transfer(leg, other, target, not_after).await
     }

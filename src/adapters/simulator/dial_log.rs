@@ -47,6 +47,8 @@ struct Line<'a> {
     caller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     with: Option<Text<LegId>>,
+    #[serde(rename = "whispersTo", skip_serializing_if = "Option::is_none")]
+    whispers_to: Option<Text<LegId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<LegState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,6 +155,9 @@ impl Witness for DialLogFile {
             }
             Seen::Reported { .. } => return,
             Seen::Bridged { with } => Line { event: "bridged", with: Some(Text(with)), ..line },
+            Seen::ListensIn { to, whispers_to } => {
+                Line { event: "listensIn", with: Some(Text(to)), whispers_to: whispers_to.map(Text), ..line }
+            }
         };
         self.open_file().write(&line);
     }

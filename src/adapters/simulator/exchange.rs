@@ -165,12 +165,44 @@ impl Exchange {
         if one == two {
             return Err(TelephonyError::Conflict);
         }
-        if link != Link::Bridged(two) {
-            self.part(one, now);
-            self.part(two, now);
-            self.join(one, two, Link::Bridged, now);
+        match link {
+            Link::Bridged(with) if with == two => {}
+            // A third party: the talk goes on as it would without.
+            Link::Bridged(_) | Link::Handed(_) => self.attend(two, leg, now, |with| Seen::Bridged { with }),
+            Link::Alone | Link::Attends(_) => {
+                self.part(two, now);
+                self.join(one, two, Link::Bridged, now);
+            }
         }
         Ok(())
+    }
+
+    /// Who whispers to whom makes no difference to anybody here: nobody has ears.
+    pub(super) fn listen_in(
+        &mut self,
+        leg: LegId,
+        other: LegId,
+        whispers_to: Option<LegId>,
+        now: Timestamp,
+    ) -> Outcome<()> {
+        for there in [Some(leg), whispers_to] {
+            there.map_or(Ok(()), |there| self.answered_leg(there, now).map(drop))?;
+        }
+        let two = self.answered_leg(other, now)?.0.key;
+        if leg == other || whispers_to == Some(other) {
+            return Err(TelephonyError::Conflict);
+        }
+        self.attend(two, leg, now, |to| Seen::ListensIn { to, whispers_to });
+        Ok(())
+    }
+
+    /// Lets a leg attend another's call, as nobody's partner.
+    fn attend<'a>(&mut self, two: u64, leg: LegId, now: Timestamp, seen: impl Fn(LegId) -> Seen<'a>) {
+        self.part(two, now);
+        if let Some((attends, scene)) = self.scene(two, now) {
+            attends.joined(scene.agenda, Link::Attends(dice::fingerprint(leg)));
+            scene.log.saw(now, attends.id, seen(leg));
+        }
     }
 
     pub(super) fn blind_transfer(

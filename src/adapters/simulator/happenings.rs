@@ -104,7 +104,7 @@ impl Exchange {
         let (link, state) = (leg.link, leg.state);
         self.legs.remove(&key);
         match link {
-            Link::Alone => {}
+            Link::Alone | Link::Attends(_) => {}
             Link::Handed(other) if state == LegState::Up => self.end(other, at, TAKEN_DOWN),
             Link::Bridged(other) | Link::Handed(other) => {
                 if let Some((other, mut scene)) = self.scene(other, at) {

@@ -51,6 +51,8 @@ pub(super) enum Link {
     Bridged(u64),
     /// Another leg, joined or about to be joined by the network itself: they end together.
     Handed(u64),
+    /// Another leg, as a third party: neither keeps the other.
+    Attends(u64),
 }
 
 /// Something to be played.

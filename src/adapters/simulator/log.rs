@@ -94,6 +94,13 @@ pub enum Seen<'a> {
         /// With which.
         with: LegId,
     },
+    /// It listens in on another leg's call.
+    ListensIn {
+        /// Whose.
+        to: LegId,
+        /// Who alone hears it.
+        whispers_to: Option<LegId>,
+    },
 }
 
 /// Sees everything that happens to legs, in order, at the instant it takes effect and while the network is locked: it

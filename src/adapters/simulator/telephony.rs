@@ -66,6 +66,16 @@ impl Telephony for SimulatedNetwork {
         self.act(not_after, |exchange, now| exchange.bridge(leg, other, now))
     }
 
+    async fn listen_in(
+        &self,
+        leg: LegId,
+        other: LegId,
+        whispers_to: Option<LegId>,
+        not_after: Timestamp,
+    ) -> Result<(), TelephonyError> {
+        self.act(not_after, |exchange, now| exchange.listen_in(leg, other, whispers_to, now))
+    }
+
     async fn blind_transfer(
         &self,
         leg: LegId,

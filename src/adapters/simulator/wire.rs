@@ -19,7 +19,7 @@ use crate::ports::Clock;
 use crate::ports::telephony::{LegReport, LegState};
 
 /// What either side says first: a name, and the version of the protocol.
-pub(super) const GREETING: [u8; 8] = *b"robosim\x02";
+pub(super) const GREETING: [u8; 8] = *b"robosim\x03";
 
 /// Longest frame, without its length. Lists are cut into several.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -89,6 +89,11 @@ pub(super) enum Question {
     Bridge {
         leg: LegId,
         other: LegId,
+    },
+    ListenIn {
+        leg: LegId,
+        other: LegId,
+        whispers_to: Option<LegId>,
     },
     BlindTransfer {
         leg: LegId,

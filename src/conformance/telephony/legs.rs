@@ -100,6 +100,7 @@ pub async fn what_comes_too_late_does_nothing(world: &dyn TelephonyWorld) {
     assert_eq!(telephony.stop_playback(leg, 1, past).await, late);
     assert_eq!(telephony.detect_machine(leg, false, past).await, late);
     assert_eq!(telephony.bridge(leg, other, past).await, late);
+    assert_eq!(telephony.listen_in(leg, other, None, past).await, late);
     assert_eq!(telephony.record(leg, "late", true, past).await.map(drop), late);
     assert_eq!(telephony.hang_up(leg, past).await, late);
     line.stays_quiet(leg).await;

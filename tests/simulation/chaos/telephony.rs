@@ -157,6 +157,11 @@ impl Telephony for ChaosTelephony {
         self.count("attended transfers joined", &done);
         done
     }
+    async fn listen_in(&self, leg: LegId, other: LegId, to: Option<LegId>, not_after: Timestamp) -> Outcome<()> {
+        let done = self.command("listen_in", leg, not_after, self.inner.listen_in(leg, other, to, not_after)).await;
+        self.count("supervisors listening in", &done);
+        done
+    }
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome<()> {
         let done = self
             .command("blind_transfer", leg, not_after, self.inner.blind_transfer(leg, other, target, not_after))

@@ -82,6 +82,10 @@ impl Telephony for RemoteNetwork {
         self.command(Question::Bridge { leg, other }, not_after).await
     }
 
+    async fn listen_in(&self, leg: LegId, other: LegId, whispers_to: Option<LegId>, not_after: Timestamp) -> Outcome {
+        self.command(Question::ListenIn { leg, other, whispers_to }, not_after).await
+    }
+
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome {
         let what = Question::BlindTransfer { leg, other, target: target.clone() };
         let made = self.ask(|line| {

@@ -239,6 +239,9 @@ impl Client<'_> {
                 self.act(|exchange, now| exchange.detect_machine(leg, wait_for_beep, now))
             }
             Question::Bridge { leg, other } => self.act(|exchange, now| exchange.bridge(leg, other, now)),
+            Question::ListenIn { leg, other, whispers_to } => {
+                self.act(|exchange, now| exchange.listen_in(leg, other, whispers_to, now))
+            }
             Question::BlindTransfer { leg, other, target } => {
                 number_of(&target).map_or(Ok(()), |number| plausible(*number))?;
                 let dialled = network.ask(|exchange, now| exchange.blind_transfer(leg, other, &target, now));
