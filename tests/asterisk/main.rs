@@ -4,6 +4,8 @@
 
 #[path = "../support/asterisk/mod.rs"]
 mod asterisk;
+#[path = "../support/grumbler.rs"]
+mod grumbler;
 #[path = "../support/sipp.rs"]
 mod sipp;
 #[path = "../support/sound.rs"]

@@ -12,18 +12,14 @@ use robocall::ports::{Telephony, TelephonyError};
 
 use crate::asterisk::Bed;
 use crate::call::Line;
+use crate::grumbler::{Grumbler, Mood};
 use crate::outcomes::in_real_time;
-use crate::world::{bed, client, client_of, clock, node, number};
+use crate::world::{ari, bed, client, client_of, clock, node, number, pause};
 
 /// A leg to somebody who answers and stays.
 fn new_leg(leg: LegId) -> NewLeg {
     let (target, hour) = (Target::External(number("10", "")), Duration::from_secs(3_600));
     NewLeg { leg, target, caller: None, lives_at_most: hour, talks_at_most: hour, trunk: 0 }
-}
-
-/// Until the next look at something that comes about by itself.
-async fn pause() {
-    clock().sleep_until(clock().now() + Duration::from_millis(50)).await;
 }
 
 /// The legs that an Asterisk has, by its own word.
@@ -132,6 +128,44 @@ fn legs_are_made_no_faster_than_a_node_may() {
         assert_eq!(line.phones.create(&line.app, &new_leg(line.leg(7)), soon).await, Err(TelephonyError::TooLate));
         for claim in 1..=6 {
             line.hang_up(line.leg(claim)).await;
+        }
+    });
+}
+
+#[test]
+fn a_node_that_makes_no_legs_is_given_none_as_long_as_another_does() {
+    in_real_time(async {
+        // The first of two that are as good as each other is asked first.
+        let (broken, good) = (Bed::start(), bed());
+        let grumbler = Grumbler::before(ari(&broken), Mood::Refuses, 1).await;
+        let url = format!("http://127.0.0.1:{}/ari", grumbler.port());
+        let nodes = vec![NodeSettings { url, ..node(&broken) }, node(good)];
+        let mut line = Line::with(Arc::new(client_of(nodes))).await;
+        let numbers: Vec<_> = (0..5).map(|_| number("10", "")).collect();
+        let mut claim = 0;
+        for number in &numbers {
+            let leg = loop {
+                claim += 1;
+                let (leg, target) = (line.leg(claim), Target::External(*number));
+                match line.phones.create(&line.app, &NewLeg { target, ..new_leg(leg) }, line.soon()).await {
+                    Ok(()) => break leg,
+                    Err(error) => assert!(matches!(error, TelephonyError::Unavailable(_)), "{error}"),
+                }
+                // It answers whatever else it is asked.
+                assert_eq!(line.phones.inspect(leg).await, Ok(None));
+            };
+            line.phones.dial(leg, Duration::from_secs(30), line.soon()).await.unwrap();
+            line.until(leg, |event| *event == LegEvent::Answered).await;
+            assert!(has(good, leg));
+        }
+        assert_eq!((grumbler.struck(), claim), (3, 8), "asked three times, and then never again");
+        for number in numbers.iter().map(ToString::to_string) {
+            assert_eq!((good.carrier.invites(&number), broken.carrier.invites(&number)), (1, 0));
+        }
+        for claim in 1..=claim {
+            if has(good, line.leg(claim)) {
+                line.bye(line.leg(claim)).await;
+            }
         }
     });
 }

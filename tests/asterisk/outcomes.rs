@@ -7,11 +7,11 @@ use robocall::callflow::program::Target;
 use robocall::model::{DispositionResult, Party};
 use robocall::policy::disposition::Asked;
 use robocall::ports::Telephony as _;
-use robocall::ports::telephony::{LegEvent, NewLeg};
+use robocall::ports::telephony::{LegEvent, LegState, NewLeg};
 use tokio::runtime::Builder;
 
 use crate::call::{Line, outcome};
-use crate::world::{bed, number, tone};
+use crate::world::{bed, client, network, number, tone};
 
 /// Runs a test with sockets and timers.
 pub fn in_real_time(test: impl Future<Output = ()>) {
@@ -121,6 +121,20 @@ fn audio_before_an_answer_is_not_the_answer() {
         let leg = line.call(1, number("00", "")).await;
         let events = line.until(leg, |event| *event == LegEvent::Answered).await;
         assert_eq!(events, [LegEvent::Answered], "nothing rings when an announcement comes");
+        line.bye(leg).await;
+    });
+}
+
+#[test]
+fn whoever_looks_at_a_leg_with_early_audio_sees_that_it_was_dialled() {
+    in_real_time(async {
+        let (mut line, number) = (Line::open().await, number("01", ""));
+        let leg = line.call(1, number).await;
+        network(move |carrier| carrier.wait_for("invite", &number.to_string())).await;
+        line.clock.sleep_until(line.clock.now() + Duration::from_millis(300)).await;
+        assert_eq!(client(bed()).inspect(leg).await, Ok(Some(LegState::Dialled)));
+        let channel = bed().ari("GET", &format!("/channels/{leg}")).body;
+        assert!(channel.contains(r#""state":"Down""#), "that was not to be seen by its state: {channel}");
         line.bye(leg).await;
     });
 }

@@ -1,8 +1,10 @@
 //! Recordings of calls: what both sides said, in Asterisk's own folder.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use robocall::adapters::asterisk::AsteriskSettings;
 use robocall::callflow::program::Target;
 use robocall::model::LegId;
 use robocall::ports::Telephony as _;
@@ -11,7 +13,7 @@ use robocall::ports::telephony::LegEvent;
 use crate::call::Line;
 use crate::outcomes::in_real_time;
 use crate::sound::Sound;
-use crate::world::{bed, hears_for, number, tone_of};
+use crate::world::{bed, client_with, hears_for, node, number, tone_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -31,12 +33,17 @@ async fn plays(line: &mut Line, leg: LegId, playback: u32, hertz: f64, length: D
     line.until(leg, |event| *event == finished(playback)).await;
 }
 
+/// How much of a recording is on the disk.
+fn kept(name: &str) -> u64 {
+    std::fs::metadata(bed().recording(name)).map_or(0, |file| file.len())
+}
+
 /// What was recorded, once Asterisk is done with it.
 async fn recorded(name: String) -> Sound {
     let look = move || {
         let over = (0..300).any(|_| {
             std::thread::sleep(Duration::from_millis(100));
-            bed().ari("GET", &format!("/recordings/live/{name}")).status == 404
+            bed().ari("GET", &format!("/recordings/live/{}", name.replace('/', "%2F"))).status == 404
         });
         assert!(over, "{name} goes on");
         let file: PathBuf = bed().recording(&name);
@@ -102,6 +109,32 @@ fn what_comes_during_a_pause_is_left_out() {
         );
         assert!(during < SECOND / 5, "{during:?}");
         assert!(recorded.length().abs_diff(4 * SECOND) < SECOND, "{:?}", recorded.length());
+    });
+}
+
+#[test]
+fn a_recording_in_a_folder_of_its_own_can_be_paused_too() {
+    in_real_time(async {
+        let into = |settings| AsteriskSettings { recordings: "ours/today/".to_owned(), ..settings };
+        let mut line = Line::with(Arc::new(client_with(vec![node(bed())], into))).await;
+        let leg = line.reach(1, number("10", "")).await;
+        let name = format!("{leg}-paused");
+        let file = format!("ours/today/{name}");
+        let place = line.phones.record(leg, &name, true, line.soon()).await.unwrap().unwrap();
+        assert!(place.ends_with(&format!("recordings/stored/{}/file", file.replace('/', "%2F"))), "{place}");
+        plays(&mut line, leg, 1, 700.0, 2 * SECOND).await;
+        line.phones.record(leg, &name, false, line.soon()).await.unwrap();
+        plays(&mut line, leg, 2, 1200.0, SECOND).await;
+        // What came before is written by now.
+        let before = kept(&file);
+        plays(&mut line, leg, 3, 1200.0, 3 * SECOND).await;
+        assert_eq!(kept(&file), before, "it grows although it is paused");
+        line.phones.record(leg, &name, true, line.soon()).await.unwrap();
+        plays(&mut line, leg, 4, 1600.0, 2 * SECOND).await;
+        line.bye(leg).await;
+        let recorded = recorded(file).await;
+        let [before, during, after] = [700.0, 1200.0, 1600.0].map(|hertz| recorded.tone_for(hertz));
+        assert!(before > SECOND && after > SECOND && during < SECOND / 5, "{before:?} {during:?} {after:?}");
     });
 }
 

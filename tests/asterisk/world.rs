@@ -1,5 +1,6 @@
 //! What the tests play with: two real Asterisks that all of them share, numbers, and things to hear.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,6 +26,16 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
+/// Until the next look at something that comes about by itself.
+pub async fn pause() {
+    clock().sleep_until(clock().now() + Duration::from_millis(50)).await;
+}
+
+/// Where ARI of a bed's own Asterisk is.
+pub fn ari(bed: &Bed) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, bed.ours.ports().http()).into()
+}
+
 /// A bed's own Asterisk as a node.
 pub fn node(bed: &Bed) -> NodeSettings {
     NodeSettings {
@@ -44,13 +55,18 @@ pub fn client(bed: &Bed) -> Asterisk {
 
 /// A client of these nodes.
 pub fn client_of(nodes: Vec<NodeSettings>) -> Asterisk {
+    client_with(nodes, |settings| settings)
+}
+
+/// A client of these nodes, with some settings changed.
+pub fn client_with(nodes: Vec<NodeSettings>, change: impl FnOnce(AsteriskSettings) -> AsteriskSettings) -> Asterisk {
     robocall::tls::install_provider();
     let trunks = ["carrier", "refused", "hole", "sipp"].map(str::to_owned).to_vec();
     let endpoints = Templates { trunks, ..Templates::default() }.read().unwrap();
-    Asterisk::new(AsteriskSettings {
+    Asterisk::new(change(AsteriskSettings {
         look_every: Duration::from_secs(2),
         ..AsteriskSettings::new(nodes, endpoints, clock())
-    })
+    }))
     .unwrap()
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "../support/asterisk/mod.rs"]
 mod asterisk;
+#[path = "../support/grumbler.rs"]
+mod grumbler;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/rabbitmq.rs"]
@@ -20,7 +22,6 @@ mod support;
 mod world;
 
 mod faults;
-mod grumbler;
 mod others_take_over;
 mod scene;
 mod whole_way;

@@ -1,5 +1,8 @@
 //! A proxy for HTTP that lets some commands fail: between a worker and ARI.
 
+#![allow(dead_code, reason = "each test program uses what it needs")]
+#![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
