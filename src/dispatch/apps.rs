@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::legs::hand_on;
 use super::shared::Shared;
 use crate::model::{Timestamp, WorkerId};
 use crate::ports::StoreResult;
-use crate::ports::store::Stage;
+use crate::ports::store::{Stage, Suspect};
 
 /// How long an app is left to others after the backend did not let this worker listen: longer than its lock lasts.
 const LEFT_TO_OTHERS: Duration = Duration::from_secs(60);
@@ -55,32 +56,55 @@ impl Apps {
         Ok(())
     }
 
+    /// Listens in the name of everybody whose calls are among these and may be taken over. In all names at once: a
+    /// backend that takes its time is waited for only once, however many workers are gone.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open(&mut self, shared: &Shared, suspects: &[Suspect]) -> StoreResult<()> {
+        let dialled = suspects.iter().filter(|suspect| suspect.stage != Stage::Claimed);
+        let apps: BTreeSet<&WorkerId> = dialled.map(|suspect| &suspect.app).collect();
+        let mut wanted = Vec::new();
+        for app in apps {
+            if !self.is_open(shared, app) && self.may_look_after(shared, app).await? {
+                wanted.push(app);
+            }
+        }
+        let telephony = &shared.ports.telephony;
+        let opened = join_all(wanted.into_iter().map(|app| async move { (app, telephony.listen(app).await) })).await;
+        for (app, opened) in opened {
+            match opened {
+                Ok(reports) => {
+                    let task = self.tasks.spawn(hand_on(reports, app.clone(), Arc::clone(&shared.roster)));
+                    self.open.insert(app.clone(), task);
+                }
+                Err(error) => {
+                    tracing::warn!(%app, %error, "cannot listen in the name of a worker that is gone");
+                    self.left_until.insert(app.clone(), shared.ports.clock.now() + LEFT_TO_OTHERS);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a call of `app` may be taken over: this worker alone may, and hears of it if there is anything to hear.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn open(&mut self, shared: &Shared, app: &WorkerId, stage: Stage) -> StoreResult<bool> {
-        let own = *app == shared.settings.id;
-        let listening = own || self.open.get(app).is_some_and(|task| !task.is_finished());
+    pub async fn covers(&mut self, shared: &Shared, app: &WorkerId, stage: Stage) -> StoreResult<bool> {
+        Ok(self.may_look_after(shared, app).await? && (stage == Stage::Claimed || self.is_open(shared, app)))
+    }
+
+    /// Whether this worker listens in the name of `app`, be it its own.
+    fn is_open(&self, shared: &Shared, app: &WorkerId) -> bool {
+        *app == shared.settings.id || self.open.get(app).is_some_and(|task| !task.is_finished())
+    }
+
+    /// Whether this worker, and nobody else, may listen in the name of `app`.
+    async fn may_look_after(&mut self, shared: &Shared, app: &WorkerId) -> StoreResult<bool> {
         // One that drains takes nothing more upon itself but what nobody else could take.
-        if (shared.is_draining() && !listening) || self.left_until.contains_key(app) || !self.lock(shared, app).await? {
-            return Ok(false);
-        }
-        if listening || stage == Stage::Claimed {
-            return Ok(true);
-        }
-        match shared.ports.telephony.listen(app).await {
-            Ok(reports) => {
-                let task = self.tasks.spawn(hand_on(reports, app.clone(), Arc::clone(&shared.roster)));
-                self.open.insert(app.clone(), task);
-                Ok(true)
-            }
-            Err(error) => {
-                tracing::warn!(%app, %error, "cannot listen in the name of a worker that is gone");
-                self.left_until.insert(app.clone(), shared.ports.clock.now() + LEFT_TO_OTHERS);
-                Ok(false)
-            }
-        }
+        let left_to_others = shared.is_draining() && !self.is_open(shared, app);
+        Ok(!left_to_others && !self.left_until.contains_key(app) && self.lock(shared, app).await?)
     }
 
     async fn lock(&mut self, shared: &Shared, app: &WorkerId) -> StoreResult<bool> {

@@ -133,6 +133,7 @@ async fn round(
 /// more: the store may have stood still in between, and nobody could renew.
 async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: Timestamp) -> StoreResult<usize> {
     let mut found = 0;
+    apps.open(shared, &suspects).await?;
     for suspect in suspects {
         if shared.ports.clock.now() >= until {
             break;
@@ -141,7 +142,7 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
         if suspect.worker == shared.settings.id && shared.roster.holds(suspect.held.attempt) {
             continue;
         }
-        if !apps.open(shared, &suspect.app, suspect.stage).await? {
+        if !apps.covers(shared, &suspect.app, suspect.stage).await? {
             continue;
         }
         let asked_at = shared.ports.clock.now();

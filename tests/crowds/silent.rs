@@ -132,3 +132,24 @@ fn calls_of_a_network_that_is_dead_for_good_end_when_they_are_surely_over() {
         assert_eq!(ends.collect::<Vec<_>>(), [(1, unknown), (1, answered)]);
     });
 }
+
+#[test]
+fn a_network_that_is_slow_to_let_listen_holds_nobodys_calls_up_for_long() {
+    play(|mut world| async move {
+        let _talks = may_fall_silent(&mut world, Duration::from_secs(4));
+        world.start_worker("survivor", 0);
+        world.pass(40_000).await;
+        let workers: Vec<_> = (0..12).map(|n| world.start_worker(&format!("w{n:02}"), 1)).collect();
+        world.pass(5_000).await;
+        let many: Vec<Value> = (0..12).map(|n| json!({"phone": format!("+99930{n:05}")})).collect();
+        world.publish("r", json!(many), says("One."), json!({"ringTimeoutSecs": 110})).await.unwrap();
+        world.pass(5_000).await;
+        assert_eq!(world.network.counters().dialled, 12, "one each");
+        workers.iter().for_each(tokio::task::AbortHandle::abort);
+        // Leases run out after thirty seconds at most, are looked for every three, and listening takes four.
+        world.pass(40_000).await;
+        let slots = world.store.audit_slots();
+        let orphans = slots[0].leases.iter().filter(|lease| lease.worker.as_str() != "survivor").count();
+        assert_eq!(orphans, 0, "so many calls are nobody's forty seconds after their workers died");
+    });
+}
