@@ -133,6 +133,58 @@ fn legs_are_made_no_faster_than_a_node_may() {
 }
 
 #[test]
+fn a_second_leg_waits_for_no_turn_and_callees_wait_the_longer() {
+    in_real_time(async {
+        let slow = NodeSettings { legs_per_second: NonZeroU32::new(2), ..node(bed()) };
+        let mut line = Line::with(Arc::new(client_of(vec![slow]))).await;
+        let callee = line.reach(1, number("10", "")).await;
+        let crowd = {
+            let (phones, app, soon) = (Arc::clone(&line.phones), line.app.clone(), line.soon());
+            let legs = [2, 3, 4, 5].map(|claim| line.leg(claim));
+            async move {
+                for leg in legs {
+                    phones.create(&app, &new_leg(leg), soon).await.unwrap();
+                }
+                clock().now()
+            }
+        };
+        // The callee's turn is over.
+        line.clock.sleep_until(line.clock.now() + Duration::from_secs(1)).await;
+        let (begun, crowd) = (line.clock.now(), tokio::spawn(crowd));
+        pause().await;
+        let other = LegId::transfer(callee.attempt, 1);
+        let new = new_leg(other);
+        line.phones.create(&line.app, &new, line.clock.now() + Duration::from_millis(400)).await.unwrap();
+        assert!(line.clock.now().since(begun) < Duration::from_millis(450), "it had no time to wait");
+        let took = crowd.await.unwrap().since(begun);
+        assert!(took > Duration::from_millis(1_900), "four legs and one that went ahead, two a second: {took:?}");
+        for claim in 2..=5 {
+            line.hang_up(line.leg(claim)).await;
+        }
+        line.hang_up(other).await;
+        line.bye(callee).await;
+    });
+}
+
+#[test]
+fn no_more_is_claimed_than_a_slow_node_is_soon_given() {
+    in_real_time(async {
+        let most = |legs| NodeSettings { legs_per_second: NonZeroU32::new(2), max_legs: legs, ..node(bed()) };
+        let mut line = Line::with(Arc::new(client_of(vec![most(None)]))).await;
+        assert_eq!(line.phones.most_calls(), 10, "what it is given in five seconds");
+        let callee = line.reach(1, number("10", "")).await;
+        assert_eq!(line.phones.most_calls(), 11, "besides those that are there");
+        let other = LegId::transfer(callee.attempt, 1);
+        line.dial(other, Target::External(number("10", "")), 0, 30).await;
+        assert_eq!(line.phones.most_calls(), 11);
+        line.hang_up(other).await;
+        line.bye(callee).await;
+        let full = Line::with(Arc::new(client_of(vec![most(NonZeroU32::new(3))]))).await;
+        assert!(full.phones.most_calls() <= 3);
+    });
+}
+
+#[test]
 fn a_node_that_makes_no_legs_is_given_none_as_long_as_another_does() {
     in_real_time(async {
         // The first of two that are as good as each other is asked first.

@@ -25,7 +25,12 @@ impl Inner {
         let Some(endpoint) = self.settings.endpoints.of(&new.target, new.trunk) else {
             return Err(unavailable("there is no such trunk"));
         };
-        self.nodes[node].turn(not_after).await?;
+        if new.leg.role == LegRole::Callee {
+            self.nodes[node].turn(not_after).await?;
+        } else {
+            // A callee waits for it already, and its commitment is short.
+            self.nodes[node].goes_ahead();
+        }
         let asked_at = self.settings.clock.now();
         let Some(is_there) = self.table().ask_for(new.leg, app, node) else { return Err(TelephonyError::Conflict) };
         let made = self.make(app, new, endpoint, node, not_after).await;

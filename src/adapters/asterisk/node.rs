@@ -18,6 +18,10 @@ use crate::ports::{Clock, TelephonyError};
 /// room.
 const DOUBTFUL: u32 = 3;
 
+/// Seconds for which a call may have to wait for its turn once it is claimed: time enough to prepare it meanwhile, and
+/// far less than it may be acted upon.
+const SOON: u32 = 5;
+
 type Pace = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
 /// One Asterisk.
@@ -28,6 +32,10 @@ pub struct Node {
     pub http: Http,
     most: Option<usize>,
     pace: Option<Pace>,
+    /// How many callees' legs may be made within [`SOON`].
+    soon: Option<usize>,
+    /// Legs that waited for no turn and that nobody has waited for yet.
+    ahead: AtomicU32,
     /// Legs of others that were there at the last look.
     others: AtomicUsize,
     /// Legs in a row that it did not make.
@@ -50,6 +58,10 @@ impl Node {
             http,
             most: node.max_legs.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)),
             pace: node.legs_per_second.map(|rate| Pace::direct_with_clock(quota(rate), MonotonicClock)),
+            soon: node
+                .legs_per_second
+                .map(|rate| usize::try_from(rate.get().saturating_mul(SOON)).unwrap_or(usize::MAX)),
+            ahead: AtomicU32::new(0),
             others: AtomicUsize::new(0),
             unmade: AtomicU32::new(0),
             clock,
@@ -82,19 +94,43 @@ impl Node {
         (self.http.unanswered().max(self.unmade.load(Ordering::Relaxed)) >= DOUBTFUL, fullness)
     }
 
-    /// Waits until another leg may be made.
+    /// Callees it may have, of which `own` are there now: besides them no more than it is soon given, so that whoever
+    /// claims more does not wait in vain for their turns.
+    pub fn callees(&self, own: usize) -> usize {
+        self.soon.map_or(usize::MAX, |soon| own.saturating_add(soon))
+    }
+
+    /// Notes a leg that waits for no turn; the next callee waits for its, too.
+    pub fn goes_ahead(&self) {
+        if self.pace.is_some() {
+            self.ahead.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until another callee's leg may be made.
     ///
     /// # Errors
     /// When that is too late.
     pub async fn turn(&self, not_after: Timestamp) -> Result<(), TelephonyError> {
         let Some(pace) = &self.pace else { return Ok(()) };
-        while let Err(later) = pace.check() {
-            let at = self.clock.now() + later.wait_time_from(MonotonicClock.now());
-            if at > not_after {
-                return Err(TelephonyError::TooLate);
+        loop {
+            match pace.check() {
+                // Whoever went ahead has had this one.
+                Ok(()) if self.pays_for_one() => {}
+                Ok(()) => return Ok(()),
+                Err(later) => {
+                    let at = self.clock.now() + later.wait_time_from(MonotonicClock.now());
+                    if at > not_after {
+                        return Err(TelephonyError::TooLate);
+                    }
+                    self.clock.sleep_until(at).await;
+                }
             }
-            self.clock.sleep_until(at).await;
         }
-        Ok(())
+    }
+
+    fn pays_for_one(&self) -> bool {
+        let one_less = |ahead: u32| ahead.checked_sub(1);
+        self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 }

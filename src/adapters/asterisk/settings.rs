@@ -22,7 +22,8 @@ pub struct NodeSettings {
     pub password: SecretString,
     /// Most legs it carries at a time, whoever made them; none: as many as come.
     pub max_legs: Option<NonZeroU32>,
-    /// Most legs made there in a second by this process; none: as many as come.
+    /// Most callees' legs made there in a second by this process, less what other legs it was given; none: as many as
+    /// come.
     pub legs_per_second: Option<NonZeroU32>,
 }
 

@@ -25,7 +25,10 @@ impl Telephony for Asterisk {
 
     fn most_calls(&self) -> usize {
         let table = self.inner.table();
-        let most = table.heard_on().into_iter().map(|node| self.inner.nodes[node].room(table.second_legs(node)));
+        let most = table.heard_on().into_iter().map(|place| {
+            let (node, second_legs) = (&self.inner.nodes[place], table.second_legs(place));
+            node.room(second_legs).min(node.callees(table.count(place).saturating_sub(second_legs)))
+        });
         most.fold(0, usize::saturating_add)
     }
 
