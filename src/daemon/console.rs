@@ -104,7 +104,7 @@ impl Console {
             let _inside = runtime.enter();
             Deployment::new(settings, Arc::clone(&clock))?
         };
-        let phones = Phones::of(settings, Arc::clone(&clock))?;
+        let phones = Phones::of(settings, Arc::clone(&clock), None)?;
         Ok(Self {
             runtime,
             clock,

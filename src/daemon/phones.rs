@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::simulator::remote_telephony;
 use super::worker::DaemonError;
-use crate::adapters::asterisk::{Asterisk, AsteriskSettings, NodeSettings, Templates};
+use crate::adapters::asterisk::{Asterisk, AsteriskSettings, IsOurs, NodeSettings, Templates};
 use crate::config::{self, Backend, Settings};
 use crate::ports::{Clock, Telephony};
 
@@ -19,10 +19,11 @@ pub enum Phones {
 
 impl Phones {
     /// Reads the settings; nothing is asked yet. It must be asked within a runtime with timers and sockets.
+    /// `is_ours` is for whoever listens, and is not alone.
     ///
     /// # Errors
     /// When the settings do not name one.
-    pub fn of(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, DaemonError> {
+    pub fn of(settings: &Settings, clock: Arc<dyn Clock>, is_ours: Option<IsOurs>) -> Result<Self, DaemonError> {
         match settings.telephony.backend {
             Backend::Simulator => {
                 let address = &settings.telephony.simulator;
@@ -35,7 +36,7 @@ impl Phones {
             }
             Backend::Asterisk => {
                 let nodes = settings.asterisk.nodes.join(", ");
-                Ok(Phones::Asterisk(nodes, Arc::new(asterisk(&settings.asterisk, clock)?)))
+                Ok(Phones::Asterisk(nodes, Arc::new(asterisk(&settings.asterisk, clock, is_ours)?)))
             }
         }
     }
@@ -56,7 +57,11 @@ impl Phones {
     }
 }
 
-fn asterisk(settings: &config::Asterisk, clock: Arc<dyn Clock>) -> Result<Asterisk, DaemonError> {
+fn asterisk(
+    settings: &config::Asterisk,
+    clock: Arc<dyn Clock>,
+    is_ours: Option<IsOurs>,
+) -> Result<Asterisk, DaemonError> {
     let wrong =
         |setting: &str, why: &dyn std::fmt::Display| DaemonError::Settings(format!("asterisk.{setting}: {why}"));
     let templates = Templates {
@@ -84,6 +89,7 @@ fn asterisk(settings: &config::Asterisk, clock: Arc<dyn Clock>) -> Result<Asteri
     if !recordings.bytes().all(plain) || recordings.starts_with('/') || recordings.split('/').any(|part| part == "..") {
         return Err(wrong("recordings", &"letters, digits and - _ . / are allowed, and a place within the folder"));
     }
-    Asterisk::new(AsteriskSettings { recordings, ..AsteriskSettings::new(nodes, endpoints, clock) })
-        .map_err(|error| wrong("nodes", &error))
+    let settings = AsteriskSettings { recordings, ..AsteriskSettings::new(nodes, endpoints, clock) };
+    let is_ours = is_ours.unwrap_or_else(|| Arc::clone(&settings.is_ours));
+    Asterisk::new(AsteriskSettings { is_ours, ..settings }).map_err(|error| wrong("nodes", &error))
 }

@@ -5,12 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use super::deployment::Deployment;
 use super::phones::Phones;
 use super::speech::{self, Voices};
+use crate::adapters::asterisk::IsOurs;
 use crate::adapters::clock::SystemClock;
 use crate::config::{Backend, ConfigError, Settings, SpeechEngine};
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
@@ -61,7 +63,7 @@ pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
         deployment.broker()?;
-        Phones::of(settings, clock).map(drop)
+        Phones::of(settings, clock, None).map(drop)
     })?;
     speech::check(&settings.speech)?;
     if settings.telephony.backend == Backend::Asterisk && settings.speech.engine == SpeechEngine::Silent {
@@ -96,12 +98,18 @@ pub fn run_worker(
         let broker = deployment.broker()?;
         let Voices { speech, sounds } = speech::open(&settings.speech, &clock).await?;
         let requests = Arc::new(broker.requests());
+        let store = deployment.store();
+        let locks = Arc::clone(&store);
+        let is_ours: IsOurs = Arc::new(move |app| {
+            let locks = Arc::clone(&locks);
+            async move { locks.lock_app(&app, process).await }.boxed()
+        });
         let ports = Ports {
             queue: Arc::clone(&requests) as _,
-            store: deployment.store(),
+            store,
             events: Arc::new(broker.events()),
             commands: Arc::new(broker.commands(id.clone())),
-            telephony: Phones::of(settings, Arc::clone(&clock))?.telephony(),
+            telephony: Phones::of(settings, Arc::clone(&clock), Some(is_ours))?.telephony(),
             speech: Arc::clone(&speech),
             clock,
         };

@@ -91,6 +91,17 @@ impl Line {
         self.phones.play(leg, playback, audio, false, self.soon()).await.unwrap();
     }
 
+    /// Waits until it is not told anything any more.
+    pub async fn falls_silent(&mut self) {
+        let over = self.clock.now() + PATIENCE;
+        loop {
+            tokio::select! {
+                report = self.reports.recv() => if report.is_none() { return },
+                () = self.clock.sleep_until(over) => panic!("it is still told of its legs"),
+            }
+        }
+    }
+
     /// What a leg reports, up to something in particular.
     pub async fn until(&mut self, leg: LegId, last: impl Fn(&LegEvent) -> bool) -> Vec<LegEvent> {
         let mut events = Vec::new();

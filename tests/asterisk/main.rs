@@ -6,6 +6,8 @@
 mod asterisk;
 #[path = "../support/grumbler.rs"]
 mod grumbler;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/sipp.rs"]
 mod sipp;
 #[path = "../support/sound.rs"]
@@ -17,6 +19,7 @@ mod detection;
 mod independent;
 mod joining;
 mod keys;
+mod names;
 mod nodes;
 mod outcomes;
 mod playing;

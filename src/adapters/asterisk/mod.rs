@@ -42,7 +42,7 @@ pub use self::ari::http::InvalidAddress;
 pub use self::checkup::NodeReport;
 pub use self::endpoints::{Endpoints, InvalidTemplate, Templates};
 use self::node::Node;
-pub use self::settings::{AsteriskSettings, NodeSettings};
+pub use self::settings::{AsteriskSettings, IsOurs, NodeSettings};
 use self::table::{Errand, Table};
 
 /// Asterisk. Its tasks end with it.

@@ -4,10 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
 use super::endpoints::Endpoints;
-use crate::ports::Clock;
+use crate::model::WorkerId;
+use crate::ports::{Clock, StoreResult};
+
+/// Asks whether this process may still listen in somebody's name.
+pub type IsOurs = Arc<dyn Fn(WorkerId) -> BoxFuture<'static, StoreResult<bool>> + Send + Sync>;
 
 /// One Asterisk.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ pub struct AsteriskSettings {
     pub recordings: String,
     /// The time that everything goes by.
     pub clock: Arc<dyn Clock>,
+    /// Asked before an app's socket is opened again: whoever opens it takes it from whoever has it.
+    pub is_ours: IsOurs,
     /// How long an answer is waited for.
     pub answer_within: Duration,
     /// How often every node's legs are looked through.
@@ -45,13 +53,14 @@ pub struct AsteriskSettings {
 }
 
 impl AsteriskSettings {
-    /// As a worker needs it.
+    /// As a worker needs it that is alone: every app is its own.
     pub fn new(nodes: Vec<NodeSettings>, endpoints: Endpoints, clock: Arc<dyn Clock>) -> Self {
         Self {
             nodes,
             endpoints,
             recordings: String::new(),
             clock,
+            is_ours: Arc::new(|_| async { Ok(true) }.boxed()),
             answer_within: Duration::from_secs(2),
             look_every: Duration::from_secs(10),
         }

@@ -1,7 +1,8 @@
 //! Keeps an app's socket open on every node, and finds out what was missed in between.
 //!
-//! Whoever opens an app's socket takes it from whoever had it. So a process that stood still for so long that others
-//! may have taken its calls over does not open it again: its stream ends.
+//! Whoever opens an app's socket takes it from whoever had it. So before a process opens one again it asks whether the
+//! app is still its own, since it may have been cut off for long; and one that stood still for so long that others may
+//! have taken its calls over does not even ask: its stream ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,8 @@ enum Gone {
 pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
     let clock = Arc::clone(&inner.settings.clock);
     let (mut pause, mut seen_at) = (PAUSES.0, clock.now());
+    // Only the first answer counts, or a node that refuses at once would answer for one that takes its time.
+    let mut first = Some(first);
     loop {
         if clock.now().since(seen_at) > STANDSTILL {
             tracing::warn!(app = %line.app, "stood still for so long that others may have the app: not listening again");
@@ -69,12 +72,25 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             return;
         }
         seen_at = clock.now();
-        match open(&inner, &line).await {
+        // Whoever listens has just made sure of it.
+        let ours = if first.is_some() { Some(true) } else { is_ours(&inner, &line.app).await };
+        let opened = match ours {
+            Some(true) => open(&inner, &line).await,
+            Some(false) => {
+                tracing::warn!(app = %line.app, "another has the app by now: not listening again");
+                inner.table().close(line.number);
+                return;
+            }
+            None => Err(TelephonyError::Unavailable("whose the app is cannot be learnt".to_owned())),
+        };
+        if let Some(first) = first.take() {
+            // Whoever asked may have given up waiting.
+            let _ = first.send(opened.as_ref().map(drop).map_err(Clone::clone));
+        }
+        match opened {
             Ok(socket) => {
                 pause = PAUSES.0;
                 inner.table().set_open(line.number, line.node, true);
-                // Whoever asked may have given up waiting.
-                let _ = first.send(Ok(()));
                 let gone = read(&inner, &line, socket).await;
                 inner.table().set_open(line.number, line.node, false);
                 match gone {
@@ -97,11 +113,20 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             }
             Err(error) => {
                 tracing::debug!(app = %line.app, node = inner.nodes[line.node].name, %error, "no events yet");
-                let _ = first.send(Err(error));
             }
         }
         clock.sleep_until(clock.now() + pause).await;
         pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Whether an app is this process's own still; none if nobody says so in time.
+async fn is_ours(inner: &Inner, app: &WorkerId) -> Option<bool> {
+    let clock = &inner.settings.clock;
+    tokio::select! {
+        biased;
+        () = clock.sleep_until(clock.now() + OPENED_WITHIN) => None,
+        answer = (inner.settings.is_ours)(app.clone()) => answer.ok(),
     }
 }
 
