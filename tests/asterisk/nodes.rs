@@ -14,6 +14,7 @@ use crate::asterisk::Bed;
 use crate::call::Line;
 use crate::grumbler::{Grumbler, Mood};
 use crate::outcomes::in_real_time;
+use crate::proxy::{Faults, Proxy};
 use crate::world::{ari, bed, client, client_of, clock, node, number, pause};
 
 /// A leg to somebody who answers and stays.
@@ -181,6 +182,17 @@ fn no_more_is_claimed_than_a_slow_node_is_soon_given() {
         line.bye(callee).await;
         let full = Line::with(Arc::new(client_of(vec![most(NonZeroU32::new(3))]))).await;
         assert!(full.phones.most_calls() <= 3);
+    });
+}
+
+#[test]
+fn a_node_that_refuses_at_once_does_not_answer_for_one_that_takes_its_time() {
+    in_real_time(async {
+        let slow = Faults { latency: Duration::from_millis(300), ..Faults::default() };
+        let proxy = Proxy::before(ari(bed()), slow).await;
+        let at = |port: u16| NodeSettings { url: format!("http://127.0.0.1:{port}/ari"), ..node(bed()) };
+        let line = Line::with(Arc::new(client_of(vec![at(bed().ours.ports().nobody()), at(proxy.port())]))).await;
+        assert!(line.phones.most_calls() > 0);
     });
 }
 
