@@ -1,9 +1,13 @@
 //! Workers die and are replaced; callees notice nothing but, at worst, a message said again.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::runtime::Runtime;
 
+use crate::proxy::{Faults, Proxy};
+use crate::redis;
 use crate::scene::{bed, deployment, details, name, number, request, says, steps};
 
 /// A gather that nobody answers, and a word of goodbye.
@@ -39,6 +43,46 @@ fn a_worker_dies_while_a_key_is_waited_for() {
     let heard = bed.carrier.heard(&callee);
     let (spoken, length) = (heard.louder_than(-45.0), heard.length());
     assert!(length > Duration::from_secs(30) && spoken > Duration::from_secs(5), "{spoken:?} of {length:?}");
+}
+
+#[test]
+fn a_worker_that_was_cut_off_takes_nothing_back_when_its_network_heals() {
+    let (bed, runtime) = (bed(), Runtime::new().unwrap());
+    let address = |url: &str| url.split("://").last().unwrap().split('/').next().unwrap().parse().unwrap();
+    let (ari, database) = (bed.url(), redis::shared().url());
+    let before = |url: &str| runtime.block_on(Proxy::before(address(url), Faults::default()));
+    let [to_ari, to_database] = [before(&ari), before(&database)];
+    let through = |url: &str, proxy: &Proxy| {
+        let address: SocketAddr = address(url);
+        url.replace(&address.to_string(), &format!("127.0.0.1:{}", proxy.port()))
+    };
+    let (nodes, redis) = ("ROBOCALL__ASTERISK__NODES", "ROBOCALL__REDIS__URL");
+    let mut world = deployment(bed, &through(&ari, &to_ari)).with([(redis, through(&database, &to_database))]);
+    let callee = number("15", "");
+    world.add_worker(&name());
+    let mut document = request("cut-off", &callee, &asks_and_says_goodbye(12));
+    document["maxCallDurationSecs"] = json!(300);
+    world.submit(&document);
+    world.wait_for("cut-off", "step.started", 1);
+    let mut world = world.with([(nodes, ari.clone()), (redis, database.clone())]);
+    for proxy in [&to_ari, &to_database] {
+        proxy.set(Faults { black_hole: true, ..Faults::default() });
+    }
+    world.add_worker(&name());
+    // Its leases run out, and the other has looked.
+    std::thread::sleep(Duration::from_secs(38));
+    for proxy in [&to_ari, &to_database] {
+        proxy.set(Faults::default());
+    }
+    world.wait_for("cut-off", "call.ended", 1);
+    let call = details(&world, "cut-off");
+    assert_eq!((&call["status"], &call["disposition"]["by"]), (&json!("completed"), &json!("us")), "{call:#}");
+    let done = |name: &str| (name.to_owned(), "success_ok".to_owned());
+    assert_eq!(steps(&call), [done("gather"), done("play")], "{call:#}");
+    assert_eq!(bed.carrier.invites(&callee), 1);
+    // Half a minute until it is taken over, and the two questions. To be taken over twice takes as long again.
+    let length = bed.carrier.heard(&callee).length();
+    assert!(length > Duration::from_secs(45) && length < Duration::from_secs(95), "{length:?}");
 }
 
 #[test]
