@@ -136,21 +136,20 @@ async fn joined(line: &mut Line) -> ([Phone; 2], LegId, LegId) {
 }
 
 #[test]
-fn when_the_agent_goes_the_callee_stays_and_the_bridge_goes() {
+fn when_the_agent_goes_the_callee_stays_and_another_can_be_connected() {
     in_real_time(async {
         let mut line = Line::open().await;
         let ([number, _], leg, other) = joined(&mut line).await;
         line.bye(other).await;
-        bridge_goes(leg).await;
         hears_for(number, 2 * SECOND).await;
         assert_eq!(line.phones.inspect(leg).await, Ok(Some(LegState::Up)));
-        // Another one can be connected.
         let (third, agent) = (LegId::transfer(leg.attempt, 2), crate::world::number("18", ""));
         line.dial(third, Target::External(agent), 0, 30).await;
         line.until(third, |event| *event == LegEvent::Answered).await;
         line.phones.bridge(leg, third, line.soon()).await.unwrap();
         hears_for(agent, 2 * SECOND).await;
         line.bye(leg).await;
+        bridge_goes(leg).await;
         line.bye(third).await;
         let length = heard(agent).await.tone_for(CALLEES);
         assert!(length > SECOND, "{length:?}");
@@ -224,10 +223,10 @@ fn a_target_that_hangs_up_after_a_blind_transfer_leaves_the_callee() {
         line.phones.blind_transfer(leg, other, &target, line.soon()).await.unwrap();
         let (events, end) = line.hear_out(other).await;
         assert_eq!((events.last(), end.by), (Some(&LegEvent::Answered), Some(Party::Callee)));
-        bridge_goes(leg).await;
         hears_for(number, RINGS + SECOND).await;
         assert_eq!(line.phones.inspect(leg).await, Ok(Some(LegState::Up)));
         line.bye(leg).await;
+        bridge_goes(leg).await;
         let heard = heard(number).await;
         assert_eq!(rings(&end_of(&heard)), Duration::ZERO);
     });

@@ -24,4 +24,6 @@ mod nodes;
 mod outcomes;
 mod playing;
 mod recording;
+mod supervision;
+mod taking_over;
 mod world;

@@ -39,7 +39,7 @@ fn kept(name: &str) -> u64 {
 }
 
 /// What was recorded, once Asterisk is done with it.
-async fn recorded(name: String) -> Sound {
+pub async fn recorded(name: String) -> Sound {
     let look = move || {
         let over = (0..300).any(|_| {
             std::thread::sleep(Duration::from_millis(100));

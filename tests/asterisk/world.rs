@@ -70,6 +70,11 @@ pub fn client_with(nodes: Vec<NodeSettings>, change: impl FnOnce(AsteriskSetting
     .unwrap()
 }
 
+/// A client that looks after what others have left there as often as this.
+pub fn client_looking(nodes: Vec<NodeSettings>, look_every: Duration) -> Asterisk {
+    client_with(nodes, |settings| AsteriskSettings { look_every, ..settings })
+}
+
 /// A number of a kind that nobody has dialled yet.
 pub fn number(kind: &str, keys: &str) -> Phone {
     static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -103,14 +108,13 @@ pub async fn network<T: Send + 'static>(question: impl FnOnce(&'static Carrier) 
 }
 
 /// What a callee hears comes into its file two seconds at a time.
-const KEPT_IN: Duration = Duration::from_millis(2_100);
+pub const KEPT_IN: Duration = Duration::from_millis(2_100);
 
 /// Waits until a callee has heard so much more than by now, be it silence.
 pub async fn hears_for(number: Phone, length: Duration) {
     network(move |carrier| {
         let number = number.to_string();
-        let bytes = std::fs::metadata(carrier.recording(&number)).map_or(0, |file| file.len());
-        carrier.wait_for_sound(&number, Duration::from_millis(bytes / 16) + KEPT_IN + length);
+        carrier.wait_for_sound(&number, carrier.heard_by_now(&number) + KEPT_IN + length);
     })
     .await;
 }
@@ -118,6 +122,22 @@ pub async fn hears_for(number: Phone, length: Duration) {
 /// What the callee of the last call to a number has heard, when that is over.
 pub async fn heard(number: Phone) -> Sound {
     network(move |carrier| carrier.heard(&number.to_string())).await
+}
+
+/// Waits until Asterisk has nothing of a leg any more, nor of its attempt if it is the callee's: no channels, no bridges.
+pub async fn nothing_stays(leg: LegId) {
+    let look = move || {
+        let mut there = String::new();
+        for _ in 0..100 {
+            there = ["/channels", "/bridges"].map(|all| bed().ari("GET", all).body).concat();
+            if !there.contains(&leg.to_string()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("of {leg} there stays: {there}");
+    };
+    tokio::task::spawn_blocking(look).await.unwrap();
 }
 
 /// Waits until the bridge of a callee is not there any more.

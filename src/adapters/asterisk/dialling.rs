@@ -241,18 +241,24 @@ impl Inner {
         }
     }
 
-    /// Every leg on a node: its name, its state, and whose it is.
-    pub(super) async fn channels(&self, node: usize) -> Result<Vec<(LegId, String, String)>, TelephonyError> {
+    /// Every channel on a node, legs and others: its name, its state, and whose it is.
+    pub(super) async fn listing(&self, node: usize) -> Result<Vec<(String, String, String)>, TelephonyError> {
         match self.nodes[node].http.ask(Ask::get("channels")).await? {
             Answer::Done(body) => {
                 let channels: Vec<Channel<'_>> = read(&body)?;
-                let legs = channels.into_iter().filter_map(|channel| {
-                    Some((channel.id.parse().ok()?, channel.state.into_owned(), channel.accountcode.into_owned()))
-                });
-                Ok(legs.collect())
+                let owned = |channel: Channel<'_>| {
+                    (channel.id.into_owned(), channel.state.into_owned(), channel.accountcode.into_owned())
+                };
+                Ok(channels.into_iter().map(owned).collect())
             }
             other => Err(unavailable(&format!("no listing: {other:?}"))),
         }
+    }
+
+    /// Every leg on a node: its name, its state, and whose it is.
+    pub(super) async fn channels(&self, node: usize) -> Result<Vec<(LegId, String, String)>, TelephonyError> {
+        let legs = self.listing(node).await?.into_iter();
+        Ok(legs.filter_map(|(id, state, owner)| Some((id.parse().ok()?, state, owner))).collect())
     }
 
     /// Every leg of an app.

@@ -25,6 +25,7 @@ pub async fn run(inner: Arc<Inner>, errand: Errand) {
             Errand::HangUp(leg) => inner.hang_up(leg, until).await,
             Errand::Limit { leg, length } => inner.limit(leg, length, until).await,
             Errand::Hush(leg) => inner.ring(leg, false, until).await,
+            Errand::TakeEars { listener, node } => inner.take_ears(listener, node, until).await,
             Errand::ClearBridge { leg, node } => {
                 inner.nodes[node].http.ask(Ask::delete(format!("bridges/{leg}"), until)).await.map(drop)
             }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::Inner;
 use super::ari::http::{Answer, Ask};
 use super::dialling::{Outcome, unavailable};
+use super::leg::Leg;
+use super::streams::app_name;
 use crate::callflow::program::Target;
 use crate::model::{LegId, Timestamp};
 use crate::ports::TelephonyError;
@@ -28,33 +30,76 @@ impl Inner {
         if self.table().get(leg).is_some_and(|known| known.hears_ringing) {
             self.ring(leg, false, not_after).await?;
         }
-        let http = &self.nodes[node].http;
-        match http.ask(Ask::post(format!("bridges/{leg}"), json!({"type": "mixing"}), not_after)).await? {
-            // Asked for before.
-            Answer::Done(_) | Answer::Refused(409, _) => {}
-            other => return Err(unavailable(&format!("no bridge: {other:?}"))),
+        let members = self.open_bridge(node, leg, not_after).await?;
+        // From now on what is played to the callee may have to be played to all.
+        if let Some(known) = self.table().get(leg) {
+            known.is_bridged = true;
         }
+        // Whoever is in it would leave it for a moment.
+        let joining: Vec<String> =
+            [leg, other].iter().map(LegId::to_string).filter(|joins| !members.contains(joins)).collect();
+        if !joining.is_empty() {
+            self.join(leg, other, node, &joining, not_after).await?;
+        }
+        if self.table().get(other).is_some_and(|known| known.listens) {
+            self.stop_listening(other, node, not_after).await;
+        }
+        Ok(())
+    }
+
+    /// Puts channels into the callee's bridge. One that is in another bridge leaves that.
+    async fn join(&self, leg: LegId, other: LegId, node: usize, joining: &[String], not_after: Timestamp) -> Outcome {
+        let http = &self.nodes[node].http;
         let path = format!("bridges/{leg}/addChannel");
-        let body = json!({"channel": [leg.to_string(), other.to_string()]});
-        match http.ask(Ask::post(path, body, not_after)).await? {
-            Answer::Done(_) => {
-                let mut table = self.table();
-                for joined in [leg, other] {
-                    if let Some(known) = table.get(joined) {
-                        known.is_bridged = true;
-                    }
-                }
-                Ok(())
-            }
+        match http.ask(Ask::post(path, json!({"channel": joining}), not_after)).await? {
+            Answer::Done(_) => Ok(()),
             // The bridge was taken down in between, or somebody is gone.
             Answer::Missing => Err(unavailable("the bridge is gone")),
             Answer::Refused(status, reason) => {
-                if self.inspect(leg).await?.is_none() || self.inspect(other).await?.is_none() {
+                if self.inspect(leg).await?.is_none() {
                     http.ask(Ask::delete(format!("bridges/{leg}"), not_after)).await?;
+                    return Err(TelephonyError::NoSuchLeg);
+                }
+                if self.inspect(other).await?.is_none() {
                     return Err(TelephonyError::NoSuchLeg);
                 }
                 Err(unavailable(&format!("{status}: {reason}")))
             }
+        }
+    }
+
+    /// Takes down what somebody listened in with who talks now. Without its owner it says nothing to anybody, and at its
+    /// owner's end it is looked for again.
+    async fn stop_listening(&self, other: LegId, node: usize, not_after: Timestamp) {
+        match self.take_ears(other, node, not_after).await {
+            Ok(()) => {
+                if let Some(known) = self.table().get(other) {
+                    known.listens = false;
+                }
+            }
+            Err(error) => tracing::debug!(leg = %other, %error, "ears stay"),
+        }
+    }
+
+    /// Whether what is played to a leg is to be played to everybody in its bridge; then the end of it will be told.
+    pub(super) async fn is_joined(
+        &self,
+        leg: LegId,
+        node: usize,
+        not_after: Timestamp,
+    ) -> Result<bool, TelephonyError> {
+        let app = self.table().get(leg).filter(|known| known.is_bridged).map(|known: &mut Leg| app_name(&known.app));
+        let Some(app) = app else { return Ok(false) };
+        let members = self.members(node, leg).await?.unwrap_or_default();
+        if !members.contains(&leg.to_string()) {
+            return Ok(false);
+        }
+        // Of all bridges: Asterisk 22 takes the name of a single one, and tells nothing of it.
+        let subscribe =
+            Ask::post(format!("applications/{app}/subscription"), json!({"eventSource": ["bridge:"]}), not_after);
+        match self.nodes[node].http.ask(subscribe).await? {
+            Answer::Done(_) => Ok(true),
+            other => Err(unavailable(&format!("its end would not be told: {other:?}"))),
         }
     }
 

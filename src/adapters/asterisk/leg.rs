@@ -72,8 +72,10 @@ pub struct Leg {
     pub joins: bool,
     /// It hears a ringing tone from here.
     pub hears_ringing: bool,
-    /// It is, or was, in the call's bridge.
+    /// Of a callee: it is, or may be, in the call's bridge.
     pub is_bridged: bool,
+    /// It has, or may have, ears on other legs.
+    pub listens: bool,
     /// How long it may last from its answer on, and until when at most, if that was said here.
     pub limit: Option<(Duration, Timestamp)>,
     /// Of a callee: the highest number of another leg of its attempt.
@@ -96,6 +98,7 @@ impl Leg {
             joins: false,
             hears_ringing: false,
             is_bridged: false,
+            listens: false,
             limit: None,
             highest_other: 0,
         }

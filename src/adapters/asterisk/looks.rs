@@ -9,6 +9,7 @@ use super::Inner;
 use super::ari::http::{Answer, Ask};
 use super::dialling::unavailable;
 use super::streams::app_name;
+use super::supervision::listener_of;
 use crate::model::{LegId, WorkerId};
 use crate::ports::TelephonyError;
 use crate::ports::telephony::LegState;
@@ -28,7 +29,9 @@ struct Wrong {
     unwanted: BTreeSet<LegId>,
     /// Legs that are not there any more.
     gone: BTreeSet<LegId>,
-    /// Bridges without anybody.
+    /// Ears of listeners that are not there any more.
+    ears: BTreeSet<String>,
+    /// Bridges without anybody, a callee's or a listener's.
     empty: BTreeSet<LegId>,
 }
 
@@ -54,11 +57,18 @@ pub async fn look(inner: Arc<Inner>, node: usize) {
 async fn wrong(inner: &Inner, node: usize) -> Result<Wrong, TelephonyError> {
     let apps: Vec<WorkerId> = inner.table().apps().into_iter().collect();
     let known: Vec<BTreeSet<LegId>> = apps.iter().map(|app| inner.table().there(app, node)).collect();
-    let channels = inner.channels(node).await?;
+    let (mut channels, mut ears) = (Vec::new(), BTreeSet::new());
+    for (id, state, owner) in inner.listing(node).await? {
+        match id.parse::<LegId>() {
+            Ok(leg) => channels.push((leg, state, owner)),
+            Err(_) => drop(ears.insert(id)),
+        }
+    }
     let own: BTreeSet<LegId> = known.iter().flatten().copied().collect();
     inner.nodes[node].has_others(channels.iter().filter(|(leg, ..)| !own.contains(leg)).count());
     let there: BTreeSet<LegId> = channels.iter().map(|(leg, ..)| *leg).collect();
-    let mut wrong = Wrong { empty: empty_bridges(inner, node, &there).await?, ..Wrong::default() };
+    ears.retain(|ear| listener_of(ear).is_some_and(|listener| !there.contains(&listener)));
+    let mut wrong = Wrong { ears, empty: empty_bridges(inner, node, &there).await?, ..Wrong::default() };
     for (app, known) in apps.iter().zip(known) {
         let name = app_name(app);
         let ours = channels.iter().filter(|(_, state, owner)| *owner == name && state == "Down");
@@ -70,7 +80,7 @@ async fn wrong(inner: &Inner, node: usize) -> Result<Wrong, TelephonyError> {
     Ok(wrong)
 }
 
-/// Bridges of ours that nobody is in, and whose callee is gone.
+/// Bridges of ours that nobody is in, and whose callee or listener is gone.
 async fn empty_bridges(inner: &Inner, node: usize, there: &BTreeSet<LegId>) -> Result<BTreeSet<LegId>, TelephonyError> {
     let body = match inner.nodes[node].http.ask(Ask::get("bridges")).await? {
         Answer::Done(body) => body,
@@ -78,7 +88,7 @@ async fn empty_bridges(inner: &Inner, node: usize, there: &BTreeSet<LegId>) -> R
     };
     let bridges: Vec<Bridge> = serde_json::from_slice(&body).map_err(|error| unavailable(&error.to_string()))?;
     let empty = bridges.into_iter().filter(|bridge| bridge.channels.is_empty());
-    Ok(empty.filter_map(|bridge| bridge.id.parse().ok()).filter(|callee| !there.contains(callee)).collect())
+    Ok(empty.filter_map(|bridge| bridge.id.parse().ok()).filter(|leg| !there.contains(leg)).collect())
 }
 
 async fn mend(inner: &Arc<Inner>, node: usize, before: &Wrong, now: &Wrong) {
@@ -97,6 +107,9 @@ async fn mend(inner: &Arc<Inner>, node: usize, before: &Wrong, now: &Wrong) {
         tracing::warn!(%leg, "made, never dialled, and nobody's: taken down");
         // The next look tells whether it went.
         let _ = http.ask(Ask::delete(format!("channels/{leg}"), until)).await;
+    }
+    for ear in before.ears.intersection(&now.ears) {
+        let _ = http.ask(Ask::delete(format!("channels/{ear}"), until)).await;
     }
     for bridge in before.empty.intersection(&now.empty) {
         let _ = http.ask(Ask::delete(format!("bridges/{bridge}"), until)).await;

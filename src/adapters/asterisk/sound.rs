@@ -22,9 +22,7 @@ impl Inner {
         if noted && self.is_playing(node, &id).await? {
             return Err(TelephonyError::Conflict);
         }
-        let path = format!("channels/{leg}/play/{id}");
-        let sent = self.nodes[node].http.ask(Ask::post(path, json!({"media": &*audio.reference}), not_after)).await;
-        let refused = match sent {
+        let refused = match self.send_playback(leg, node, &id, audio, not_after).await {
             Ok(Answer::Done(_)) => return Ok(()),
             // It may be playing.
             Err(error @ TelephonyError::Unavailable(_)) => return Err(error),
@@ -36,6 +34,26 @@ impl Inner {
             known.playing.remove(&playback);
         }
         Err(refused)
+    }
+
+    /// To the leg, or to everybody in its bridge.
+    async fn send_playback(
+        &self,
+        leg: LegId,
+        node: usize,
+        id: &str,
+        audio: &Audio,
+        not_after: Timestamp,
+    ) -> Result<Answer, TelephonyError> {
+        let (http, body) = (&self.nodes[node].http, json!({"media": &*audio.reference}));
+        if self.is_joined(leg, node, not_after).await? {
+            let answer = http.ask(Ask::post(format!("bridges/{leg}/play/{id}"), body.clone(), not_after)).await?;
+            if answer != Answer::Missing {
+                return Ok(answer);
+            }
+            // The bridge was taken down in between.
+        }
+        http.ask(Ask::post(format!("channels/{leg}/play/{id}"), body, not_after)).await
     }
 
     async fn is_playing(&self, node: usize, id: &str) -> Result<bool, TelephonyError> {

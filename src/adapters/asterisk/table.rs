@@ -30,10 +30,17 @@ pub enum Errand {
     },
     /// A leg is to go: the one it was for has gone.
     HangUp(LegId),
-    /// Nobody is left to be joined with the callee.
+    /// The callee is gone.
     ClearBridge {
         /// The callee, whose name the bridge has.
         leg: LegId,
+        /// Where.
+        node: usize,
+    },
+    /// Somebody who may have listened in is gone.
+    TakeEars {
+        /// Who.
+        listener: LegId,
         /// Where.
         node: usize,
     },
@@ -195,7 +202,8 @@ impl Table {
         let Some(app) = self.streams.get(&number).map(|stream| stream.app.clone()) else { return Vec::new() };
         if let Some(playback) = &event.playback {
             let Some((leg, playback_number)) = playback_of(&playback.id) else { return Vec::new() };
-            let Some(known) = self.legs.get_mut(&leg) else { return Vec::new() };
+            // What is played to several is told to every app.
+            let Some(known) = self.legs.get_mut(&leg).filter(|known| known.app == app) else { return Vec::new() };
             let heard = known.has_played(playback_number, playback.state == "done");
             return self.follow(number, leg, heard, at);
         }
@@ -289,17 +297,16 @@ impl Table {
             let clear = gone.is_bridged.then_some(Errand::ClearBridge { leg, node: gone.node });
             return left_behind.into_iter().map(Errand::HangUp).chain(clear).collect();
         }
-        self.remove(leg);
-        let callee = LegId::callee(leg.attempt);
-        let alone = !self.others(callee).any(|(_, other)| other.is_bridged);
-        let Some(known) = self.legs.get_mut(&callee) else { return Vec::new() };
         let mut errands = Vec::new();
-        if std::mem::take(&mut known.hears_ringing) {
-            errands.push(Errand::Hush(callee));
+        if let Some(gone) = self.remove(leg).filter(|gone| gone.listens) {
+            errands.push(Errand::TakeEars { listener: leg, node: gone.node });
         }
-        if known.is_bridged && alone {
-            known.is_bridged = false;
-            errands.push(Errand::ClearBridge { leg: callee, node: known.node });
+        let callee = LegId::callee(leg.attempt);
+        if leg.role == LegRole::Transfer
+            && let Some(known) = self.legs.get_mut(&callee)
+            && std::mem::take(&mut known.hears_ringing)
+        {
+            errands.push(Errand::Hush(callee));
         }
         errands
     }
@@ -310,5 +317,8 @@ fn found(leg: LegId, app: WorkerId, node: usize, state: LegState) -> Leg {
     let mut found = Leg::found(app, node, state);
     // It may have been meant to join by itself. If not, whoever joins it now asks for it once more, which is harmless.
     found.joins = leg.role == LegRole::Transfer;
+    // Looked for once too often rather than never.
+    found.is_bridged = leg.role == LegRole::Callee && state == LegState::Up;
+    found.listens = matches!(leg.role, LegRole::Participant | LegRole::Supervisor);
     found
 }

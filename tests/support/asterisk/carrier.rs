@@ -108,6 +108,11 @@ impl Carrier {
         panic!("{number} has not heard {length:?}: {:?}\n{}", self.steps_of(number), self.server.log());
     }
 
+    /// How much a callee has heard by now, as far as it is in its file.
+    pub fn heard_by_now(&self, number: &str) -> Duration {
+        Duration::from_millis(fs::metadata(self.recording(number)).map_or(0, |file| file.len()) / 16)
+    }
+
     /// What the callee of the last call to a number has heard from its answer to its end, which is waited for.
     /// Times at which nothing at all was sent are not in it.
     pub fn heard(&self, number: &str) -> Sound {
