@@ -8,14 +8,16 @@ use super::node::Node;
 use crate::ports::TelephonyError;
 
 /// What is asked of Asterisk besides what ARI itself is: a module, and what it is for.
-const MODULES: [(&str, &str); 12] = [
+const MODULES: [(&str, &str); 14] = [
     ("app_amd.so", "telling machines from people"),
     ("app_stasis.so", "everything"),
     ("app_waitforsilence.so", "waiting for a machine's beep"),
     ("bridge_simple.so", "transfers"),
     ("bridge_softmix.so", "supervision"),
+    ("chan_bridge_media.so", "messages to several people"),
     ("format_wav.so", "messages and recordings"),
     ("func_timeout.so", "ending calls whose worker is dead"),
+    ("res_ari_applications.so", "everything"),
     ("res_ari_bridges.so", "transfers"),
     ("res_ari_channels.so", "everything"),
     ("res_stasis_playback.so", "messages"),

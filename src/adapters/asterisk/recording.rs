@@ -14,10 +14,10 @@ use crate::model::{LegId, Timestamp};
 use crate::ports::TelephonyError;
 
 /// How long an ear may take from its making into the app's hands.
-const COMES_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const COMES_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is tried meanwhile.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 impl Inner {
     /// Turns recording on or off. Off is a pause: what follows goes to the same file. Answers where ARI hands it out when

@@ -5,23 +5,16 @@
 //!
 //! **Invariant**: who is to be heard by fewer people has left the others before anything else is done for it.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Inner;
 use super::ari::http::{Answer, Ask};
 use super::dialling::{Outcome, unavailable};
+use super::recording::{AGAIN, COMES_WITHIN};
 use super::streams::app_name;
 use crate::model::{LegId, LegRole, Timestamp};
 use crate::ports::TelephonyError;
-
-/// How long an ear may take from its making into the app's hands.
-const COMES_WITHIN: Duration = Duration::from_secs(2);
-
-/// How often it is tried meanwhile.
-const AGAIN: Duration = Duration::from_millis(20);
 
 /// A bridge as Asterisk shows it.
 #[derive(Deserialize)]
@@ -49,6 +42,11 @@ fn ear_of(listener: LegId, whispers_to: Option<LegId>) -> String {
         LegRole::Supervisor => 's',
     };
     format!("{listener}_to_{role}{}", heard_by.ordinal)
+}
+
+/// Whether somebody hears what an ear's owner says.
+fn whispers_by(ear: &str) -> bool {
+    ear.contains("_to_")
 }
 
 /// Whose ear a channel is; none if it is none, or one that records, which has no owner but the leg it is on.
@@ -107,16 +105,16 @@ impl Inner {
     ) -> Outcome {
         let http = &self.nodes[listener.node].http;
         let members = self.open_bridge(listener.node, listener.leg, not_after).await?;
+        let (whispering, silent): (Vec<&String>, Vec<&String>) = members
+            .iter()
+            .filter(|member| *member != ear && listener_of(member) == Some(listener.leg))
+            .partition(|old| whispers_by(old));
+        self.take_down(listener.node, &whispering, not_after).await?;
         if !members.iter().any(|member| member == ear) {
             self.make_ear(listener, ear, spied, whispers, not_after).await?;
         }
-        // Before the new one is there: two at a time would hear each other, and an old one's leg what the new one's says.
-        for old in members.iter().filter(|member| *member != ear && listener_of(member).is_some()) {
-            match http.ask(Ask::delete(format!("channels/{old}"), not_after)).await? {
-                Answer::Done(_) | Answer::Missing => {}
-                Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
-            }
-        }
+        // Before the new one comes: two at a time would hear each other.
+        self.take_down(listener.node, &silent, not_after).await?;
         let wanted = [listener.leg.to_string(), ear.to_owned()];
         let missing: Vec<String> = wanted.into_iter().filter(|wanted| !members.contains(wanted)).collect();
         if missing.is_empty() {
@@ -136,6 +134,17 @@ impl Inner {
                 Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
             }
         }
+    }
+
+    /// Ends ears.
+    async fn take_down(&self, node: usize, ears: &[&String], not_after: Timestamp) -> Outcome {
+        for ear in ears {
+            match self.nodes[node].http.ask(Ask::delete(format!("channels/{ear}"), not_after)).await? {
+                Answer::Done(_) | Answer::Missing => {}
+                Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
+            }
+        }
+        Ok(())
     }
 
     /// Makes an ear on a leg, unless it is there.
@@ -178,9 +187,9 @@ impl Inner {
     pub(super) async fn take_ears(&self, listener: LegId, node: usize, not_after: Timestamp) -> Outcome {
         let http = &self.nodes[node].http;
         let channels = self.listing(node).await?;
-        for ear in channels.into_iter().map(|(id, ..)| id).filter(|id| listener_of(id) == Some(listener)) {
-            http.ask(Ask::delete(format!("channels/{ear}"), not_after)).await?;
-        }
+        let ears: Vec<&String> =
+            channels.iter().map(|(id, ..)| id).filter(|id| listener_of(id) == Some(listener)).collect();
+        self.take_down(node, &ears, not_after).await?;
         http.ask(Ask::delete(format!("bridges/{listener}"), not_after)).await.map(drop)
     }
 
@@ -226,6 +235,7 @@ mod tests {
         let names = [None, Some(callee), Some(LegId::transfer(callee.attempt, 1))].map(|whom| ear_of(listener, whom));
         for (name, end) in names.iter().zip(["_ear", "_to_c0", "_to_t1"]) {
             assert_eq!((listener_of(name), name.ends_with(end)), (Some(listener), true), "{name}");
+            assert_eq!(whispers_by(name), end != "_ear");
             assert!(name.parse::<LegId>().is_err(), "no leg");
         }
         for other in [format!("{callee}_rec"), listener.to_string(), "b0a6_ce2e".to_owned()] {
