@@ -10,7 +10,7 @@ use super::configuration::ConfigArgs;
 use super::report::table;
 use super::{Exit, Failure, values};
 use crate::daemon::Console;
-use crate::model::{Fact, Happening, Number, OrganisationId, RequestId, Timestamp, WorkerId};
+use crate::model::{Fact, Happening, LegRole, Number, OrganisationId, RequestId, Timestamp, WorkerId};
 use crate::ports::store::{LiveCall, Stage};
 
 /// Show the live calls of an organisation.
@@ -122,9 +122,11 @@ fn state(stage: Stage, history: &[Fact]) -> (&'static str, u32, Option<Timestamp
             Happening::Dialing { .. } => ("dialing", Some(*at)),
             Happening::Ringing => ("ringing", Some(*at)),
             Happening::Answered => ("answered", Some(*at)),
-            Happening::LegAdded { .. } => ("transferring", Some(*at)),
-            Happening::LegAnswered { .. } => ("transferred", Some(*at)),
-            Happening::LegFailed { .. } | Happening::LegRemoved { .. } => ("answered", Some(*at)),
+            Happening::LegAdded { leg, .. } if leg.role == LegRole::Transfer => ("transferring", Some(*at)),
+            Happening::LegAnswered { leg } if leg.role == LegRole::Transfer => ("transferred", Some(*at)),
+            Happening::LegFailed { leg, .. } | Happening::LegRemoved { leg } if leg.role == LegRole::Transfer => {
+                ("answered", Some(*at))
+            }
             _ => state,
         };
     }

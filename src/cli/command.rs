@@ -1,15 +1,15 @@
-//! `robocall request pause|resume|cancel` and `robocall call hangup`: what is told to the workers.
+//! `robocall request pause|resume|cancel`, and how workers are told anything.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 
 use super::configuration::ConfigArgs;
 use super::{Exit, Failure, values};
 use crate::daemon::{Console, random_number};
-use crate::model::{CallId, OrganisationId, RequestId};
+use crate::model::{OrganisationId, RequestId};
 use crate::ports::{CommandKind, CommandReply};
 
 /// A request, and how its workers are told.
@@ -37,39 +37,20 @@ pub struct CancelArgs {
     teller: Teller,
 }
 
-/// What can be done with a call.
-#[derive(Debug, Subcommand)]
-pub enum CallCommand {
-    /// Hang a live call up.
-    Hangup(HangupArgs),
-}
-
-/// A call to be hung up.
-#[derive(Debug, Args)]
-#[command(after_long_help = HELP)]
-pub struct HangupArgs {
-    /// The call, as `robocall calls` shows it.
-    #[arg(value_name = "CALLID")]
-    call: CallId,
-    #[command(flatten)]
-    teller: Teller,
-}
-
 const HELP: &str = "\
 Exit codes:
   0    a worker has done it
-  2    there is no such request or live call, or it has ended; or an option or setting cannot be used
+  2    there is no such request, or it has ended; or an option or setting cannot be used
   4    the broker does not answer
-  5    no worker has answered in time, or the call is just changing hands: ask again
+  5    no worker has answered in time: ask again
 
 Examples:
   robocall request pause reminder-1
-  robocall request cancel reminder-1 --hang-up --org bank
-  robocall call hangup 1f2e3d4c5b6a79880102-7";
+  robocall request cancel reminder-1 --hang-up --org bank";
 
 /// How workers are told.
 #[derive(Debug, Args)]
-struct Teller {
+pub(super) struct Teller {
     /// The organisation it is of.
     #[arg(long, default_value = "default", value_parser = values::organisation)]
     org: OrganisationId,
@@ -97,13 +78,8 @@ pub fn cancel(args: CancelArgs, json: bool) -> Result<Exit, Failure> {
     tell(&args.teller, &kind, "cancelled", &format!("request {}", args.request), json)
 }
 
-/// Does something with a call.
-pub fn call(command: CallCommand, json: bool) -> Result<Exit, Failure> {
-    let CallCommand::Hangup(args) = command;
-    tell(&args.teller, &CommandKind::HangUp(args.call), "hung up", &format!("call {}", args.call), json)
-}
-
-fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, json: bool) -> Result<Exit, Failure> {
+/// Tells the workers, and says what came of it.
+pub(super) fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, json: bool) -> Result<Exit, Failure> {
     let Teller { org, wait, config } = teller;
     let console = Console::open(&config.read()?)?;
     let client = console.client()?;
@@ -119,6 +95,16 @@ fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, json: bool)
             }
             Ok(Exit::Completed)
         }
+        CommandReply::Invited(leg) => {
+            let mut out = io::stdout().lock();
+            if json {
+                writeln!(out, "{}", json!({"status": "dialling", "sessionId": leg.to_string()}))?;
+            } else {
+                writeln!(out, "{what}: {done}, session {leg}")?;
+            }
+            Ok(Exit::Completed)
+        }
+        CommandReply::Refused(reason) => Err(Failure::conflict(format!("{what}: {reason}"))),
         CommandReply::NotFound => Err(Failure::NotFound(format!(
             "organisation {org} has no {what} that this could be done to: ended, perhaps"
         ))),

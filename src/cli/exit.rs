@@ -76,6 +76,12 @@ impl Failure {
         Self::BadInput(Refusal { status: RejectReason::Invalid, message, errors: Vec::new(), error_count: 0 })
     }
 
+    /// It cannot be done as things stand.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::BadInput(Refusal { status: RejectReason::Conflict, message, errors: Vec::new(), error_count: 0 })
+    }
+
     /// A document with problems.
     pub fn problems(what: &str, status: RejectReason, problems: Problems) -> Self {
         let (errors, error_count) = problems.into_parts();

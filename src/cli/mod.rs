@@ -4,6 +4,7 @@
 //! answer with an [`Exit`]; nothing below this room ends the process.
 
 mod amounts;
+mod call;
 mod calls;
 mod campaign;
 mod command;
@@ -85,7 +86,7 @@ enum Command {
     Calls(calls::CallsArgs),
     /// Do something with a live call.
     #[command(subcommand)]
-    Call(command::CallCommand),
+    Call(call::CallCommand),
     /// Look at what organisations may do, and change it.
     #[command(subcommand)]
     Org(org::OrgCommand),
@@ -174,7 +175,7 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
         Command::Status(args) => status::run(args, json, &terminal),
         Command::Tail(args) => tail::run(args, json),
         Command::Calls(args) => calls::run(args, json),
-        Command::Call(command) => command::call(command, json),
+        Command::Call(command) => call::run(command, json),
         Command::Org(command) => org::run(command, json),
         Command::Dead(command) => dead::run(command, json),
         Command::Doctor(args) => doctor::run(args, json, &terminal),

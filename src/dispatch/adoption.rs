@@ -99,10 +99,10 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     let answered_unseen = fate == Some(LegState::Up) && !was_answered(ledger.history());
     let terms = CallTerms::from(&*ledger.context.header);
     let machine = CallMachine::resume(program, terms, state, now);
-    let second_leg = match machine.state().second_leg() {
-        Some(second) => unheard_of(shared, second).await,
-        None => None,
-    };
+    let mut unheard = Vec::new();
+    for leg in machine.state().other_legs() {
+        unheard.extend(unheard_of(shared, leg).await);
+    }
     let mut call = Box::new(LiveCall::new(shared, seat, ledger, machine, utterances, app, caller.flatten()));
     call.tell(CallInput::Adopted);
     if hang_up {
@@ -111,9 +111,7 @@ async fn settle_or_follow(shared: &Arc<Shared>, adopted: Adopted, seat: Seat) ->
     if answered_unseen {
         call.tell(CallInput::Answered);
     }
-    if let Some(input) = second_leg {
-        call.tell(input);
-    }
+    unheard.into_iter().for_each(|input| call.tell(input));
     if fate.is_none() {
         call.tell(CallInput::Ended(lost_leg()));
     }
@@ -157,7 +155,7 @@ fn was_answered(history: &[Fact]) -> bool {
     attempt.into_iter().any(|fact| fact.what == Happening::Answered)
 }
 
-/// What nobody heard of a call's second leg meanwhile; nothing if the backend does not say, and then the machine's own
+/// What nobody heard of one of a call's other legs meanwhile; nothing if the backend does not say, and then the machine's own
 /// deadlines bound the wait.
 async fn unheard_of(shared: &Shared, leg: LegId) -> Option<CallInput> {
     match shared.ports.telephony.inspect(leg).await {

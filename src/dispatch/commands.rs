@@ -3,55 +3,113 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+use super::asked::Asked;
 use super::ledger::publish_requests;
 use super::roster::Mail;
 use super::shared::Shared;
 use crate::callflow::call::CallInput;
-use crate::model::{CallId, RequestId, WorkerId};
+use crate::model::{CallId, RequestId, Timestamp, WorkerId};
 use crate::ports::store::{Control, Held, RequestKey};
 use crate::ports::{Command, CommandKind, CommandReply, Incoming, Order, StoreError};
 
 /// How long an order to a call's owner has force.
 const FORCE: Duration = Duration::from_secs(2);
 
+/// What a command comes to here.
+enum Outcome {
+    /// This.
+    Reply(CommandReply),
+    /// What the call will say; if it says nothing, it has not heard.
+    Awaited(oneshot::Receiver<CommandReply>),
+    /// Another worker answers.
+    PassedOn,
+}
+
+/// A command that a call is to answer.
+type Awaited = (Command, oneshot::Receiver<CommandReply>);
+
 /// Obeys for as long as the worker lives.
 pub async fn obey(shared: Arc<Shared>) {
+    let (awaiting, awaited) = unbounded_channel();
+    tokio::join!(take(&shared, awaiting), answer(&shared, awaited));
+}
+
+async fn take(shared: &Shared, awaiting: UnboundedSender<Awaited>) {
     while let Some(incoming) = shared.ports.commands.next(&shared.settings.id).await {
-        match incoming {
+        let (command, outcome) = match incoming {
             Incoming::Command(command) => {
-                if let Some(reply) = carry_out(&shared, &command).await {
-                    shared.ports.commands.answer(&command, reply).await;
-                }
+                let outcome = carry_out(shared, &command).await;
+                (command, outcome)
             }
             Incoming::Order(order) => {
-                let reply = carry_out_here(&shared, &order);
-                shared.ports.commands.answer(&order.command, reply).await;
+                let outcome = carry_out_here(shared, &order);
+                (order.command, outcome)
             }
+        };
+        match outcome {
+            Outcome::Reply(reply) => shared.ports.commands.answer(&command, reply).await,
+            // The other end is read for as long as this one lives.
+            Outcome::Awaited(reply) => drop(awaiting.send((command, reply))),
+            Outcome::PassedOn => {}
         }
     }
 }
 
-/// Carries a command out; answers unless another will.
-async fn carry_out(shared: &Shared, command: &Command) -> Option<CommandReply> {
-    match &command.kind {
-        CommandKind::Pause(request) => Some(control(shared, command, request, Control::Pause).await),
-        CommandKind::Resume(request) => Some(control(shared, command, request, Control::Resume).await),
-        CommandKind::Cancel { request, hang_up } => {
-            Some(control(shared, command, request, Control::Cancel { hang_up: *hang_up }).await)
+/// Passes on what calls answer, each in its own time.
+async fn answer(shared: &Shared, mut awaited: UnboundedReceiver<Awaited>) {
+    let mut open = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some((command, reply)) = awaited.recv() => {
+                open.push(async move { (command, reply.await.unwrap_or(CommandReply::Adopting)) });
+            }
+            Some((command, reply)) = open.next() => shared.ports.commands.answer(&command, reply).await,
+            else => return,
         }
-        CommandKind::HangUp(call) => hang_up(shared, command, *call).await,
     }
+}
+
+async fn carry_out(shared: &Shared, command: &Command) -> Outcome {
+    match &command.kind {
+        CommandKind::Pause(request) => control(shared, command, request, Control::Pause).await,
+        CommandKind::Resume(request) => control(shared, command, request, Control::Resume).await,
+        CommandKind::Cancel { request, hang_up } => {
+            control(shared, command, request, Control::Cancel { hang_up: *hang_up }).await
+        }
+        CommandKind::HangUp(call)
+        | CommandKind::Invite { call, .. }
+        | CommandKind::EndSession { call, .. }
+        | CommandKind::Record { call, .. } => ask_call(shared, command, *call).await,
+    }
+}
+
+/// Mail for a call, and what the command comes to if it is taken.
+fn mail_of(command: &Command, not_after: Timestamp) -> (Mail, Outcome) {
+    if let CommandKind::HangUp(_) = command.kind {
+        return (Mail::Input(CallInput::HangUpRequested), Outcome::Reply(CommandReply::Done));
+    }
+    let (asked, reply) = Asked::new(command.clone(), not_after);
+    (Mail::Asked(Box::new(asked)), Outcome::Awaited(reply))
 }
 
 /// Carries out what another worker passed on, if it still has force and the call is still ours as it was then.
-fn carry_out_here(shared: &Shared, order: &Order) -> CommandReply {
-    let hang_up = matches!(order.command.kind, CommandKind::HangUp(_));
+fn carry_out_here(shared: &Shared, order: &Order) -> Outcome {
+    let (mail, outcome) = mail_of(&order.command, order.not_after);
     let in_time = shared.ports.clock.now() <= order.not_after;
-    let ours = || shared.roster.send_to_holder(&order.held, Mail::Input(CallInput::HangUpRequested));
-    if hang_up && in_time && ours() { CommandReply::Done } else { CommandReply::Adopting }
+    if in_time && shared.roster.send_to_holder(&order.held, mail) {
+        outcome
+    } else {
+        Outcome::Reply(CommandReply::Adopting)
+    }
 }
 
-async fn control(shared: &Shared, command: &Command, request: &RequestId, control: Control) -> CommandReply {
+async fn control(shared: &Shared, command: &Command, request: &RequestId, control: Control) -> Outcome {
     let key = RequestKey { organisation: command.organisation.clone(), request: request.clone() };
     match shared.ports.store.control(&key, control).await {
         Ok(controlled) => {
@@ -67,30 +125,30 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
                     }
                 }
             }
-            CommandReply::Done
+            Outcome::Reply(CommandReply::Done)
         }
         Err(error) => sorry(&error),
     }
 }
 
-/// Hangs a call up, here or at its owner's; answers unless the owner will.
-async fn hang_up(shared: &Shared, command: &Command, call: CallId) -> Option<CommandReply> {
-    let mail = Mail::Input(CallInput::HangUpRequested);
+/// Tells a call what is asked of it, here or at its owner's.
+async fn ask_call(shared: &Shared, command: &Command, call: CallId) -> Outcome {
+    let (mail, outcome) = mail_of(command, shared.ports.clock.now() + FORCE);
     match shared.roster.send_to_call(&command.organisation, call, mail) {
-        Some(true) => return Some(CommandReply::Done),
-        // It is about to be dialled, or given back: nobody can promise that it will be hung up.
-        Some(false) => return Some(CommandReply::Adopting),
+        Some(true) => return outcome,
+        // It is about to be dialled, or given back: nobody can promise that it will be done.
+        Some(false) => return Outcome::Reply(CommandReply::Adopting),
         None => {}
     }
     match shared.ports.store.owner(&command.organisation, call).await {
         // The store says it is ours, the roster that it is not any more: it is about to end or to change hands.
-        Ok(Some((_, owner))) if owner == shared.settings.id => Some(CommandReply::Adopting),
+        Ok(Some((_, owner))) if owner == shared.settings.id => Outcome::Reply(CommandReply::Adopting),
         Ok(Some((held, owner))) => {
             pass_on(shared, &owner, command.clone(), held).await;
-            None
+            Outcome::PassedOn
         }
-        Ok(None) => Some(CommandReply::NotFound),
-        Err(error) => Some(sorry(&error)),
+        Ok(None) => Outcome::Reply(CommandReply::NotFound),
+        Err(error) => sorry(&error),
     }
 }
 
@@ -99,13 +157,13 @@ async fn pass_on(shared: &Shared, owner: &WorkerId, command: Command, held: Held
     shared.ports.commands.forward(owner, Order { command, held, not_after }).await;
 }
 
-fn sorry(error: &StoreError) -> CommandReply {
-    match error {
+fn sorry(error: &StoreError) -> Outcome {
+    Outcome::Reply(match error {
         StoreError::NotFound => CommandReply::NotFound,
         StoreError::Unavailable(_) | StoreError::Forgotten => CommandReply::Unavailable,
         StoreError::Refused(reason) => {
             tracing::error!(reason, "the store refuses a command");
             CommandReply::Unavailable
         }
-    }
+    })
 }

@@ -45,7 +45,7 @@ impl LiveCall<'_> {
             return;
         }
         tracing::warn!(leg = %self.leg, "nothing was heard of its end, which must have come long ago");
-        if let Some(leg) = self.machine.state().second_leg() {
+        for leg in self.machine.state().other_legs() {
             self.tell(CallInput::LegEnded { leg, end: lost_leg() });
         }
         self.tell(CallInput::Ended(lost_leg()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::alarm::Alarm;
+use super::asked::Answer;
 use super::ledger::{Fenced, Ledger};
 use super::legs::lost_leg;
 use super::playing::Playing;
@@ -33,6 +34,8 @@ pub struct LiveCall<'s> {
     pub(super) caller: Option<Phone>,
     pub(super) leg: LegId,
     commands: Vec<CallCommand>,
+    /// To be given when what was asked is stored.
+    pub(super) answers: Vec<Answer>,
     pub(super) waiting: Option<Waiting>,
     pub(super) grant: Option<Grant>,
     pub(super) playing: Option<Playing>,
@@ -42,11 +45,10 @@ pub struct LiveCall<'s> {
     alarm: Alarm,
 }
 
-/// A second leg that waits for a slot.
+/// Legs that wait for slots.
 pub(super) struct Waiting {
-    pub leg: LegId,
-    /// Until when.
-    pub until: Timestamp,
+    /// Each, and until when.
+    pub legs: Vec<(LegId, Timestamp)>,
     /// When to ask again.
     pub ask_at: Timestamp,
     /// Rings when a slot may have become free.
@@ -88,6 +90,7 @@ impl<'s> LiveCall<'s> {
             caller,
             leg,
             commands: Vec::new(),
+            answers: Vec::new(),
             waiting: None,
             grant: None,
             playing: None,
@@ -131,6 +134,7 @@ impl<'s> LiveCall<'s> {
                     Mail::SayAgain => {
                         Box::pin(self.ledger.say_again()).await?;
                     }
+                    Mail::Asked(asked) => Box::pin(self.obey(*asked)).await,
                     Mail::LetGo => return Box::pin(self.let_go()).await,
                     Mail::Fenced => return Err(Fenced),
                 },
@@ -172,6 +176,7 @@ impl<'s> LiveCall<'s> {
 
     /// Does what is due by now.
     async fn on_time(&mut self) -> Result<(), Fenced> {
+        self.hear_of_answers().await;
         self.do_overdue();
         let now = self.shared.ports.clock.now();
         self.miss_no_end(now);
@@ -187,7 +192,7 @@ impl<'s> LiveCall<'s> {
             };
         }
         if self.waiting.as_ref().is_some_and(|waiting| waiting.ask_at <= now) {
-            self.ask_for_slot().await?;
+            self.ask_for_slots().await?;
         }
         Ok(())
     }
@@ -230,6 +235,9 @@ impl<'s> LiveCall<'s> {
                     clock.sleep_until(clock.now() + AGAIN).await;
                 }
             }
+            if !self.ledger.is_behind() {
+                self.answers.drain(..).for_each(Answer::give);
+            }
             for command in commands.drain(..) {
                 self.execute(command).await?;
             }
@@ -260,26 +268,22 @@ impl<'s> LiveCall<'s> {
                 let sent = telephony.detect_machine(leg, wait_for_beep, self.authority().await?).await;
                 self.heard(sent);
             }
-            CallCommand::StartRecording => {
-                if let (Heard::Yes, place) = self.record(true).await? {
-                    let recording = place.unwrap_or_else(|| leg.to_string().into());
-                    self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStarted { recording });
-                }
-            }
+            CallCommand::StartRecording | CallCommand::ResumeRecording => self.start_recording().await?,
+            CallCommand::StopRecording => self.stop_recording().await?,
             CallCommand::PauseRecording => {
                 if let (Heard::No, _) = self.record(false).await? {
                     // Rather no call than a recorded secret.
                     self.tell(CallInput::HangUpRequested);
                 }
             }
-            CallCommand::ResumeRecording => {
-                self.record(true).await?;
-            }
             CallCommand::AcquireSlot { leg } => self.acquire_slot(leg).await?,
             // The state that was stored before this does not name the leg.
-            CallCommand::ReleaseSlot { .. } => self.waiting = None,
-            CallCommand::DialLeg { leg, target, ring_timeout } => self.dial_leg(leg, target, ring_timeout).await?,
+            CallCommand::ReleaseSlot { leg } => self.waits_no_more(leg),
+            CallCommand::DialLeg { leg, target, caller, ring_timeout } => {
+                self.dial_leg(leg, target, caller, ring_timeout).await?
+            }
             CallCommand::Bridge { leg: other } => self.bridge(other).await?,
+            CallCommand::ListenIn { leg, whispers_to } => self.listen_in(leg, whispers_to).await?,
             CallCommand::HangUpLeg { leg } => {
                 let sent = telephony.hang_up(leg, self.authority().await?).await;
                 if sent == Err(TelephonyError::NoSuchLeg) {
@@ -346,8 +350,8 @@ impl<'s> LiveCall<'s> {
                     found |= looked_for(&input);
                     self.tell(input);
                 }
-                // The next checkpoint or renewal finds out again.
-                Mail::SayAgain => {}
+                // The next checkpoint or renewal finds out again; what is asked meanwhile was not heard.
+                Mail::SayAgain | Mail::Asked(_) => {}
                 Mail::LetGo | Mail::Fenced => return Err(Fenced),
             }
         }
@@ -360,7 +364,7 @@ impl<'s> LiveCall<'s> {
     }
 
     /// Whether recording was turned on or off, and where it is kept.
-    async fn record(&mut self, on: bool) -> Result<(Heard, Option<Box<str>>), Fenced> {
+    pub(super) async fn record(&mut self, on: bool) -> Result<(Heard, Option<Box<str>>), Fenced> {
         loop {
             let until = self.authority().await?;
             let sent = self.shared.ports.telephony.record(self.leg, &self.leg.to_string(), on, until).await;

@@ -8,6 +8,7 @@ mod adoption;
 mod ahead;
 mod alarm;
 mod apps;
+mod asked;
 mod assignment;
 mod call_task;
 mod claims;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::asked::Asked;
 use super::fence::{AUTHORITY, Fence};
 use super::mailbox::{Mailbox, Slot, mailbox};
 use crate::callflow::call::CallInput;
@@ -16,6 +17,8 @@ use crate::ports::store::Held;
 pub enum Mail {
     /// Something happened to one of its legs, or somebody wants something of it.
     Input(CallInput),
+    /// Somebody asks something of it, and waits for an answer.
+    Asked(Box<Asked>),
     /// The store has lost it, and is to be told again.
     SayAgain,
     /// It is to be left to another worker: write down what is not written yet, and touch it no more.

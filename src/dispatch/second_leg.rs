@@ -1,4 +1,5 @@
-//! A call's second leg: its slot, and its dial, which follows the grant of the slot within a second or not at all.
+//! The legs of a call besides the callee's: the slot of each, and its dial, which follows the grant of the slot within a
+//! second or not at all.
 
 use std::time::Duration;
 
@@ -7,50 +8,74 @@ use super::legs::{denied_leg, lost_leg};
 use super::live_call::{AGAIN, Grant, Heard, LiveCall, Waiting};
 use crate::callflow::call::CallInput;
 use crate::callflow::program::Target;
-use crate::model::{LegId, Timestamp};
+use crate::model::{LegId, Phone, Timestamp};
 use crate::policy::prefix;
 use crate::ports::TelephonyError;
 use crate::ports::store::{SlotAnswer, Written};
-use crate::ports::telephony::NewLeg;
+use crate::ports::telephony::{LegState, NewLeg};
 
 /// How long after its slot was granted, or it was asked for if it needs none, a leg may be dialled.
 const COMMITMENT: Duration = Duration::from_secs(1);
+
+/// Longest that a leg stays in line for a slot; whoever wants it gives up sooner.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 impl LiveCall<'_> {
     /// Puts a leg in line for a slot.
     pub(super) async fn acquire_slot(&mut self, leg: LegId) -> Result<(), Fenced> {
         let now = self.shared.ports.clock.now();
-        let until = self.machine.next_timeout().unwrap_or(now);
-        self.waiting = Some(Waiting { leg, until, ask_at: now, wakeups: self.shared.ports.store.wakeups() });
-        self.ask_for_slot().await
+        let store = &self.shared.ports.store;
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let wakeups = store.wakeups();
+            Waiting { legs: Vec::new(), ask_at: now, wakeups }
+        });
+        waiting.legs.retain(|(other, _)| *other != leg);
+        waiting.legs.push((leg, now + LONGEST_WAIT));
+        self.ask_for_slots().await
     }
 
-    /// Asks for the slot that is waited for.
-    pub(super) async fn ask_for_slot(&mut self) -> Result<(), Fenced> {
+    /// A leg does not wait for a slot any more.
+    pub(super) fn waits_no_more(&mut self, leg: LegId) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.legs.retain(|(other, _)| *other != leg);
+        }
+        self.waiting.take_if(|waiting| waiting.legs.is_empty());
+    }
+
+    /// Asks for the slots that are waited for.
+    pub(super) async fn ask_for_slots(&mut self) -> Result<(), Fenced> {
         let Some(waiting) = &mut self.waiting else { return Ok(()) };
         let ports = &self.shared.ports;
-        let (leg, asked_at) = (waiting.leg, ports.clock.now());
         waiting.wakeups.forget();
-        waiting.ask_at = asked_at + AGAIN;
-        match ports.store.request_slot(&self.ledger.held, leg, waiting.until).await {
-            Ok(Written::Done(SlotAnswer::Granted)) => {
-                self.waiting = None;
-                self.grant = Some(Grant { leg, asked_at });
-                self.tell(CallInput::SlotGranted { leg });
-                Ok(())
+        waiting.ask_at = ports.clock.now() + AGAIN;
+        for (leg, until) in waiting.legs.clone() {
+            let asked_at = ports.clock.now();
+            match ports.store.request_slot(&self.ledger.held, leg, until).await {
+                Ok(Written::Done(SlotAnswer::Granted)) => {
+                    self.waits_no_more(leg);
+                    self.grant = Some(Grant { leg, asked_at });
+                    self.tell(CallInput::SlotGranted { leg });
+                }
+                Ok(Written::Fenced) => return Err(Fenced),
+                Ok(Written::Done(SlotAnswer::Waiting)) | Err(_) => {}
             }
-            Ok(Written::Fenced) => Err(Fenced),
-            Ok(Written::Done(SlotAnswer::Waiting)) | Err(_) => Ok(()),
         }
+        Ok(())
     }
 
     /// Dials a leg, if it is still wanted and may be.
-    pub(super) async fn dial_leg(&mut self, leg: LegId, target: Target, rings: Duration) -> Result<(), Fenced> {
+    pub(super) async fn dial_leg(
+        &mut self,
+        leg: LegId,
+        target: Target,
+        caller: Option<Phone>,
+        rings: Duration,
+    ) -> Result<(), Fenced> {
         let Some(committed_at) = self.commit_leg(leg, &target).await? else { return Ok(()) };
         let header = &self.ledger.context.header;
         let lives_at_most = rings + header.max_call_duration + COMMITMENT;
         let talks_at_most = header.max_call_duration;
-        let new = NewLeg { leg, target, caller: self.caller, lives_at_most, talks_at_most, trunk: 0 };
+        let new = NewLeg { leg, target, caller: caller.or(self.caller), lives_at_most, talks_at_most, trunk: 0 };
         let until = self.authority().await?;
         let ports = &self.shared.ports;
         let made = ports.telephony.create(&self.app, &new, until).await;
@@ -71,6 +96,18 @@ impl LiveCall<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Asks after whoever has rung long enough, before they are hung up: they may talk already, and the report of their
+    /// answer be lost.
+    pub(super) async fn hear_of_answers(&mut self) {
+        for leg in self.machine.state().overdue_dials(self.shared.ports.clock.now()) {
+            if let Ok(Some(LegState::Up)) = self.shared.ports.telephony.inspect(leg).await {
+                tracing::warn!(%leg, "was answered, and nobody had said so");
+                let is_callee = leg == self.leg;
+                self.tell(if is_callee { CallInput::Answered } else { CallInput::LegAnswered { leg } });
+            }
+        }
     }
 
     /// Hands the callee to the backend, if that is still wanted and allowed.

@@ -236,6 +236,13 @@ pub enum LegRole {
     Supervisor,
 }
 
+impl LegRole {
+    /// Whether it is somebody who was called in beside the flow.
+    pub const fn is_third_party(self) -> bool {
+        matches!(self, LegRole::Participant | LegRole::Supervisor)
+    }
+}
+
 /// One channel of an attempt: `{attempt}` for the callee, `{attempt}.t1`, `.p1`, `.s1` for the others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LegId {

@@ -13,6 +13,7 @@ pub mod organisation;
 pub mod phone;
 pub mod private;
 pub mod request;
+mod session_type;
 pub mod status;
 
 pub use api_key::{ApiKey, ApiKeyRecord, KeyHash, Scope};
@@ -26,4 +27,5 @@ pub use organisation::Organisation;
 pub use phone::Phone;
 pub use private::Private;
 pub use request::{CallingWindow, MachineDetection, RequestHeader, RetryPolicy};
+pub use session_type::SessionType;
 pub use status::{CallStatus, RequestStatus, StepStatus, TransferStatus};

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::store::Held;
-use crate::model::{CallId, Event, OrganisationId, RequestId, Timestamp, WorkerId};
+use crate::callflow::call::{Invitation, Refusal};
+use crate::callflow::program::Target;
+use crate::model::{CallId, Event, LegId, LegRole, OrganisationId, RequestId, Timestamp, WorkerId};
 
 /// The bus did not confirm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +54,52 @@ pub enum CommandKind {
     },
     /// Hang a live call up.
     HangUp(CallId),
+    /// Call somebody into a live call, or give whoever is there another session.
+    Invite {
+        /// The call.
+        call: CallId,
+        /// Whom, and as what.
+        invitation: Invitation,
+    },
+    /// End somebody's session in a live call, and nothing else.
+    EndSession {
+        /// The call.
+        call: CallId,
+        /// Whose.
+        session: SessionName,
+    },
+    /// Record a live call, or record it no more.
+    Record {
+        /// The call.
+        call: CallId,
+        /// Which of the two.
+        on: bool,
+    },
+}
+
+/// How a session in a call is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionName {
+    /// By its leg.
+    Leg(LegId),
+    /// By the supervisor who was called in.
+    Target(Target),
+}
+
+impl CommandKind {
+    /// Its name, as in its routing key.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            CommandKind::Pause(_) => "pause",
+            CommandKind::Resume(_) => "resume",
+            CommandKind::Cancel { .. } => "cancel",
+            CommandKind::HangUp(_) => "hangup",
+            CommandKind::Invite { invitation: Invitation { role: LegRole::Supervisor, .. }, .. } => "supervise",
+            CommandKind::Invite { .. } => "addParticipant",
+            CommandKind::EndSession { .. } => "endSession",
+            CommandKind::Record { .. } => "record",
+        }
+    }
 }
 
 /// What became of a command.
@@ -59,6 +107,10 @@ pub enum CommandKind {
 pub enum CommandReply {
     /// Carried out.
     Done,
+    /// Somebody is called in under this name, or was there already.
+    Invited(LegId),
+    /// It cannot be done as things stand.
+    Refused(Refusal),
     /// No such request or call, or it has ended.
     NotFound,
     /// The worker that owned the call is being replaced: ask again.

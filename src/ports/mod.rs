@@ -13,7 +13,7 @@ pub mod store;
 pub mod telephony;
 
 pub use bell::{Bell, Listener};
-pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus, Incoming, Order};
+pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus, Incoming, Order, SessionName};
 pub use clock::Clock;
 pub use keys::{ApiKeys, Created};
 pub use queue::{Delivery, QueueError, RequestBody, RequestQueue};

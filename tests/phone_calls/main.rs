@@ -24,4 +24,5 @@ mod world;
 mod faults;
 mod others_take_over;
 mod scene;
+mod supervision;
 mod whole_way;

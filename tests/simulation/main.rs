@@ -29,7 +29,10 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 37] = [
+const EXERCISED: [(&str, u64); 40] = [
+    ("supervisors listening in", 200),
+    ("third parties dialled", 500),
+    ("third parties talking", 150),
     ("invites", 30_000),
     ("destinations", 30_000),
     ("unknown ends", 300),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// What a command said.
+#[derive(Debug)]
 pub struct Said {
     /// Its exit code.
     pub code: i32,

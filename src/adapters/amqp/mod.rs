@@ -6,6 +6,7 @@
 //! **Invariant:** no type of the client library leaves this folder.
 
 mod backoff;
+mod call_body;
 mod client;
 mod commands;
 mod confirms;

@@ -4,15 +4,17 @@ use lapin::BasicProperties;
 use lapin::types::ShortString;
 use serde::{Deserialize, Serialize};
 
+use super::call_body;
+use crate::callflow::call::Refusal;
 use crate::model::status::RejectReason;
-use crate::model::{CallId, OrganisationId, RequestId, Timestamp};
+use crate::model::{OrganisationId, RequestId, Timestamp};
 use crate::ports::store::{Held, Token};
 use crate::ports::{Command, CommandKind, CommandReply, Order};
 
 /// Why a message is no command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(String);
+pub struct Malformed(pub(super) String);
 
 impl From<serde_json::Error> for Malformed {
     fn from(error: serde_json::Error) -> Self {
@@ -37,54 +39,23 @@ enum Mode {
     Hangup,
 }
 
-/// Body of a command to a call.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ToCall {
-    call_id: CallText,
-}
-
-/// A call's id as text.
-#[derive(Debug)]
-struct CallText(CallId);
-
-impl Serialize for CallText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for CallText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
 /// Routing key of a command.
 pub(super) fn command_key(organisation: &OrganisationId, kind: &CommandKind) -> String {
-    format!("{organisation}.{}", name(kind))
-}
-
-fn name(kind: &CommandKind) -> &'static str {
-    match kind {
-        CommandKind::Pause(_) => "pause",
-        CommandKind::Resume(_) => "resume",
-        CommandKind::Cancel { .. } => "cancel",
-        CommandKind::HangUp(_) => "hangup",
-    }
+    format!("{organisation}.{}", kind.name())
 }
 
 /// Body of a command.
 pub(super) fn command_body(kind: &CommandKind) -> Result<Vec<u8>, Malformed> {
+    let to_request = |request: &RequestId, mode| serde_json::to_vec(&ToRequest { request_id: request.clone(), mode });
+    if let Some(body) = call_body::write(kind) {
+        return Ok(body?);
+    }
     Ok(match kind {
-        CommandKind::Pause(request) | CommandKind::Resume(request) => {
-            serde_json::to_vec(&ToRequest { request_id: request.clone(), mode: None })
-        }
+        CommandKind::Pause(request) | CommandKind::Resume(request) => to_request(request, None),
         CommandKind::Cancel { request, hang_up } => {
-            let mode = if *hang_up { Mode::Hangup } else { Mode::Drain };
-            serde_json::to_vec(&ToRequest { request_id: request.clone(), mode: Some(mode) })
+            to_request(request, Some(if *hang_up { Mode::Hangup } else { Mode::Drain }))
         }
-        CommandKind::HangUp(call) => serde_json::to_vec(&ToCall { call_id: CallText(*call) }),
+        _ => return Err(Malformed(format!("{} has no body", kind.name()))),
     }?)
 }
 
@@ -97,12 +68,12 @@ pub(super) fn read_command(key: &str, body: &[u8]) -> Result<(OrganisationId, Co
 }
 
 fn read_kind(name: &str, body: &[u8]) -> Result<CommandKind, Malformed> {
-    if name == "hangup" {
-        let ToCall { call_id } = serde_json::from_slice(body)?;
-        return Ok(CommandKind::HangUp(call_id.0));
+    if let Some(kind) = call_body::read(name, body) {
+        return kind;
     }
     if !["pause", "resume", "cancel"].contains(&name) {
-        return Err(Malformed(format!("no such command: {name:?}; there are pause, resume, cancel, hangup")));
+        let to_calls = call_body::NAMES.join(", ");
+        return Err(Malformed(format!("no such command: {name:?}; there are pause, resume, cancel, {to_calls}")));
     }
     let ToRequest { request_id, mode } = serde_json::from_slice(body)?;
     match (name, mode) {
@@ -134,7 +105,7 @@ pub(super) fn order_body(order: &Order) -> Result<Vec<u8>, Malformed> {
     let body = OrderBody {
         id: command.id.to_string(),
         organisation: held.organisation.clone(),
-        command: name(&command.kind).to_owned(),
+        command: command.kind.name().to_owned(),
         body: serde_json::from_slice(&command_body(&command.kind)?)?,
         request_id: held.request.clone(),
         attempt: held.attempt.to_string(),
@@ -161,12 +132,20 @@ pub(super) struct Answer {
     status: AnswerStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// Who is called in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    /// Why it cannot be done as things stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Refusal>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum AnswerStatus {
     Done,
+    Dialling,
+    Conflict,
     NotFound,
     Adopting,
     Unavailable,
@@ -178,23 +157,41 @@ impl Answer {
     pub fn of(reply: CommandReply) -> Self {
         let status = match reply {
             CommandReply::Done => AnswerStatus::Done,
+            CommandReply::Invited(leg) => {
+                return Self { session_id: Some(leg.to_string()), ..Self::bare(AnswerStatus::Dialling) };
+            }
+            CommandReply::Refused(reason) => {
+                let message = Some(reason.to_string());
+                return Self { message, reason: Some(reason), ..Self::bare(AnswerStatus::Conflict) };
+            }
             CommandReply::NotFound => AnswerStatus::NotFound,
             CommandReply::Adopting => AnswerStatus::Adopting,
             CommandReply::Unavailable => AnswerStatus::Unavailable,
         };
-        Self { status, message: None }
+        Self::bare(status)
+    }
+
+    const fn bare(status: AnswerStatus) -> Self {
+        Self { status, message: None, session_id: None, reason: None }
     }
 
     /// Why it is no command.
     pub fn invalid(malformed: &Malformed) -> Self {
-        Self { status: AnswerStatus::Invalid, message: Some(malformed.to_string()) }
+        Self { message: Some(malformed.to_string()), ..Self::bare(AnswerStatus::Invalid) }
     }
 
     /// What became of it, or what is wrong with it.
     pub fn read(body: &[u8]) -> Result<CommandReply, Malformed> {
-        let Self { status, message } = serde_json::from_slice(body)?;
+        let Self { status, message, session_id, reason } = serde_json::from_slice(body)?;
         match status {
             AnswerStatus::Done => Ok(CommandReply::Done),
+            AnswerStatus::Dialling => {
+                let leg = session_id.as_deref().and_then(|leg| leg.parse().ok());
+                leg.map(CommandReply::Invited).ok_or_else(|| Malformed("an answer without a session".to_owned()))
+            }
+            AnswerStatus::Conflict => {
+                reason.map(CommandReply::Refused).ok_or_else(|| Malformed("a refusal without a reason".to_owned()))
+            }
             AnswerStatus::NotFound => Ok(CommandReply::NotFound),
             AnswerStatus::Adopting => Ok(CommandReply::Adopting),
             AnswerStatus::Unavailable => Ok(CommandReply::Unavailable),

@@ -99,7 +99,13 @@ pub(super) fn state(state: &CallState) -> Result<Vec<u8>, StoreError> {
 
 /// Reads back where a flow stands; none if it was never stored.
 pub(super) fn read_state(bytes: &[u8]) -> Result<Option<CallState>, StoreError> {
-    if bytes.is_empty() { Ok(None) } else { read(bytes).map(Some) }
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    // What a call has had since: third parties, and a recording that was turned on or off. Before, it had none.
+    const NONE_YET: [u8; 4] = [0; 4];
+    let state = read(bytes).or_else(|error| read(&[bytes, &NONE_YET].concat()).map_err(|_| error));
+    state.map(Some)
 }
 
 /// A destination but for its index and its number.

@@ -103,3 +103,22 @@ fn what_was_written_is_read_by_later_versions() {
         assert_eq!(read::<Happening>(&bytes).unwrap(), before);
     }
 }
+
+#[test]
+fn a_state_from_before_there_were_third_parties_is_read() {
+    let call = crate::model::CallId::new(&"acme".parse().unwrap(), &"r".parse().unwrap(), 7);
+    let program = crate::callflow::Program::from_canonical(r#"{"steps":[{"name":"hangup"}]}"#).unwrap();
+    let terms = crate::callflow::call::CallTerms {
+        ring_timeout: std::time::Duration::from_secs(30),
+        max_call_duration: std::time::Duration::from_secs(600),
+        machine_detection: crate::model::MachineDetection::Off,
+        recording: true,
+    };
+    let attempt = AttemptId { call, claim: 3 };
+    let machine = crate::callflow::call::CallMachine::start(program.into(), terms, attempt, Timestamp::VIRTUAL_START);
+    let now = state(machine.state()).unwrap();
+    let before = now.strip_suffix(&[0; 4]).expect("nothing yet");
+    assert_eq!(read_state(before).unwrap().as_ref(), Some(machine.state()));
+    assert_eq!(read_state(&now).unwrap().as_ref(), Some(machine.state()));
+    assert!(read_state(&before[..before.len() - 1]).is_err(), "half a state");
+}

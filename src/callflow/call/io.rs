@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::callflow::program::{Digit, MessageIndex, Target};
-use crate::model::{AnsweredBy, Disposition, Happening, LegId};
+use crate::model::{AnsweredBy, Disposition, Happening, LegId, Phone};
 use crate::policy::disposition::LegEnd;
 
 /// What happened, as far as one attempt is concerned.
@@ -89,32 +89,43 @@ pub enum CallCommand {
     PauseRecording,
     /// Go on recording.
     ResumeRecording,
-    /// Ask for a slot for a second leg until [`CallInput::SlotGranted`] comes or it is released.
+    /// Record no more: what comes now, or at all if nothing is being recorded.
+    StopRecording,
+    /// Ask for a slot for a leg other than the callee's until [`CallInput::SlotGranted`] comes or it is released.
     AcquireSlot {
         /// The leg it is for.
         leg: LegId,
     },
-    /// Give back, or stop waiting for, the slot of a second leg: storing the state does, which does not name the leg
+    /// Give back, or stop waiting for, a slot: storing the state does, which does not name the leg
     /// any more.
     ReleaseSlot {
         /// The leg it was for.
         leg: LegId,
     },
-    /// Dial a second leg, once; [`CallInput::LegAnswered`] or [`CallInput::LegEnded`] follows.
+    /// Dial a second leg, or a third party's, once; [`CallInput::LegAnswered`] or [`CallInput::LegEnded`] follows.
     DialLeg {
         /// The leg.
         leg: LegId,
         /// Whom to dial.
         target: Target,
+        /// The number to show, if not the one that the callee saw.
+        caller: Option<Phone>,
         /// How long it may ring.
         ring_timeout: Duration,
     },
-    /// Join a second leg with the callee.
+    /// Let a leg talk with the callee, and with whoever else does.
     Bridge {
         /// The leg.
         leg: LegId,
     },
-    /// Hang a second leg up; [`CallInput::LegEnded`] follows, with [`LegEnd::lost`] if the backend does not know it.
+    /// Let a leg hear the call, and be heard by one leg at most.
+    ListenIn {
+        /// The leg.
+        leg: LegId,
+        /// Who hears it.
+        whispers_to: Option<LegId>,
+    },
+    /// Hang a leg other than the callee's up; [`CallInput::LegEnded`] follows, with [`LegEnd::lost`] if the backend does not know it.
     /// Comes again until then.
     HangUpLeg {
         /// The leg.

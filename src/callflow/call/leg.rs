@@ -13,7 +13,7 @@ use crate::model::{AttemptId, Disposition, Happening, LegId};
 use crate::policy::disposition::{Asked, Seen, classify};
 
 /// How often a leg that does not go is hung up again.
-const HANG_UP_AGAIN: Duration = Duration::from_secs(10);
+pub(super) const HANG_UP_AGAIN: Duration = Duration::from_secs(10);
 
 /// How much longer than it may ring a leg is waited for: the backend's own timer should fire first.
 pub(super) const RING_MARGIN: Duration = Duration::from_secs(3);
@@ -107,7 +107,9 @@ impl Turn<'_> {
         self.set_stage(LegStage::Dialling);
         self.record(Happening::LegAdded { leg, dest: target.as_dialled().into() });
         self.push(match transfer.kind {
-            TransferKind::Attended => CallCommand::DialLeg { leg, target, ring_timeout: transfer.ring_timeout },
+            TransferKind::Attended => {
+                CallCommand::DialLeg { leg, target, caller: None, ring_timeout: transfer.ring_timeout }
+            }
             TransferKind::Blind => CallCommand::BlindTransfer { leg, target },
         });
         self.wait(transfer.ring_timeout + RING_MARGIN);

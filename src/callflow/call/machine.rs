@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::leg::RING_MARGIN;
 use super::moment::Moment;
 use super::state::{Ledger, Phase};
+use super::third_party::{Invitation, Refusal, ThirdParties};
 use super::turn::Turn;
 use super::{CallCommand, CallInput, CallState};
-use crate::callflow::program::{MessageIndex, Program, StepIndex};
-use crate::model::{AttemptId, MachineDetection, RequestHeader, Timestamp};
+use crate::callflow::program::{MessageIndex, Program, StepIndex, Target};
+use crate::model::{AttemptId, Happening, LegId, MachineDetection, RequestHeader, Timestamp};
 
 /// What a request lays down for each of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,8 @@ impl CallMachine {
             leg: None,
             opt_out: false,
         };
-        let state = CallState { ledger, phase: Phase::Dialing };
+        let state =
+            CallState { ledger, phase: Phase::Dialing, third_parties: ThirdParties::default(), recording: None };
         Self { program, terms, state, commands: VecDeque::new() }
     }
 
@@ -84,6 +86,34 @@ impl CallMachine {
         self.at(now).handle(input);
     }
 
+    /// Calls somebody into the call, or gives whoever is there another session: answers with their leg.
+    /// [`Record`](CallCommand::Record) follows, as with everything that was asked for from outside.
+    ///
+    /// # Errors
+    /// When that cannot be now.
+    pub fn invite(&mut self, now: Timestamp, invitation: Invitation) -> Result<LegId, Refusal> {
+        self.at(now).invite(invitation)
+    }
+
+    /// Ends a third party's session, and nothing else: answers with their leg, if there is one that is meant.
+    pub fn dismiss(&mut self, now: Timestamp, is_meant: impl Fn(LegId, &Target) -> bool) -> Option<LegId> {
+        self.at(now).dismiss(is_meant)
+    }
+
+    /// Turns recording on or off.
+    ///
+    /// # Errors
+    /// When that cannot be now.
+    pub fn set_recording(&mut self, now: Timestamp, on: bool) -> Result<(), Refusal> {
+        self.at(now).set_recording(on)
+    }
+
+    /// Writes down that a command from outside was carried out.
+    pub fn note_command(&mut self, command: &str, id: &str) {
+        let what = Happening::CommandExecuted { command: command.into(), id: id.into() };
+        self.commands.push_back(CallCommand::Record(what));
+    }
+
     /// Time has passed. Does nothing before [`next_timeout`](Self::next_timeout).
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.at(now).handle_timeout();
@@ -93,13 +123,14 @@ impl CallMachine {
     /// and only then.
     pub fn next_timeout(&self) -> Option<Timestamp> {
         let Ledger { deadline, limit, .. } = &self.state.ledger;
-        match &self.state.phase {
+        let own = match &self.state.phase {
             Phase::Finished(_) => None,
             Phase::Ending { .. } => Some(*deadline),
             Phase::Dialing | Phase::Detecting | Phase::AwaitingBeep | Phase::Step(..) | Phase::HandedOver => {
                 Some(limit.map_or(*deadline, |limit| limit.min(*deadline)))
             }
-        }
+        };
+        own.map(|own| self.state.third_parties.deadline().map_or(own, |theirs| own.min(theirs)))
     }
 
     /// What is to be done next, in order.
@@ -143,6 +174,8 @@ impl CallMachine {
                 program: &self.program,
                 terms: &self.terms,
                 ledger: &mut self.state.ledger,
+                third_parties: &mut self.state.third_parties,
+                recording: &mut self.state.recording,
                 commands: &mut self.commands,
             },
         }

@@ -7,21 +7,24 @@
 //! **Invariants**, whatever comes in and in whatever order:
 //! - an unfinished call has a deadline;
 //! - [`CallCommand::Finish`] comes once, last, and after every step that began has ended;
-//! - a second leg is written down before it is dialled, dialled at most once, and its slot is given back only when the
+//! - a second leg or a third party's is written down before it is dialled, dialled at most once, and its slot is given back only when the
 //!   leg is gone;
 //! - no key of a sensitive gather is in the state or in any command.
 
+mod company;
 mod io;
 mod leg;
 mod machine;
 mod moment;
 mod state;
+mod third_party;
 mod turn;
 
 pub use crate::policy::disposition::LegEnd;
 pub use io::{CallCommand, CallInput};
 pub use machine::{CallMachine, CallTerms};
 pub use state::CallState;
+pub use third_party::{Invitation, Refusal};
 
 pub(super) use leg::{Leg, LegOutcome, LegStage};
 pub(super) use turn::Turn;

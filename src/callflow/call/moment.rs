@@ -40,10 +40,14 @@ impl Moment<'_> {
             CallInput::Ended(end) => self.ended(end),
             CallInput::HangUpRequested => self.hang_up(Asked::Requested),
             CallInput::Adopted => self.adopted(),
+            CallInput::SlotGranted { leg } | CallInput::LegAnswered { leg } if leg.role.is_third_party() => {
+                self.third_party_comes(&input, leg);
+            }
+            CallInput::LegEnded { leg, end } if leg.role.is_third_party() => self.third_party_ended(leg, end),
             CallInput::LegEnded { leg, end } if !matches!(self.phase, Phase::Step(..)) => {
                 if self.turn.leg_ended(leg, end).is_some() {
                     // A blind transfer's conversation is over, or the last of an ending call is gone.
-                    self.hang_up(Asked::Flow);
+                    self.flow_is_over();
                     self.settle();
                 }
             }
@@ -66,6 +70,7 @@ impl Moment<'_> {
 
     pub fn handle_timeout(&mut self) {
         let now = self.turn.now;
+        self.turn.third_parties_overdue();
         match self.phase {
             Phase::Finished(_) => return,
             Phase::Ending { gone } => {
@@ -136,7 +141,7 @@ impl Moment<'_> {
             // Picked up while we were hanging up: they were reached, and that is all.
             return;
         }
-        if terms.recording {
+        if self.turn.records() {
             self.turn.push(CallCommand::StartRecording);
         }
         if terms.machine_detection == MachineDetection::Off {
@@ -197,7 +202,7 @@ impl Moment<'_> {
                 Begun::Over(outcome) => next = self.finish_step(index, outcome).next(step.next),
             }
         }
-        self.end(Asked::Flow);
+        self.flow_is_over();
     }
 
     /// Lets the step that is going on do something, and goes on if it is over then.
@@ -216,7 +221,7 @@ impl Moment<'_> {
         match (after, after.next(follows)) {
             (After::HandOver, _) => *self.phase = Phase::HandedOver,
             (_, Some(next)) => self.enter(next),
-            (_, None) => self.end(Asked::Flow),
+            (_, None) => self.flow_is_over(),
         }
     }
 
@@ -243,8 +248,8 @@ impl Moment<'_> {
     }
 
     /// Ends the call; the step that was going on is over.
-    fn end(&mut self, asked: Asked) {
-        self.turn.close_leg(Asked::Requested);
+    pub(super) fn end(&mut self, asked: Asked) {
+        self.close_others();
         self.turn.ledger.asked = Some(asked);
         *self.phase = Phase::Ending { gone: None };
         self.turn.push(CallCommand::HangUp);
@@ -256,7 +261,7 @@ impl Moment<'_> {
             return;
         }
         self.interrupt();
-        self.turn.close_leg(Asked::Requested);
+        self.close_others();
         let ledger = &self.turn.ledger;
         let limit_reached = ledger.limit.is_some_and(|limit| self.turn.now + LIMIT_TOLERANCE >= limit);
         let by_limit = (limit_reached && end.by.is_none()).then_some(Asked::Limit);
@@ -267,9 +272,10 @@ impl Moment<'_> {
     }
 
     /// Finishes an ending call once nothing is outstanding.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if let Phase::Ending { gone: Some(disposition) } = *self.phase
             && self.turn.ledger.leg.is_none()
+            && self.turn.third_parties.is_empty()
             && !self.turn.ledger.opt_out
         {
             *self.phase = Phase::Finished(disposition);
@@ -301,6 +307,7 @@ impl Moment<'_> {
             // Its time ran out while nobody owned it: no prompt is worth beginning.
             return self.hang_up(Asked::Limit);
         }
+        self.turn.resume_third_parties();
         match self.phase {
             Phase::Finished(disposition) => self.turn.push(CallCommand::Finish(*disposition)),
             Phase::Ending { .. } => {
@@ -331,11 +338,20 @@ impl Moment<'_> {
 
     /// The last owner may have died between the state and the commands about the recording.
     fn resume_recording(&mut self) {
-        if !self.turn.terms.recording {
+        if !self.turn.records() {
+            if *self.turn.recording == Some(false) {
+                self.turn.push(CallCommand::StopRecording);
+            }
             return;
         }
+        let paused = self.is_secret();
         self.turn.push(CallCommand::StartRecording);
-        let paused = match &*self.phase {
+        self.turn.push(if paused { CallCommand::PauseRecording } else { CallCommand::ResumeRecording });
+    }
+
+    /// Whether something is keyed in now that nobody may keep.
+    pub(super) fn is_secret(&self) -> bool {
+        match &*self.phase {
             Phase::Step(index, state) => {
                 let step = self.turn.program.steps.get(usize::from(*index));
                 step.is_some_and(|step| state.is_sensitive(&step.action))
@@ -346,7 +362,6 @@ impl Moment<'_> {
             | Phase::HandedOver
             | Phase::Ending { .. }
             | Phase::Finished(_) => false,
-        };
-        self.turn.push(if paused { CallCommand::PauseRecording } else { CallCommand::ResumeRecording });
+        }
     }
 }

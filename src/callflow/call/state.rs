@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::third_party::ThirdParties;
 use super::{Leg, LegStage};
 use crate::callflow::program::StepIndex;
 use crate::callflow::step::StepState;
@@ -14,6 +15,9 @@ use crate::policy::disposition::Asked;
 pub struct CallState {
     pub(super) ledger: Ledger,
     pub(super) phase: Phase,
+    pub(super) third_parties: ThirdParties,
+    /// Whether the call is to be recorded, if somebody has said so meanwhile.
+    pub(super) recording: Option<bool>,
 }
 
 impl CallState {
@@ -27,21 +31,39 @@ impl CallState {
         self.ledger.limit.is_some()
     }
 
-    /// The second legs that hold a slot, or wait for one.
+    /// The legs besides the callee's that hold a slot, or wait for one.
     pub fn slots(&self) -> Vec<LegId> {
-        self.ledger.leg.filter(Leg::has_slot).map(|leg| leg.id(self.ledger.attempt)).into_iter().collect()
+        let attempt = self.ledger.attempt;
+        let second = self.ledger.leg.filter(Leg::has_slot).map(|leg| leg.id(attempt));
+        second.into_iter().chain(self.third_parties.slots(attempt)).collect()
     }
 
-    /// The second leg that was dialled, or was to be, and has not ended.
-    pub fn second_leg(&self) -> Option<LegId> {
-        let dialled = self.ledger.leg.filter(|leg| leg.stage != LegStage::AwaitingSlot);
-        dialled.map(|leg| leg.id(self.ledger.attempt))
+    /// The legs besides the callee's that were dialled, or were to be, and have not ended.
+    pub fn other_legs(&self) -> Vec<LegId> {
+        let attempt = self.ledger.attempt;
+        let second = self.ledger.leg.filter(|leg| leg.stage != LegStage::AwaitingSlot).map(|leg| leg.id(attempt));
+        second.into_iter().chain(self.third_parties.dialled(attempt)).collect()
     }
 
-    /// Whether a second leg that was to be dialled still is.
+    /// Whether a leg that was to be dialled still is.
     pub fn is_dialling(&self, leg: LegId) -> bool {
+        if self.third_parties.is_dialling(leg) {
+            return true;
+        }
         let current = self.ledger.leg.filter(|current| current.id(self.ledger.attempt) == leg);
         current.is_some_and(|current| current.stage == LegStage::Dialling)
+    }
+
+    /// The legs that were dialled and should have been answered, or have ended, by now.
+    pub fn overdue_dials(&self, now: Timestamp) -> Vec<LegId> {
+        let Ledger { attempt, deadline, leg, .. } = &self.ledger;
+        let mut overdue: Vec<LegId> = self.third_parties.overdue_dials(*attempt, now).collect();
+        if now >= *deadline {
+            let callee = matches!(self.phase, Phase::Dialing).then(|| LegId::callee(*attempt));
+            let second = leg.filter(|leg| leg.stage == LegStage::Dialling).map(|leg| leg.id(*attempt));
+            overdue.extend(callee.into_iter().chain(second));
+        }
+        overdue
     }
 
     /// What the attempt is doing, for logs.
@@ -93,7 +115,7 @@ pub(in crate::callflow) enum Phase {
     AwaitingBeep,
     /// A step of the flow.
     Step(StepIndex, StepState),
-    /// The callee was handed to somebody by a blind transfer; the flow is over.
+    /// The flow is over, and the callee talks with somebody: with whom a blind transfer led to, or with third parties.
     HandedOver,
     /// The call is being ended; `gone` once the callee's leg is.
     Ending { gone: Option<Disposition> },

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::state::Ledger;
+use super::third_party::ThirdParties;
 use super::{CallCommand, CallTerms};
 use crate::callflow::program::{MessageIndex, Program};
 use crate::model::{Happening, Timestamp};
@@ -21,6 +22,9 @@ pub(in crate::callflow) struct Turn<'a> {
     pub program: &'a Program,
     pub terms: &'a CallTerms,
     pub ledger: &'a mut Ledger,
+    pub third_parties: &'a mut ThirdParties,
+    /// Whether the call is to be recorded, if somebody has said so meanwhile.
+    pub recording: &'a mut Option<bool>,
     pub commands: &'a mut VecDeque<CallCommand>,
 }
 
@@ -42,7 +46,17 @@ impl Turn<'_> {
 
     /// Keeps the bound, unless it is so near that whoever took the call over could not meet it.
     pub fn wait_on(&mut self) {
-        self.ledger.deadline = self.ledger.deadline.max(self.now + ADOPTION_GRACE);
+        self.ledger.deadline = self.ledger.deadline.max(self.after_adoption());
+    }
+
+    /// The soonest that whoever took the call over can be expected to have heard of anything.
+    pub fn after_adoption(&self) -> Timestamp {
+        self.now + ADOPTION_GRACE
+    }
+
+    /// Whether the call is to be recorded, secrets aside.
+    pub fn records(&self) -> bool {
+        self.recording.unwrap_or(self.terms.recording)
     }
 
     /// Plays a message under a new number.

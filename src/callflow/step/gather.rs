@@ -21,7 +21,7 @@ pub(in crate::callflow) struct Gathering {
 
 impl Gathering {
     pub fn begin(turn: &mut Turn<'_>, gather: &Gather) -> Self {
-        if gather.sensitive && turn.terms.recording {
+        if gather.sensitive && turn.records() {
             turn.push(CallCommand::PauseRecording);
         }
         let prompt = Some(Prompt::begin(turn, gather.message, true));
@@ -54,6 +54,14 @@ impl Gathering {
         match &mut self.prompt {
             Some(prompt) => prompt.replay(turn, gather.message, true),
             None => self.prompt = Some(Prompt::begin(turn, gather.message, true)),
+        }
+    }
+
+    /// Does something that must not be done while the message plays.
+    pub fn interrupted_by(&mut self, turn: &mut Turn<'_>, gather: &Gather, act: impl FnOnce(&mut Turn<'_>)) {
+        match &mut self.prompt {
+            Some(prompt) => prompt.interrupted_by(turn, gather.message, true, act),
+            None => act(turn),
         }
     }
 
@@ -93,7 +101,7 @@ impl Gathering {
     }
 
     fn over(&self, turn: &mut Turn<'_>, gather: &Gather, status: StepStatus, after: After) -> Outcome {
-        if gather.sensitive && turn.terms.recording {
+        if gather.sensitive && turn.records() {
             turn.push(CallCommand::ResumeRecording);
         }
         Outcome { status, keys: self.keys(), transfer: None, after }

@@ -13,7 +13,7 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 use super::call::{CallInput, Turn};
-use super::program::{Action, StepIndex};
+use super::program::{Action, StepIndex, Transfer};
 use crate::model::{StepStatus, TransferStatus};
 use gather::Gathering;
 pub(super) use opt_out::OPT_OUT_AGAIN;
@@ -127,6 +127,22 @@ impl StepState {
             (Self::OptOut(state), Action::OptOut { message }) => state.resume(turn, *message),
             // Ends with its next event or deadline.
             _ => {}
+        }
+    }
+
+    /// Does something that must not be done while a message plays: what plays is stopped before and played anew.
+    pub fn interrupted_by(&mut self, turn: &mut Turn<'_>, action: &Action, act: impl FnOnce(&mut Turn<'_>)) {
+        match (self, action) {
+            (Self::Play(prompt), Action::Play { message }) => prompt.interrupted_by(turn, *message, false, act),
+            (Self::Gather(gathering), Action::Gather(gather)) => gathering.interrupted_by(turn, gather, act),
+            (
+                Self::Transfer(Transferring::Announcing(prompt)),
+                Action::Transfer(Transfer { message: Some(message), .. }),
+            )
+            | (Self::OptOut(OptingOut::Telling(prompt)), Action::OptOut { message: Some(message) }) => {
+                prompt.interrupted_by(turn, *message, false, act)
+            }
+            _ => act(turn),
         }
     }
 

@@ -63,6 +63,22 @@ impl Prompt {
         StepStatus::ErrorInternal
     }
 
+    /// Does something that must not be done while it plays, and plays it anew.
+    pub fn interrupted_by(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: MessageIndex,
+        expects_key: bool,
+        act: impl FnOnce(&mut Turn<'_>),
+    ) {
+        if self.failed {
+            return act(turn);
+        }
+        self.stop(turn);
+        act(turn);
+        *self = Self::begin(turn, message, expects_key);
+    }
+
     /// Plays it from its beginning, for a callee who may have heard some of it from the last owner.
     pub fn replay(&mut self, turn: &mut Turn<'_>, message: MessageIndex, expects_key: bool) {
         self.stop(turn);

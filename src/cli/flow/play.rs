@@ -271,11 +271,11 @@ impl Player {
                 }
             }
             CallCommand::StartRecording | CallCommand::ResumeRecording => self.line(Line::Recording { on: true })?,
-            CallCommand::PauseRecording => self.line(Line::Recording { on: false })?,
+            CallCommand::PauseRecording | CallCommand::StopRecording => self.line(Line::Recording { on: false })?,
             CallCommand::AcquireSlot { leg } => self.soon(CallInput::SlotGranted { leg }),
             CallCommand::ReleaseSlot { .. } => {}
             CallCommand::DialLeg { leg, .. } | CallCommand::BlindTransfer { leg, .. } => self.dial(leg),
-            CallCommand::Bridge { .. } => {}
+            CallCommand::Bridge { .. } | CallCommand::ListenIn { .. } => {}
             CallCommand::HangUpLeg { leg } => self.soon(CallInput::LegEnded { leg, end: gone(Party::Us, 16, None) }),
             CallCommand::RecordOptOut => self.soon(CallInput::OptOutRecorded),
             CallCommand::HangUp => {

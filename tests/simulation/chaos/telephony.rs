@@ -154,7 +154,8 @@ impl Telephony for ChaosTelephony {
     }
     async fn bridge(&self, leg: LegId, other: LegId, not_after: Timestamp) -> Outcome<()> {
         let done = self.command("bridge", leg, not_after, self.inner.bridge(leg, other, not_after)).await;
-        self.count("attended transfers joined", &done);
+        let third = other.role.is_third_party();
+        self.count(if third { "third parties talking" } else { "attended transfers joined" }, &done);
         done
     }
     async fn listen_in(&self, leg: LegId, other: LegId, to: Option<LegId>, not_after: Timestamp) -> Outcome<()> {

@@ -172,6 +172,9 @@ impl Checker {
             &history,
             |fact| matches!(fact.what, Happening::LegAdded { leg: added, .. } if added == leg),
         );
+        if leg.role.is_third_party() {
+            self.count("third parties dialled");
+        }
         if external {
             self.count("external second legs");
             let late = granted.is_none_or(|granted| invite.at.since(granted) > COMMITMENT);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId};
+use robocall::callflow::call::Invitation;
+use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId, SessionType};
 use robocall::ports::store::CampaignStore;
-use robocall::ports::{Command, CommandKind};
+use robocall::ports::{Command, CommandKind, SessionName};
 
 use super::World;
 
@@ -14,7 +15,7 @@ const CREW: usize = 4;
 impl World {
     pub(super) async fn trouble(&mut self) {
         self.workers.retain(|worker| !worker.task.is_finished());
-        let kind = self.dice.below(24);
+        let kind = self.dice.below(28);
         self.checker.tell(|| format!("trouble {kind}"));
         if self.workers.is_empty() && self.dice.below(2) == 0 {
             self.start_worker();
@@ -33,7 +34,16 @@ impl World {
                 let hang_up = self.dice.below(2) == 0;
                 self.command(|request| CommandKind::Cancel { request, hang_up });
             }
-            14 | 15 => self.hang_up(),
+            14 | 15 => self.ask_of_a_call(CommandKind::HangUp),
+            24 | 25 => {
+                let invitation = self.invitation();
+                self.ask_of_a_call(|call| CommandKind::Invite { call, invitation });
+            }
+            26 => self.send_somebody_away(),
+            27 => {
+                let on = self.dice.below(2) == 0;
+                self.ask_of_a_call(|call| CommandKind::Record { call, on });
+            }
             16 => self.change_settings().await,
             17 => self.change_external().await,
             18 => self.block_somebody().await,
@@ -141,8 +151,28 @@ impl World {
         drop(self.commands.send(Command { id, organisation, kind }));
     }
 
-    /// Somebody wants a call hung up that is live, as a rule.
-    fn hang_up(&mut self) {
+    fn invitation(&mut self) -> Invitation {
+        let targets = ["+9991077777", "+9991088888", "Ext:2000"];
+        let sessions = [SessionType::Monitor, SessionType::Coaching, SessionType::BargeIn];
+        Invitation {
+            role: if self.dice.below(2) == 0 { LegRole::Supervisor } else { LegRole::Participant },
+            target: targets[self.dice.below(3) as usize].parse().unwrap(),
+            caller: None,
+            session: sessions[self.dice.below(3) as usize],
+        }
+    }
+
+    /// Whoever was called in first is sent away, if anybody was.
+    fn send_somebody_away(&mut self) {
+        let role = if self.dice.below(2) == 0 { LegRole::Supervisor } else { LegRole::Participant };
+        let there = self.checker.network().live_legs().into_iter().map(|(leg, _)| leg).find(|leg| leg.role == role);
+        let session = there.map(SessionName::Leg);
+        let session = session.unwrap_or_else(|| SessionName::Target("Ext:2000".parse().unwrap()));
+        self.ask_of_a_call(|call| CommandKind::EndSession { call, session });
+    }
+
+    /// Somebody wants something of a call that is live, as a rule.
+    fn ask_of_a_call(&mut self, kind: impl FnOnce(CallId) -> CommandKind) {
         let slots = self.store.audit_slots();
         let leased = slots.iter().flat_map(|slots| slots.leases.iter().map(|lease| (&slots.id, lease.leg)));
         let live: Vec<(&OrganisationId, CallId)> = leased
@@ -154,7 +184,7 @@ impl World {
         }
         let (organisation, call) = live[self.dice.below(live.len() as u64) as usize];
         let organisation = organisation.clone();
-        self.send(organisation, CommandKind::HangUp(call));
+        self.send(organisation, kind(call));
     }
 
     async fn change_settings(&mut self) {

@@ -1,6 +1,7 @@
 //! Calls as transcripts: what came in and when, and below it what the call wanted done.
 
 mod adoption;
+mod company;
 mod dialling;
 mod ending;
 mod gathering;
@@ -177,8 +178,16 @@ impl Call {
     }
 }
 
+/// `callee`, `t1`, `p1`, `s1`.
+fn leg_name(leg: &LegId) -> String {
+    if leg.role == LegRole::Callee {
+        return "callee".to_owned();
+    }
+    let text = leg.to_string();
+    text.rsplit_once('.').map(|(_, name)| name.to_owned()).unwrap_or_default()
+}
+
 fn describe(input: &CallInput) -> String {
-    let leg_name = |leg: &LegId| format!("t{}", leg.ordinal);
     match input {
         CallInput::Ringing => "ringing".into(),
         CallInput::Answered => "answered".into(),
@@ -218,14 +227,19 @@ fn describe_command(command: &CallCommand) -> String {
         CallCommand::StartRecording => "start recording".into(),
         CallCommand::PauseRecording => "pause recording".into(),
         CallCommand::ResumeRecording => "resume recording".into(),
-        CallCommand::AcquireSlot { leg } => format!("acquire slot for t{}", leg.ordinal),
-        CallCommand::ReleaseSlot { leg } => format!("release slot of t{}", leg.ordinal),
-        CallCommand::DialLeg { leg, target, ring_timeout } => {
-            format!("dial t{} {} for {}s", leg.ordinal, target.as_dialled(), ring_timeout.as_secs())
+        CallCommand::StopRecording => "stop recording".into(),
+        CallCommand::AcquireSlot { leg } => format!("acquire slot for {}", leg_name(leg)),
+        CallCommand::ReleaseSlot { leg } => format!("release slot of {}", leg_name(leg)),
+        CallCommand::DialLeg { leg, target, caller: _, ring_timeout } => {
+            format!("dial {} {} for {}s", leg_name(leg), target.as_dialled(), ring_timeout.as_secs())
         }
-        CallCommand::Bridge { leg } => format!("bridge t{}", leg.ordinal),
-        CallCommand::HangUpLeg { leg } => format!("hang up t{}", leg.ordinal),
-        CallCommand::BlindTransfer { leg, target } => format!("hand over to t{} {}", leg.ordinal, target.as_dialled()),
+        CallCommand::Bridge { leg } => format!("bridge {}", leg_name(leg)),
+        CallCommand::ListenIn { leg, whispers_to: None } => format!("{} listens in", leg_name(leg)),
+        CallCommand::ListenIn { leg, whispers_to: Some(to) } => {
+            format!("{} listens in and whispers to {}", leg_name(leg), leg_name(to))
+        }
+        CallCommand::HangUpLeg { leg } => format!("hang up {}", leg_name(leg)),
+        CallCommand::BlindTransfer { leg, target } => format!("hand over to {} {}", leg_name(leg), target.as_dialled()),
         CallCommand::RecordOptOut => "put on the list".into(),
         CallCommand::HangUp => "hang up".into(),
         CallCommand::Finish(disposition) => format!("finish {}", describe_disposition(*disposition)),
@@ -252,12 +266,12 @@ fn describe_fact(what: &Happening) -> String {
             }
             text
         }
-        Happening::LegAdded { leg, dest } => format!("t{} added {dest}", leg.ordinal),
-        Happening::LegAnswered { leg } => format!("t{} answered", leg.ordinal),
+        Happening::LegAdded { leg, dest } => format!("{} added {dest}", leg_name(leg)),
+        Happening::LegAnswered { leg } => format!("{} answered", leg_name(leg)),
         Happening::LegFailed { leg, disposition } => {
-            format!("t{} failed {}", leg.ordinal, describe_disposition(*disposition))
+            format!("{} failed {}", leg_name(leg), describe_disposition(*disposition))
         }
-        Happening::LegRemoved { leg } => format!("t{} removed", leg.ordinal),
+        Happening::LegRemoved { leg } => format!("{} removed", leg_name(leg)),
         Happening::PartyDetected(party) => format!("{party:?}").to_lowercase(),
         other => format!("{other:?}").to_lowercase(),
     }

@@ -29,10 +29,29 @@ enum Op {
     },
     /// The state is stored and read back, nothing else.
     Reread,
+    /// Somebody is called in.
+    Invite(Invitation),
+    /// Whoever came under this name is sent away.
+    Dismiss(LegId),
+    Record(bool),
 }
 
 fn any_leg() -> impl Strategy<Value = LegId> {
-    (0..4_u16).prop_map(leg)
+    (0..4_u16, 0..3_usize).prop_map(|(ordinal, role)| {
+        let role = [LegRole::Transfer, LegRole::Participant, LegRole::Supervisor][role];
+        LegId { attempt: attempt(), role, ordinal }
+    })
+}
+
+fn any_invitation() -> impl Strategy<Value = Invitation> {
+    let session = proptest::sample::select(vec![SessionType::Monitor, SessionType::Coaching, SessionType::BargeIn]);
+    let target = proptest::sample::select(vec!["+6512345670", "2000", "2001"]);
+    (any::<bool>(), target, session).prop_map(|(supervises, target, session)| Invitation {
+        role: if supervises { LegRole::Supervisor } else { LegRole::Participant },
+        target: super::transfer(target).target,
+        caller: None,
+        session,
+    })
 }
 
 fn any_end() -> impl Strategy<Value = LegEnd> {
@@ -69,6 +88,9 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => (-500..20_000_i64).prop_map(|millis| Op::Wait { millis }),
         1 => (0..90_u64).prop_map(|after_secs| Op::Crash { after_secs }),
         1 => Just(Op::Reread),
+        3 => any_invitation().prop_map(Op::Invite),
+        1 => any_leg().prop_map(Op::Dismiss),
+        1 => any::<bool>().prop_map(Op::Record),
     ]
 }
 
@@ -130,6 +152,10 @@ struct World {
     rang: bool,
     answered: bool,
     paused: bool,
+    /// Whether the call is to be recorded.
+    wanted: bool,
+    recorded: bool,
+    joined: BTreeSet<LegId>,
     playbacks: BTreeSet<u32>,
     added: BTreeSet<LegId>,
     dialled: BTreeSet<LegId>,
@@ -155,6 +181,9 @@ impl World {
             rang: false,
             answered: false,
             paused: false,
+            wanted: terms.recording,
+            recorded: false,
+            joined: BTreeSet::new(),
             opt_out: false,
             playbacks: BTreeSet::new(),
             added: BTreeSet::new(),
@@ -201,6 +230,27 @@ impl World {
                 self.input(CallInput::Adopted);
                 self.stored = postcard::to_allocvec(self.machine.state()).unwrap();
             }
+            Op::Invite(invitation) => {
+                let invited = self.machine.invite(self.now, invitation.clone());
+                let under_way = self.open_step.is_some() || self.machine.phase_name() == "handedOver";
+                assert!(invited.is_err() || under_way, "{invited:?}");
+                if invited.is_ok() {
+                    // What was obeyed is stored.
+                    self.machine.note_command("supervise", "c");
+                }
+                self.drain();
+            }
+            Op::Dismiss(leg) => {
+                self.machine.dismiss(self.now, |theirs, _| theirs == *leg);
+                self.drain();
+            }
+            Op::Record(on) => {
+                if self.machine.set_recording(self.now, *on).is_ok() {
+                    self.wanted = *on;
+                    self.machine.note_command("record", "c");
+                }
+                self.drain();
+            }
             Op::Reread => {
                 let stored = postcard::to_allocvec(self.machine.state()).unwrap();
                 let state = postcard::from_bytes(&stored).unwrap();
@@ -227,7 +277,7 @@ impl World {
             self.check(&command);
             count += 1;
         }
-        assert!(count <= 20, "{count} commands at once");
+        assert!(count <= 40, "{count} commands at once");
         assert_eq!(self.machine.next_timeout().is_none(), self.machine.is_finished());
         if store {
             self.stored = postcard::to_allocvec(self.machine.state()).unwrap();
@@ -243,10 +293,14 @@ impl World {
                 let step = self.open_step.and_then(|step| self.program.steps.get(usize::from(step))).unwrap();
                 let sensitive = matches!(&step.action, Action::Gather(gather) if gather.sensitive);
                 assert_eq!(*expects_key, matches!(step.action, Action::Gather(_)));
-                assert_eq!(self.paused, sensitive && self.terms.recording, "what is recorded");
+                assert!(!(sensitive && self.recorded && !self.paused), "a secret is recorded");
+                assert!(sensitive || self.wanted == (self.recorded && !self.paused), "what is recorded");
             }
-            CallCommand::StartRecording | CallCommand::ResumeRecording => self.paused = false,
+            CallCommand::StartRecording | CallCommand::ResumeRecording => {
+                (self.recorded, self.paused) = (true, false);
+            }
             CallCommand::PauseRecording => self.paused = true,
+            CallCommand::StopRecording => self.recorded = false,
             CallCommand::AcquireSlot { leg } => {
                 self.slots.insert(*leg);
             }
@@ -272,7 +326,14 @@ impl World {
                 assert_eq!(disposition.result == DispositionResult::Answered, self.answered);
                 assert!(self.slots.is_empty() && self.live.is_empty(), "a leg is left behind");
             }
-            CallCommand::StopPlayback { .. } | CallCommand::DetectMachine { .. } | CallCommand::Bridge { .. } => {}
+            CallCommand::Bridge { leg } | CallCommand::ListenIn { leg, whispers_to: None } => {
+                assert!(self.joined.contains(leg), "{leg} was not answered");
+            }
+            CallCommand::ListenIn { leg, whispers_to: Some(to) } => {
+                assert!(self.joined.contains(leg) && self.joined.contains(to), "{leg} whispers to {to}");
+                assert!(to.role != LegRole::Supervisor && leg.role.is_third_party(), "{leg} whispers to {to}");
+            }
+            CallCommand::StopPlayback { .. } | CallCommand::DetectMachine { .. } => {}
         }
     }
 
@@ -287,7 +348,9 @@ impl World {
                 assert_eq!(keys.is_some(), matches!(action, Action::Gather(gather) if !gather.sensitive));
             }
             Happening::LegAdded { leg, .. } => assert!(self.added.insert(*leg)),
-            Happening::LegFailed { leg, .. } | Happening::LegRemoved { leg } => assert!(self.added.contains(leg)),
+            Happening::LegAnswered { leg } => assert!(self.added.contains(leg) && self.joined.insert(*leg)),
+            Happening::LegFailed { leg, .. } => assert!(self.added.contains(leg) || leg.role.is_third_party()),
+            Happening::LegRemoved { leg } => assert!(self.added.contains(leg)),
             Happening::OptedOut => assert!(std::mem::take(&mut self.opt_out)),
             _ => {}
         }

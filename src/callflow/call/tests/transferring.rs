@@ -237,7 +237,7 @@ fn events_of_other_legs_change_nothing() {
         .after(0.0, leg_ended(2, 16, 0))
         .after(0.0, granted())
         .after(0.0, CallInput::LegAnswered { leg: LegId::callee(attempt()) })
-        .reads("0s t2 answered\n0s t2 ended 16\n0s slot for t1\n0s t0 answered");
+        .reads("0s t2 answered\n0s t2 ended 16\n0s slot for t1\n0s callee answered");
 }
 
 #[test]

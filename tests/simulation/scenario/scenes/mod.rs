@@ -5,6 +5,7 @@ mod crew;
 mod drains;
 mod guards;
 mod names;
+mod third_parties;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,0 +1,107 @@
+//! What is asked of an attempt from outside: to let others in, to let them go, to record.
+
+use super::moment::Moment;
+use super::state::Phase;
+use super::third_party::{Invitation, Refusal};
+use super::{CallCommand, CallInput, LegEnd, LegStage};
+use crate::callflow::program::Target;
+use crate::model::LegId;
+use crate::policy::disposition::Asked;
+
+impl Moment<'_> {
+    /// Calls somebody in, or gives whoever is there another session.
+    pub fn invite(&mut self, invitation: Invitation) -> Result<LegId, Refusal> {
+        self.is_under_way()?;
+        let (leg, joined) = self.turn.invite(invitation)?;
+        if let Some(leg) = joined {
+            self.let_in(leg);
+            self.end_if_nobody_talks();
+        }
+        Ok(leg)
+    }
+
+    /// Ends a session, and nothing else.
+    pub fn dismiss(&mut self, is_meant: impl Fn(LegId, &Target) -> bool) -> Option<LegId> {
+        let leg = self.turn.dismiss(is_meant)?;
+        self.end_if_nobody_talks();
+        Some(leg)
+    }
+
+    /// Turns recording on or off; what is secret is left out all the same.
+    pub fn set_recording(&mut self, on: bool) -> Result<(), Refusal> {
+        self.is_under_way()?;
+        if self.turn.records() == on {
+            return Ok(());
+        }
+        *self.turn.recording = Some(on);
+        match (on, self.is_secret()) {
+            (true, false) => self.turn.push(CallCommand::StartRecording),
+            // It begins when the secret is over.
+            (true, true) => {}
+            (false, _) => self.turn.push(CallCommand::StopRecording),
+        }
+        Ok(())
+    }
+
+    /// A third party may be dialled, or has picked up.
+    pub(super) fn third_party_comes(&mut self, input: &CallInput, leg: LegId) {
+        match input {
+            CallInput::SlotGranted { .. } => self.turn.third_party_has_slot(leg),
+            _ if self.turn.third_party_answered(leg) => self.let_in(leg),
+            _ => {}
+        }
+    }
+
+    /// A third party's leg is gone.
+    pub(super) fn third_party_ended(&mut self, leg: LegId, end: LegEnd) {
+        if self.turn.third_party_ended(leg, end) {
+            self.end_if_nobody_talks();
+            self.settle();
+        }
+    }
+
+    /// The flow has come to its end: the call ends, or goes on for as long as others talk with the callee.
+    pub(super) fn flow_is_over(&mut self) {
+        if matches!(self.phase, Phase::Ending { .. } | Phase::Finished(_)) {
+            return;
+        }
+        if !self.turn.third_parties.talk() {
+            return self.end(Asked::Flow);
+        }
+        *self.phase = Phase::HandedOver;
+        self.turn.ledger.deadline = self.turn.ledger.limit.unwrap_or(self.turn.now);
+    }
+
+    /// Makes everybody but the callee go.
+    pub(super) fn close_others(&mut self) {
+        self.turn.close_leg(Asked::Requested);
+        self.turn.close_third_parties();
+    }
+
+    fn let_in(&mut self, leg: LegId) {
+        match &mut *self.phase {
+            // What plays goes on for everybody, from its beginning: it cannot be moved.
+            Phase::Step(index, state) if self.turn.begins_to_share(leg) => {
+                let Some(step) = self.turn.program.steps.get(usize::from(*index)) else { return };
+                state.interrupted_by(&mut self.turn, &step.action, |turn| turn.let_in(leg));
+            }
+            _ => self.turn.let_in(leg),
+        }
+    }
+
+    /// After the flow nobody keeps a callee who has nobody to talk with.
+    fn end_if_nobody_talks(&mut self) {
+        let transferred = self.turn.ledger.leg.is_some_and(|leg| leg.stage == LegStage::Joined);
+        if matches!(self.phase, Phase::HandedOver) && !transferred {
+            self.flow_is_over();
+        }
+    }
+
+    fn is_under_way(&self) -> Result<(), Refusal> {
+        match self.phase {
+            Phase::Step(..) | Phase::HandedOver => Ok(()),
+            Phase::Dialing | Phase::Detecting | Phase::AwaitingBeep => Err(Refusal::NotAnswered),
+            Phase::Ending { .. } | Phase::Finished(_) => Err(Refusal::Ending),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Supervisors and participants, and what befalls their workers meanwhile.
+
+use robocall::callflow::call::{Invitation, Refusal};
+use robocall::callflow::program::Target;
+use robocall::model::{LegId, SessionType};
+use robocall::ports::SessionName;
+
+use super::*;
+
+impl World {
+    /// Asks something of the first call until somebody answers for it.
+    async fn tell(&self, id: &str, kind: impl Fn(CallId) -> CommandKind) -> CommandReply {
+        let organisation = key().organisation;
+        let kind = kind(CallId::new(&organisation, &key().request, 0));
+        loop {
+            let command = Command { id: id.into(), organisation: organisation.clone(), kind: kind.clone() };
+            let late = self.clock.sleep_until(self.clock.now() + Duration::from_secs(5));
+            tokio::select! {
+                biased;
+                reply = self.commands.send(command) => match reply {
+                    Ok(CommandReply::Adopting) | Err(_) => self.pass(1).await,
+                    Ok(reply) => return reply,
+                },
+                // It was passed on to a worker that is dead.
+                () = late => {}
+            }
+        }
+    }
+
+    async fn supervise(&self, id: &str, session: SessionType) -> CommandReply {
+        self.tell(id, |call| invite(call, LegRole::Supervisor, "Ext:2000", session)).await
+    }
+
+    fn dialled(&self, leg: LegId) -> usize {
+        self.checker.network().dial_log().iter().filter(|invite| invite.leg == leg).count()
+    }
+}
+
+fn invite(call: CallId, role: LegRole, target: &str, session: SessionType) -> CommandKind {
+    let target: Target = target.parse().unwrap();
+    CommandKind::Invite { call, invitation: Invitation { role, target, caller: None, session } }
+}
+
+/// Eight messages of half a minute.
+fn chat() -> Value {
+    (0..8).map(|_| json!({"name": "play", "message": {"msg": "a long story. ".repeat(40)}})).collect()
+}
+
+fn leg_of(reply: &CommandReply) -> LegId {
+    match reply {
+        CommandReply::Invited(leg) => *leg,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn joined(leg: LegId) -> impl Fn(&Happening) -> bool {
+    move |what| *what == Happening::LegAnswered { leg }
+}
+
+fn left(leg: LegId) -> impl Fn(&Happening) -> bool {
+    move |what| *what == Happening::LegRemoved { leg }
+}
+
+#[test]
+fn a_supervisor_comes_changes_sides_and_leaves_and_the_call_goes_on() {
+    play(|mut world| async move {
+        world.worker(2);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let refused = world.supervise("a", SessionType::Coaching).await;
+        assert_eq!(refused, CommandReply::Refused(Refusal::NobodyToCoach));
+        let leg = leg_of(&world.supervise("b", SessionType::Monitor).await);
+        world.until(joined(leg)).await;
+        assert_eq!(world.supervise("c", SessionType::BargeIn).await, CommandReply::Invited(leg));
+        assert_eq!(world.supervise("d", SessionType::Monitor).await, CommandReply::Invited(leg));
+        let ended = world.tell("e", |call| CommandKind::EndSession { call, session: SessionName::Leg(leg) }).await;
+        assert_eq!(ended, CommandReply::Done);
+        world.until(left(leg)).await;
+        let again = world.tell("f", |call| CommandKind::EndSession { call, session: SessionName::Leg(leg) }).await;
+        assert_eq!(again, CommandReply::NotFound);
+        let (status, history) = world.until_over().await.remove(0);
+        assert_eq!((status, world.dialled(leg)), (CallStatus::Completed, 1));
+        let steps = history.iter().filter(|fact| matches!(fact.what, Happening::StepFinished { .. })).count();
+        assert_eq!(steps, 8, "every message was heard: {history:?}");
+        let executed = |id: &str| {
+            has(&history, |what| matches!(what, Happening::CommandExecuted { id: known, .. } if **known == *id))
+        };
+        assert_eq!(["a", "b", "c", "d", "e", "f"].map(executed), [false, true, true, true, true, false]);
+        world
+    });
+}
+
+#[test]
+fn whoever_was_called_in_stays_when_the_worker_dies_and_nobody_is_dialled_again() {
+    play(|mut world| async move {
+        world.worker(2);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let participant = |call| invite(call, LegRole::Participant, AGENT, SessionType::BargeIn);
+        let leg = leg_of(&world.tell("a", participant).await);
+        let supervisor = leg_of(&world.supervise("b", SessionType::Monitor).await);
+        world.until(joined(supervisor)).await;
+        world.until(joined(leg)).await;
+        world.workers.remove(0).task.abort();
+        world.worker(2);
+        assert_eq!(world.tell("a", participant).await, CommandReply::Invited(leg), "it was carried out before");
+        let coaches = world.supervise("c", SessionType::Coaching).await;
+        assert_eq!(coaches, CommandReply::Invited(supervisor), "the participant can be coached");
+        let (status, history) = world.until_over().await.remove(0);
+        assert_eq!(status, CallStatus::Completed, "{history:?}");
+        assert_eq!((world.dialled(leg), world.dialled(supervisor)), (1, 1));
+        world
+    });
+}
+
+#[test]
+fn a_participant_for_whom_there_is_no_slot_is_not_dialled() {
+    play(|mut world| async move {
+        world.worker(2);
+        world.limit(1).await;
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let leg =
+            leg_of(&world.tell("a", |call| invite(call, LegRole::Participant, AGENT, SessionType::BargeIn)).await);
+        world.until(|what| matches!(what, Happening::LegFailed { leg: failed, .. } if *failed == leg)).await;
+        assert_eq!(world.second_legs_dialled(), 0);
+        world.until_over().await;
+        world
+    });
+}
+
+#[test]
+fn forbidden_prefixes_and_foreign_numbers_hold_for_those_called_in() {
+    play(|mut world| async move {
+        world.worker(2);
+        world
+            .settle(|settings| {
+                settings.denied_prefixes = vec!["9991077".to_owned()];
+                settings.caller_ids = vec!["+6531234567".parse().unwrap()];
+            })
+            .await;
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let denied = world.tell("a", |call| invite(call, LegRole::Supervisor, AGENT, SessionType::Monitor)).await;
+        assert_eq!(denied, CommandReply::Refused(Refusal::Forbidden));
+        let foreign = |call| {
+            let invitation = Invitation {
+                role: LegRole::Participant,
+                target: "Ext:1".parse().unwrap(),
+                caller: "+6539999999".parse().ok(),
+                session: SessionType::BargeIn,
+            };
+            CommandKind::Invite { call, invitation }
+        };
+        assert_eq!(world.tell("b", foreign).await, CommandReply::Refused(Refusal::CallerIdInvalid));
+        assert_eq!(world.second_legs_dialled(), 0);
+        world.until_over().await;
+        world
+    });
+}
+
+#[test]
+fn recording_is_turned_on_and_off_and_both_are_told() {
+    play(|mut world| async move {
+        world.worker(1);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        for (id, on) in [("a", true), ("b", true), ("c", false), ("d", true)] {
+            assert_eq!(world.tell(id, |call| CommandKind::Record { call, on }).await, CommandReply::Done);
+        }
+        let (_, history) = world.until_over().await.remove(0);
+        let told: Vec<bool> = history
+            .iter()
+            .filter_map(|fact| match &fact.what {
+                Happening::RecordingStarted { .. } => Some(true),
+                Happening::RecordingStopped { .. } => Some(false),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [true, false, true, false], "{history:?}");
+        world
+    });
+}
