@@ -151,3 +151,17 @@ fn ears_of_a_supervisor_who_went_while_nobody_listened_are_taken_down_by_anybody
         nothing_stays(callee.leg).await;
     });
 }
+
+#[test]
+fn whoever_takes_a_call_over_can_ask_for_anything_at_once() {
+    in_real_time(async {
+        for _ in 0..5 {
+            let mut line = open().await;
+            let callee = reach_callee(&mut line, "17", "").await;
+            let mut next = line.dies().taken_over().await;
+            let agent = reach(&mut next, callee, LegRole::Transfer, 1, "18").await;
+            talks(&next, callee, agent).await;
+            all_end(&mut next, [agent, callee]).await;
+        }
+    });
+}

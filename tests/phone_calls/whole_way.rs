@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::scene::{bed, deployment, details, name, number, request, says, steps};
+use crate::sound::Sound;
 use crate::world::World;
 
 #[test]
@@ -111,4 +112,44 @@ fn events(world: &World, request: &str, last: &str) -> Vec<String> {
         }
     }
     Vec::new()
+}
+
+#[test]
+fn a_secret_key_is_in_nothing_that_is_told_stored_or_recorded() {
+    let bed = bed();
+    let mut world = deployment(bed, &bed.url());
+    world.add_worker(&name());
+    let callee = number("70", "1");
+    let flow = json!([{
+        "name": "gather",
+        "sensitive": true,
+        "message": {"msg": "Please press the digit we sent you by letter, and take your time."},
+        "branches": [
+            {"digit": "1", "callFlow": {"steps": [says("Thank you. That was right, and this is what you hear then.")]}},
+            {"default": true, "callFlow": {"steps": [says("Goodbye.")]}},
+        ],
+    }]);
+    let mut document = request("secret", &callee, &flow);
+    document["enableCallRecording"] = json!(true);
+    world.submit(&document);
+    world.wait_for("secret", "call.ended", 1);
+    assert_eq!(bed.carrier.pressed(&callee), "1");
+    let call = details(&world, "secret");
+    let done = |name: &str| (name.to_owned(), "success_ok".to_owned());
+    assert_eq!(steps(&call), [done("gather"), done("play")], "the right branch: {call:#}");
+    let gather = &call["callFlowSteps"][0]["info"];
+    assert!(gather["keys"].is_null() && gather["userPressedDigits"].is_null(), "{call:#}");
+    let path = call["callFlowSteps"][1]["path"].as_str().unwrap();
+    assert!(path.contains('*'), "which branch it was tells the key: {path}");
+    // Every event, as it went out.
+    let said = world.run(&["tail", "--from", "first", "--request", "secret", "--count", "8", "--json"]);
+    assert!(!said.out.contains("\"keys\":\"1\"") && !said.out.contains("\"userPressedDigits\":\"1\""), "{}", said.out);
+    // The thanks are recorded, the question and what was keyed in after it are not.
+    let place = call["recordingUrl"].as_str().unwrap().to_owned();
+    let name = place.strip_prefix(&bed.url()).unwrap();
+    let name = name.trim_start_matches("/recordings/stored/").trim_end_matches("/file");
+    let recorded = Sound::read(&std::fs::read(bed.recording(name)).unwrap()).unwrap();
+    let heard = bed.carrier.heard(&callee);
+    let (kept, all) = (recorded.louder_than(-45.0), heard.louder_than(-45.0));
+    assert!(kept > Duration::from_secs(1) && kept + Duration::from_secs(1) < all, "{kept:?} of {all:?}");
 }

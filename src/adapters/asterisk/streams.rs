@@ -33,7 +33,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// How long a leg that a listing lacks is waited for: the event of its end may be under way.
 const LATE_EVENTS: Duration = Duration::from_secs(1);
 
-/// Whether a socket could be opened for the first time.
+/// Whether a socket could be opened for the first time, and what there was before is known.
 pub type First = UnboundedSender<Result<(), TelephonyError>>;
 
 /// Which socket it is.
@@ -83,15 +83,17 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             }
             None => Err(TelephonyError::Unavailable("whose the app is cannot be learnt".to_owned())),
         };
-        if let Some(first) = first.take() {
+        if let Err(error) = &opened
+            && let Some(first) = first.take()
+        {
             // Whoever asked may have given up waiting.
-            let _ = first.send(opened.as_ref().map(drop).map_err(Clone::clone));
+            let _ = first.send(Err(error.clone()));
         }
         match opened {
             Ok(socket) => {
                 pause = PAUSES.0;
                 inner.table().set_open(line.number, line.node, true);
-                let gone = read(&inner, &line, socket).await;
+                let gone = read(&inner, &line, socket, &mut first).await;
                 inner.table().set_open(line.number, line.node, false);
                 match gone {
                     Gone::Lost(reason) => {
@@ -154,7 +156,7 @@ async fn open(inner: &Inner, line: &Line) -> Result<Socket, TelephonyError> {
     }
 }
 
-async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket) -> Gone {
+async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket, first: &mut Option<First>) -> Gone {
     let clock = Arc::clone(&inner.settings.clock);
     let mut catching_up = JoinSet::new();
     catching_up.spawn(catch_up(Arc::clone(inner), line.clone()));
@@ -177,7 +179,10 @@ async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket) -> Gone {
                     Err(error) => tracing::warn!(node = inner.nodes[line.node].name, %error, "an event cannot be read"),
                 }
             }
-            Some(_) = catching_up.join_next(), if !catching_up.is_empty() => {}
+            Some(_) = catching_up.join_next(), if !catching_up.is_empty() => {
+                // Whoever goes on with a former owner's calls asks for things at once.
+                let _ = first.take().map(|first| first.send(Ok(())));
+            }
             () = look_up => {}
         }
         if clock.now().since(seen_at) > STANDSTILL {
