@@ -165,3 +165,23 @@ fn whoever_takes_a_call_over_can_ask_for_anything_at_once() {
         }
     });
 }
+
+#[test]
+fn the_ends_of_other_calls_are_told_as_before_when_messages_are_shared() {
+    in_real_time(async {
+        let mut line = open().await;
+        let (callee, agent) = talking(&mut line).await;
+        line.play(callee.leg, 1, &tone_of(PROMPT, SECOND)).await;
+        line.until(callee.leg, |event| *event == finished(1)).await;
+        for claim in [2, 3] {
+            let number = crate::world::number("17", "");
+            let next = crate::supervision::Party { leg: line.reach(claim, number).await, number };
+            let with = reach(&mut line, next, LegRole::Transfer, 1, "18").await;
+            talks(&line, next, with).await;
+            // Nobody looks at what is there in this process, so it is events that tell.
+            all_end(&mut line, [with, next]).await;
+            nothing_stays(next.leg).await;
+        }
+        all_end(&mut line, [agent, callee]).await;
+    });
+}

@@ -7,8 +7,6 @@ use serde_json::{Value, json};
 use super::Inner;
 use super::ari::http::{Answer, Ask};
 use super::dialling::{Outcome, unavailable};
-use super::leg::Leg;
-use super::streams::app_name;
 use crate::callflow::program::Target;
 use crate::model::{LegId, Timestamp};
 use crate::ports::TelephonyError;
@@ -81,26 +79,13 @@ impl Inner {
         }
     }
 
-    /// Whether what is played to a leg is to be played to everybody in its bridge; then the end of it will be told.
-    pub(super) async fn is_joined(
-        &self,
-        leg: LegId,
-        node: usize,
-        not_after: Timestamp,
-    ) -> Result<bool, TelephonyError> {
-        let app = self.table().get(leg).filter(|known| known.is_bridged).map(|known: &mut Leg| app_name(&known.app));
-        let Some(app) = app else { return Ok(false) };
-        let members = self.members(node, leg).await?.unwrap_or_default();
-        if !members.contains(&leg.to_string()) {
+    /// Whether what is played to a leg is to be played to everybody in its bridge.
+    pub(super) async fn is_joined(&self, leg: LegId, node: usize) -> Result<bool, TelephonyError> {
+        if !self.table().get(leg).is_some_and(|known| known.is_bridged) {
             return Ok(false);
         }
-        // Of all bridges: Asterisk 22 takes the name of a single one, and tells nothing of it.
-        let subscribe =
-            Ask::post(format!("applications/{app}/subscription"), json!({"eventSource": ["bridge:"]}), not_after);
-        match self.nodes[node].http.ask(subscribe).await? {
-            Answer::Done(_) => Ok(true),
-            other => Err(unavailable(&format!("its end would not be told: {other:?}"))),
-        }
+        let members = self.members(node, leg).await?.unwrap_or_default();
+        Ok(members.contains(&leg.to_string()))
     }
 
     /// Connects a leg with a target, without anybody's further doing.

@@ -57,7 +57,7 @@ struct Inner {
     settings: AsteriskSettings,
     nodes: Vec<Node>,
     table: Mutex<Table>,
-    /// What goes on although nobody waits for it; each ends by itself within seconds.
+    /// What goes on although nobody waits for it; each ends by itself, at the latest with its leg.
     errands: Mutex<JoinSet<()>>,
 }
 
@@ -91,6 +91,11 @@ impl Inner {
         for errand in todo {
             errands.spawn(errands::run(Arc::clone(self), errand));
         }
+    }
+
+    /// Does something that nobody waits for.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.errands.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

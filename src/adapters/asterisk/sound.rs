@@ -1,4 +1,10 @@
 //! What a leg hears.
+//!
+//! The end of what is played to a bridge is not told to an app that has not subscribed to bridges, and one that has is not
+//! told the end of channels any more that were in one (Asterisk 22.10). So it is asked after.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,9 +15,18 @@ use super::leg::playback_id;
 use crate::model::{LegId, Timestamp};
 use crate::ports::{Audio, TelephonyError};
 
+/// How often what is played to a bridge is asked after.
+const ASKED_AFTER: Duration = Duration::from_millis(200);
+
 impl Inner {
     /// Plays audio, once under each number: Asterisk would play it as often as it is asked.
-    pub(super) async fn play(&self, leg: LegId, playback: u32, audio: &Audio, not_after: Timestamp) -> Outcome {
+    pub(super) async fn play(
+        self: &Arc<Self>,
+        leg: LegId,
+        playback: u32,
+        audio: &Audio,
+        not_after: Timestamp,
+    ) -> Outcome {
         if self.settings.clock.now() > not_after {
             return Err(TelephonyError::TooLate);
         }
@@ -22,7 +37,12 @@ impl Inner {
         if noted && self.is_playing(node, &id).await? {
             return Err(TelephonyError::Conflict);
         }
-        let refused = match self.send_playback(leg, node, &id, audio, not_after).await {
+        let is_shared = self.is_joined(leg, node).await?;
+        let sent = self.send_playback(leg, node, &id, audio, is_shared, not_after).await;
+        if is_shared && matches!(sent, Ok(Answer::Done(_)) | Err(TelephonyError::Unavailable(_))) {
+            self.spawn(Arc::clone(self).watch(leg, node, playback, audio.length));
+        }
+        let refused = match sent {
             Ok(Answer::Done(_)) => return Ok(()),
             // It may be playing.
             Err(error @ TelephonyError::Unavailable(_)) => return Err(error),
@@ -43,10 +63,11 @@ impl Inner {
         node: usize,
         id: &str,
         audio: &Audio,
+        is_shared: bool,
         not_after: Timestamp,
     ) -> Result<Answer, TelephonyError> {
         let (http, body) = (&self.nodes[node].http, json!({"media": &*audio.reference}));
-        if self.is_joined(leg, node, not_after).await? {
+        if is_shared {
             let answer = http.ask(Ask::post(format!("bridges/{leg}/play/{id}"), body.clone(), not_after)).await?;
             if answer != Answer::Missing {
                 return Ok(answer);
@@ -54,6 +75,28 @@ impl Inner {
             // The bridge was taken down in between.
         }
         http.ask(Ask::post(format!("channels/{leg}/play/{id}"), body, not_after)).await
+    }
+
+    /// Tells the end of what is played to a bridge.
+    async fn watch(self: Arc<Self>, leg: LegId, node: usize, playback: u32, length: Duration) {
+        let (clock, id) = (Arc::clone(&self.settings.clock), playback_id(leg, playback));
+        let (began_at, mut was_there) = (clock.now(), false);
+        loop {
+            clock.sleep_until(clock.now() + ASKED_AFTER).await;
+            if !self.table().get(leg).is_some_and(|known| known.playing.contains(&playback)) {
+                return;
+            }
+            match self.is_playing(node, &id).await {
+                Ok(true) => was_there = true,
+                Ok(false) => {
+                    // Gone at once: it could not be played.
+                    let played = was_there || clock.now() >= began_at + length;
+                    let errands = self.table().has_played(leg, playback, played, clock.now());
+                    return self.run(errands);
+                }
+                Err(error) => tracing::debug!(id, %error, "whether it is over cannot be learnt yet"),
+            }
+        }
     }
 
     async fn is_playing(&self, node: usize, id: &str) -> Result<bool, TelephonyError> {

@@ -248,6 +248,14 @@ impl Table {
         let _nothing = self.follow(number, leg, heard, at);
     }
 
+    /// A playback was found to be over.
+    pub fn has_played(&mut self, leg: LegId, playback: u32, played: bool, at: Timestamp) -> Vec<Errand> {
+        let Some(known) = self.legs.get_mut(&leg) else { return Vec::new() };
+        let (heard, app) = (known.has_played(playback, played), known.app.clone());
+        let number = self.streams.iter().find(|(_, stream)| stream.app == app).map(|(number, _)| *number);
+        number.map(|number| self.follow(number, leg, heard, at)).unwrap_or_default()
+    }
+
     /// A leg is gone, and nobody will say how it ended.
     pub fn lose(&mut self, leg: LegId, at: Timestamp) -> Vec<Errand> {
         let Some(known) = self.legs.get(&leg) else { return Vec::new() };
