@@ -16,6 +16,7 @@ impl Moment<'_> {
         if let Some(leg) = joined {
             self.let_in(leg);
             self.end_if_nobody_talks();
+            self.turn.coach_somebody_else();
         }
         Ok(leg)
     }
@@ -69,6 +70,8 @@ impl Moment<'_> {
             return self.end(Asked::Flow);
         }
         *self.phase = Phase::HandedOver;
+        // Whom the callee was transferred to may have left.
+        self.turn.coach_somebody_else();
         self.turn.ledger.deadline = self.turn.ledger.limit.unwrap_or(self.turn.now);
     }
 

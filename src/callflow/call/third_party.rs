@@ -76,6 +76,8 @@ struct ThirdParty {
     target: Target,
     caller: Option<Phone>,
     session: SessionType,
+    /// Who hears it, if it coaches.
+    coaches: Option<LegId>,
     stage: LegStage,
     /// When it must have gone further; of no meaning once it has joined.
     deadline: Timestamp,
@@ -168,7 +170,7 @@ impl Turn<'_> {
         *last = ordinal;
         let needs_slot = target.needs_slot();
         let (stage, deadline) = (LegStage::AwaitingSlot, self.now + RINGS);
-        let party = ThirdParty { role, ordinal, target, caller, session, stage, deadline };
+        let party = ThirdParty { role, ordinal, target, caller, session, coaches: None, stage, deadline };
         let leg = party.id(attempt);
         self.third_parties.list.push(party);
         if needs_slot {
@@ -206,11 +208,12 @@ impl Turn<'_> {
     /// Lets somebody who was answered hear, and be heard, as their session says. Whoever was to coach somebody who is
     /// not there any more listens.
     pub fn let_in(&mut self, leg: LegId) {
-        let coached = self.coached();
+        let coached = self.coached_by(leg);
         let Some(party) = self.third_party(leg).filter(|party| party.has_joined()) else { return };
         if party.session == SessionType::Coaching && coached.is_none() {
             party.session = SessionType::Monitor;
         }
+        party.coaches = coached.filter(|_| party.session == SessionType::Coaching);
         let command = match party.session {
             SessionType::Monitor => CallCommand::ListenIn { leg, whispers_to: None },
             SessionType::Coaching => CallCommand::ListenIn { leg, whispers_to: coached },
@@ -307,10 +310,27 @@ impl Turn<'_> {
         agent.or_else(|| participant().map(|party| party.id(attempt)))
     }
 
-    fn coach_somebody_else(&mut self) {
+    fn can_be_coached(&self, leg: LegId) -> bool {
         let attempt = self.ledger.attempt;
-        let coaches =
-            self.third_parties.list.iter().filter(|party| party.has_joined() && party.session == SessionType::Coaching);
+        let is_agent = self.ledger.leg.is_some_and(|agent| agent.stage == LegStage::Joined && agent.id(attempt) == leg);
+        is_agent || self.third_parties.list.iter().any(|party| party.id(attempt) == leg && party.can_be_coached())
+    }
+
+    /// Whom this one coaches: whom it did until now, whoever else has come meanwhile, if they are there still.
+    fn coached_by(&self, leg: LegId) -> Option<LegId> {
+        let attempt = self.ledger.attempt;
+        let coach = self.third_parties.list.iter().find(|party| party.id(attempt) == leg);
+        let until_now = coach.and_then(|coach| coach.coaches).filter(|coached| self.can_be_coached(*coached));
+        until_now.or_else(|| self.coached())
+    }
+
+    /// Whoever coached somebody who cannot be coached any more coaches another, or listens.
+    pub fn coach_somebody_else(&mut self) {
+        let attempt = self.ledger.attempt;
+        let coaches = self.third_parties.list.iter().filter(|party| {
+            let is_heard = party.coaches.is_some_and(|coached| self.can_be_coached(coached));
+            party.has_joined() && party.session == SessionType::Coaching && !is_heard
+        });
         let coaches: Vec<LegId> = coaches.map(|party| party.id(attempt)).collect();
         coaches.into_iter().for_each(|leg| self.let_in(leg));
     }

@@ -288,3 +288,27 @@ fn a_secret_is_not_recorded_whoever_turns_recording_on() {
          play #2 message 1",
     );
 }
+
+#[test]
+fn whoever_coached_somebody_who_has_left_coaches_another_or_listens() {
+    let mut call = talking();
+    let (other, supervisor) = (call.add("3000", false), call.supervise("2000", SessionType::Coaching).unwrap());
+    call.after(1.0, come(other)).after(0.0, come(supervisor));
+    call.lines.clear();
+    call.after(1.0, leg_ended(1, 16, 0)).reads(
+        "3s t1 ended 16
+         record t1 removed
+         record step 0 success_ok transfer answered
+         s1 listens in and whispers to p1",
+    );
+    call.lines.clear();
+    let barges = call.add("3001", false);
+    call.after(1.0, come(barges));
+    call.lines.clear();
+    assert_eq!(call.add("3000", true), other);
+    call.reads(
+        "4s participant 3000 monitor
+         p1 listens in
+         s1 listens in and whispers to p2",
+    );
+}
