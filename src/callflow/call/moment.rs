@@ -341,6 +341,9 @@ impl Moment<'_> {
         if !self.turn.records() {
             if *self.turn.recording == Some(false) {
                 self.turn.push(CallCommand::StopRecording);
+                if self.is_secret() {
+                    self.turn.push(CallCommand::PauseRecording);
+                }
             }
             return;
         }

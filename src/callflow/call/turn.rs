@@ -59,6 +59,11 @@ impl Turn<'_> {
         self.recording.unwrap_or(self.terms.recording)
     }
 
+    /// Whether something may be recorded now: also where the backend was told to record no more, and may not have heard.
+    pub fn may_record(&self) -> bool {
+        self.records() || self.recording.is_some()
+    }
+
     /// Plays a message under a new number.
     pub fn play(&mut self, message: MessageIndex, expects_key: bool) -> u32 {
         self.ledger.playback = self.ledger.playback.wrapping_add(1);

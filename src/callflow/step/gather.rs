@@ -21,7 +21,7 @@ pub(in crate::callflow) struct Gathering {
 
 impl Gathering {
     pub fn begin(turn: &mut Turn<'_>, gather: &Gather) -> Self {
-        if gather.sensitive && turn.records() {
+        if gather.sensitive && turn.may_record() {
             turn.push(CallCommand::PauseRecording);
         }
         let prompt = Some(Prompt::begin(turn, gather.message, true));

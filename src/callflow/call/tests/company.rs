@@ -312,3 +312,37 @@ fn whoever_coached_somebody_who_has_left_coaches_another_or_listens() {
          s1 listens in and whispers to p2",
     );
 }
+
+#[test]
+fn a_secret_is_not_recorded_although_recording_was_turned_off() {
+    let secret = Gather { sensitive: true, ..gather(0, 2) };
+    let steps = vec![play(0, Some(1)), Step { action: Action::Gather(secret), next: None }, play(1, None)];
+    let mut call = Call::answered_on(steps, CallTerms { recording: true, ..TERMS });
+    call.record(false).unwrap();
+    // The backend may not have heard of it.
+    call.after(1.0, over(1)).reads(
+        "0s record no more
+         stop recording
+         1s #1 over
+         record step 0 success_ok
+         record step 1 begins
+         pause recording
+         play #2 message 0 for a key",
+    );
+    call.lines.clear();
+    call.adopted_after(40.0).reads(
+        "41s adopted
+         stop recording
+         pause recording
+         stop #2
+         play #4097 message 0 for a key",
+    );
+    call.lines.clear();
+    call.after(1.0, digit('1')).reads(
+        "42s key 1
+         stop #4097
+         record step 1 success_ok
+         record step 2 begins
+         play #4098 message 1",
+    );
+}
