@@ -3,14 +3,14 @@
 use tokio::sync::oneshot;
 
 use super::ledger::Fenced;
-use super::live_call::{Heard, LiveCall};
+use super::live_call::{AGAIN, Heard, LiveCall};
 use crate::callflow::call::{CallInput, Invitation, Refusal};
 use crate::callflow::program::Target;
 use crate::model::{Happening, LegId, LegRole, Phone, Timestamp};
 use crate::policy::prefix;
 use crate::ports::{Command, CommandKind, CommandReply, SessionName, TelephonyError};
 
-/// How often a backend that does not answer is asked to record no more, or to let somebody listen.
+/// How often a backend that does not answer is asked to record no more, or to let somebody listen in.
 const TRIES: u32 = 10;
 
 /// A command on its way to a call, and the way back.
@@ -20,6 +20,17 @@ pub struct Asked {
     /// Not to be carried out after this instant.
     not_after: Timestamp,
     answer: oneshot::Sender<CommandReply>,
+}
+
+/// Who is to listen in as soon as the backend lets them; the call goes on meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ToListen {
+    leg: LegId,
+    whispers_to: Option<LegId>,
+    /// How often it was tried.
+    tries: u32,
+    /// When to try again.
+    pub at: Timestamp,
 }
 
 /// What a call will answer.
@@ -126,23 +137,46 @@ impl LiveCall<'_> {
         Ok(())
     }
 
-    /// Lets a leg hear the call.
-    pub(super) async fn listen_in(&mut self, other: LegId, whispers_to: Option<LegId>) -> Result<(), Fenced> {
-        for _ in 0..TRIES {
-            let until = self.authority().await?;
-            match self.shared.ports.telephony.listen_in(self.leg, other, whispers_to, until).await {
-                Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => self.pause().await,
-                // Whichever of them is gone, its end is in the mail.
-                sent => {
-                    self.heard(sent);
-                    return Ok(());
-                }
-            }
+    /// Lets a leg hear the call, now or as soon as it can be.
+    pub(super) async fn listen_in(&mut self, leg: LegId, whispers_to: Option<LegId>) -> Result<(), Fenced> {
+        self.listens_no_more(leg);
+        let at = self.shared.ports.clock.now();
+        self.try_to_listen(ToListen { leg, whispers_to, tries: 0, at }).await
+    }
+
+    /// Tries again for whom it is time.
+    pub(super) async fn let_them_listen(&mut self, now: Timestamp) -> Result<(), Fenced> {
+        while let Some(place) = self.to_listen.iter().position(|wish| wish.at <= now) {
+            let wish = self.to_listen.swap_remove(place);
+            self.try_to_listen(wish).await?;
         }
-        tracing::warn!(leg = %other, "cannot listen in: hung up");
-        let until = self.authority().await?;
-        let _ = self.shared.ports.telephony.hang_up(other, until).await;
         Ok(())
+    }
+
+    /// Whoever was to listen in is to do something else.
+    pub(super) fn listens_no_more(&mut self, leg: LegId) {
+        self.to_listen.retain(|wish| wish.leg != leg);
+    }
+
+    async fn try_to_listen(&mut self, wish: ToListen) -> Result<(), Fenced> {
+        let ToListen { leg, whispers_to, tries, .. } = wish;
+        let until = self.authority().await?;
+        match self.shared.ports.telephony.listen_in(self.leg, leg, whispers_to, until).await {
+            Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) if tries + 1 < TRIES => {
+                let at = self.shared.ports.clock.now() + AGAIN;
+                self.to_listen.push(ToListen { tries: tries + 1, at, ..wish });
+            }
+            Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => self.send_away(leg),
+            // Whichever of them is gone, its end is in the mail.
+            sent => drop(self.heard(sent)),
+        }
+        Ok(())
+    }
+
+    /// Hangs a third party up that the backend does not let in.
+    pub(super) fn send_away(&mut self, leg: LegId) {
+        tracing::warn!(%leg, "cannot be let in: hung up");
+        self.machine.dismiss(self.shared.ports.clock.now(), |theirs, _| theirs == leg);
     }
 
     /// Records from now on, if that can be done.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::alarm::Alarm;
-use super::asked::Answer;
+use super::asked::{Answer, ToListen};
 use super::ledger::{Fenced, Ledger};
-use super::legs::lost_leg;
+use super::legs::{denied_leg, lost_leg};
 use super::playing::Playing;
 use super::roster::{Mail, Seat};
 use super::shared::Shared;
@@ -36,6 +36,8 @@ pub struct LiveCall<'s> {
     commands: Vec<CallCommand>,
     /// To be given when what was asked is stored.
     pub(super) answers: Vec<Answer>,
+    /// Who could not be let listen in yet.
+    pub(super) to_listen: Vec<ToListen>,
     pub(super) waiting: Option<Waiting>,
     pub(super) grant: Option<Grant>,
     pub(super) playing: Option<Playing>,
@@ -91,6 +93,7 @@ impl<'s> LiveCall<'s> {
             leg,
             commands: Vec::new(),
             answers: Vec::new(),
+            to_listen: Vec::new(),
             waiting: None,
             grant: None,
             playing: None,
@@ -159,6 +162,7 @@ impl<'s> LiveCall<'s> {
             self.doubt,
             self.playing.map(|playing| playing.over_at),
             self.waiting.as_ref().map(|waiting| waiting.ask_at),
+            self.to_listen.iter().map(|wish| wish.at).min(),
             self.ledger.is_behind().then_some(now + AGAIN),
             // Past it, with the next thing that is due.
             self.surely_over_at().filter(|at| *at > now),
@@ -194,7 +198,7 @@ impl<'s> LiveCall<'s> {
         if self.waiting.as_ref().is_some_and(|waiting| waiting.ask_at <= now) {
             self.ask_for_slots().await?;
         }
-        Ok(())
+        self.let_them_listen(now).await
     }
 
     /// Carries out everything the machine asks for; answers with the disposition when the attempt is over.
@@ -216,7 +220,9 @@ impl<'s> LiveCall<'s> {
                     CallCommand::Finish(disposition) => over = Some(disposition),
                     // An adopter must know that a leg waits in line; what waits no longer leaves it by what is stored.
                     CallCommand::AcquireSlot { .. } | CallCommand::ReleaseSlot { .. } => fresh = true,
-                    CallCommand::DialLeg { .. } | CallCommand::BlindTransfer { .. } => binding = true,
+                    // For whoever is called in beside the flow nobody waits.
+                    CallCommand::DialLeg { leg, .. } => binding |= !leg.role.is_third_party(),
+                    CallCommand::BlindTransfer { .. } => binding = true,
                     _ => {}
                 }
                 commands.push(command);
@@ -238,8 +244,15 @@ impl<'s> LiveCall<'s> {
             if !self.ledger.is_behind() {
                 self.answers.drain(..).for_each(Answer::give);
             }
+            let is_stored = !self.ledger.is_behind();
             for command in commands.drain(..) {
-                self.execute(command).await?;
+                match command {
+                    // Whoever is not written down is not dialled.
+                    CallCommand::DialLeg { leg, .. } if !is_stored && leg.role.is_third_party() => {
+                        self.tell(CallInput::LegEnded { leg, end: denied_leg() });
+                    }
+                    command => self.execute(command).await?,
+                }
             }
             self.commands = commands;
             if over.is_some() {
@@ -285,6 +298,7 @@ impl<'s> LiveCall<'s> {
             CallCommand::Bridge { leg: other } => self.bridge(other).await?,
             CallCommand::ListenIn { leg, whispers_to } => self.listen_in(leg, whispers_to).await?,
             CallCommand::HangUpLeg { leg } => {
+                self.listens_no_more(leg);
                 let sent = telephony.hang_up(leg, self.authority().await?).await;
                 if sent == Err(TelephonyError::NoSuchLeg) {
                     self.tell(CallInput::LegEnded { leg, end: lost_leg() });
@@ -323,6 +337,7 @@ impl<'s> LiveCall<'s> {
 
     /// Joins a second leg with the callee; until they are, neither hears anything.
     async fn bridge(&mut self, other: LegId) -> Result<(), Fenced> {
+        self.listens_no_more(other);
         let shared = self.shared;
         let telephony = &shared.ports.telephony;
         for _ in 0..TRIES {
@@ -337,6 +352,10 @@ impl<'s> LiveCall<'s> {
                     return Ok(());
                 }
             }
+        }
+        if other.role.is_third_party() {
+            // The callee would be kept for somebody they do not hear.
+            self.send_away(other);
         }
         Ok(())
     }

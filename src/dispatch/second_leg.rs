@@ -153,6 +153,11 @@ impl LiveCall<'_> {
                     return Ok(None);
                 }
                 Ok(Written::Fenced) => return Err(Fenced),
+                // The callee talks, or listens, and waits for nobody.
+                Err(_) if leg.role.is_third_party() => {
+                    self.tell(CallInput::LegEnded { leg, end: denied_leg() });
+                    return Ok(None);
+                }
                 Err(_) => {
                     ports.clock.sleep_until(now + AGAIN).await;
                     self.do_overdue();

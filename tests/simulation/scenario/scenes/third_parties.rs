@@ -2,10 +2,12 @@
 
 use robocall::callflow::call::{Invitation, Refusal};
 use robocall::callflow::program::Target;
-use robocall::model::{LegId, SessionType};
+use robocall::model::{LegId, SessionType, Timestamp};
 use robocall::ports::SessionName;
 
 use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl World {
     /// Asks something of the first call until somebody answers for it.
@@ -178,6 +180,79 @@ fn recording_is_turned_on_and_off_and_both_are_told() {
             })
             .collect();
         assert_eq!(told, [true, false, true, false], "{history:?}");
+        world
+    });
+}
+
+/// Eight messages of a few seconds.
+fn small_talk() -> Value {
+    (0..8).map(|_| json!({"name": "play", "message": {"msg": "a short story. ".repeat(3)}})).collect()
+}
+
+fn happened_at(history: &[Fact], what: impl Fn(&Happening) -> bool) -> Vec<Timestamp> {
+    history.iter().filter(|fact| what(&fact.what)).map(|fact| fact.at).collect()
+}
+
+fn begins(what: &Happening) -> bool {
+    matches!(what, Happening::StepStarted { .. })
+}
+
+#[test]
+fn a_callee_hears_on_while_the_store_is_away_and_somebody_is_called_in() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        world.ask(&[ANSWERS], small_talk(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let refused = world.supervise("a", SessionType::Coaching).await;
+        assert_eq!(refused, CommandReply::Refused(Refusal::NobodyToCoach));
+        fate.cut_off(true);
+        let away_from = world.clock.now();
+        let call = CallId::new(&key().organisation, &key().request, 0);
+        let kind = invite(call, LegRole::Supervisor, "Ext:2000", SessionType::Monitor);
+        let reply = world.commands.send(Command { id: "b".into(), organisation: key().organisation, kind });
+        world.pass(12).await;
+        fate.cut_off(false);
+        let leg = leg_of(&reply.await.unwrap());
+        let (status, history) = world.until_over().await.remove(0);
+        let meanwhile = happened_at(&history, begins).into_iter().filter(|at| at.since(away_from) > SECOND);
+        let meanwhile = meanwhile.filter(|at| at.since(away_from) < 12 * SECOND).count();
+        assert!(meanwhile > 1, "the callee waited: {history:?}");
+        assert_eq!((status, world.dialled(leg)), (CallStatus::Completed, 0));
+        assert!(has(&history, |what| matches!(what, Happening::LegFailed { leg: failed, .. } if *failed == leg)));
+        world
+    });
+}
+
+#[test]
+fn a_participant_who_cannot_be_joined_keeps_nobody() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        (0..10).for_each(|_| fate.prepare("bridge", Accident::LoseRequest));
+        world.ask(&[ANSWERS], small_talk(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let participant = |call| invite(call, LegRole::Participant, "Ext:3000", SessionType::BargeIn);
+        let leg = leg_of(&world.tell("a", participant).await);
+        let (_, history) = world.until_over().await.remove(0);
+        assert!(has(&history, left(leg)), "{history:?}");
+        let there = happened_at(&history, left(leg))[0].since(happened_at(&history, joined(leg))[0]);
+        assert!(there < 15 * SECOND, "the callee was kept: {history:?}");
+        world
+    });
+}
+
+#[test]
+fn a_callee_does_not_wait_for_somebody_who_is_to_listen_in() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        (0..9).for_each(|_| fate.prepare("listen_in", Accident::LoseRequest));
+        world.ask(&[ANSWERS], small_talk(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let leg = leg_of(&world.supervise("a", SessionType::Monitor).await);
+        let (_, history) = world.until_over().await.remove(0);
+        assert!(fate.all_happened() && has(&history, left(leg)), "{history:?}");
+        let steps = happened_at(&history, begins);
+        let longest = steps.windows(2).map(|pair| pair[1].since(pair[0])).max();
+        assert!(longest < Some(7 * SECOND), "the callee waited: {history:?}");
         world
     });
 }
