@@ -66,7 +66,7 @@ impl LiveCall<'_> {
         if self.has_obeyed(&command.id) {
             return Answer { to, reply: self.outcome_of(&command.kind) }.give();
         }
-        let reply = self.carry_command_out(&command.kind).await;
+        let reply = self.carry_command_out(&command.kind, not_after).await;
         if !matches!(reply, CommandReply::Done | CommandReply::Invited(_)) {
             // Nothing has come of it that could be lost.
             return Answer { to, reply }.give();
@@ -75,7 +75,7 @@ impl LiveCall<'_> {
         self.answers.push(Answer { to, reply });
     }
 
-    async fn carry_command_out(&mut self, kind: &CommandKind) -> CommandReply {
+    async fn carry_command_out(&mut self, kind: &CommandKind, not_after: Timestamp) -> CommandReply {
         let now = self.shared.ports.clock.now();
         match kind {
             CommandKind::HangUp(_) => {
@@ -85,6 +85,11 @@ impl LiveCall<'_> {
             CommandKind::Invite { invitation, .. } => {
                 if let Err(refused) = self.is_allowed(&invitation.target, invitation.caller).await {
                     return refused;
+                }
+                let now = self.shared.ports.clock.now();
+                if now > not_after {
+                    // The rules took their time.
+                    return CommandReply::Adopting;
                 }
                 self.machine.invite(now, invitation.clone()).map_or_else(CommandReply::Refused, CommandReply::Invited)
             }
@@ -112,6 +117,9 @@ impl LiveCall<'_> {
         let CommandKind::Invite { invitation: Invitation { role, target, .. }, .. } = kind else {
             return CommandReply::Done;
         };
+        if let Some(leg) = self.machine.state().third_party(*role, target) {
+            return CommandReply::Invited(leg);
+        }
         let invited = self.ledger.history().iter().rev().find_map(|fact| match &fact.what {
             Happening::LegAdded { leg, dest } if leg.role == *role && **dest == *target.as_dialled() => Some(*leg),
             _ => None,

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::third_party::ThirdParties;
 use super::{Leg, LegStage};
-use crate::callflow::program::StepIndex;
+use crate::callflow::program::{StepIndex, Target};
 use crate::callflow::step::StepState;
-use crate::model::{AttemptId, Disposition, LegId, Timestamp};
+use crate::model::{AttemptId, Disposition, LegId, LegRole, Timestamp};
 use crate::policy::disposition::Asked;
 
 /// The state of one attempt between two events. Opaque: stored and handed to
@@ -43,6 +43,11 @@ impl CallState {
         let attempt = self.ledger.attempt;
         let second = self.ledger.leg.filter(|leg| leg.stage != LegStage::AwaitingSlot).map(|leg| leg.id(attempt));
         second.into_iter().chain(self.third_parties.dialled(attempt)).collect()
+    }
+
+    /// Who is in the call, or on the way, as this: be it that they wait for a slot.
+    pub fn third_party(&self, role: LegRole, target: &Target) -> Option<LegId> {
+        self.third_parties.find(self.ledger.attempt, role, target)
     }
 
     /// Whether a leg that was to be dialled still is.

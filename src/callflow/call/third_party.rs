@@ -139,6 +139,12 @@ impl ThirdParties {
         dialled.filter(move |party| party.deadline <= now).map(move |party| party.id(attempt))
     }
 
+    /// Who is in the call, or on the way, as this.
+    pub fn find(&self, attempt: AttemptId, role: LegRole, target: &Target) -> Option<LegId> {
+        let mut there = self.list.iter().filter(|party| party.role == role && party.target == *target);
+        there.next_back().map(|party| party.id(attempt))
+    }
+
     /// When the first of them must have gone further.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.list.iter().filter(|party| !party.has_joined()).map(|party| party.deadline).min()

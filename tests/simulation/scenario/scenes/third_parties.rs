@@ -256,3 +256,19 @@ fn a_callee_does_not_wait_for_somebody_who_is_to_listen_in() {
         world
     });
 }
+
+#[test]
+fn whoever_asks_again_is_told_again_who_waits_for_a_slot() {
+    play(|mut world| async move {
+        world.worker(1);
+        world.limit(1).await;
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let participant = |call| invite(call, LegRole::Participant, AGENT, SessionType::BargeIn);
+        let invited = world.tell("a", participant).await;
+        leg_of(&invited);
+        assert_eq!(world.tell("a", participant).await, invited);
+        world.until_over().await;
+        world
+    });
+}
