@@ -57,18 +57,24 @@ impl Apps {
     }
 
     /// Listens in the name of everybody whose calls are among these and may be taken over. In all names at once: a
-    /// backend that takes its time is waited for only once, however many workers are gone.
+    /// backend that takes its time is waited for only once, however many workers are gone. Not after `until`, when
+    /// they may have come back.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn open(&mut self, shared: &Shared, suspects: &[Suspect]) -> StoreResult<()> {
+    pub async fn open(&mut self, shared: &Shared, suspects: &[Suspect], until: Timestamp) -> StoreResult<()> {
         let dialled = suspects.iter().filter(|suspect| suspect.stage != Stage::Claimed);
         let apps: BTreeSet<&WorkerId> = dialled.map(|suspect| &suspect.app).collect();
         let mut wanted = Vec::new();
+        // Whoever stood still asks who is gone before it takes anybody's lock, or app, away.
+        let is_late = || shared.ports.clock.now() >= until;
         for app in apps {
-            if !self.is_open(shared, app) && self.may_look_after(shared, app).await? {
+            if !is_late() && !self.is_open(shared, app) && self.may_look_after(shared, app).await? {
                 wanted.push(app);
             }
+        }
+        if is_late() {
+            return Ok(());
         }
         let telephony = &shared.ports.telephony;
         let opened = join_all(wanted.into_iter().map(|app| async move { (app, telephony.listen(app).await) })).await;

@@ -133,7 +133,7 @@ async fn round(
 /// more: the store may have stood still in between, and nobody could renew.
 async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: Timestamp) -> StoreResult<usize> {
     let mut found = 0;
-    apps.open(shared, &suspects).await?;
+    apps.open(shared, &suspects, until).await?;
     for suspect in suspects {
         if shared.ports.clock.now() >= until {
             break;
