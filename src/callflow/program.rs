@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::template::Template;
-use crate::model::Phone;
 use crate::model::status::StepLabel;
+use crate::model::{LegRole, Phone};
 
 /// Index of a step in its program; steps are numbered in document order, from 0.
 pub type StepIndex = u16;
@@ -114,9 +114,9 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether its leg counts against the organisation's limit.
-    pub const fn needs_slot(&self) -> bool {
-        matches!(self, Target::External(_))
+    /// Whether its leg counts against the organisation's limit: supervisors are no calls of the organisation's.
+    pub const fn needs_slot(&self, role: LegRole) -> bool {
+        matches!(self, Target::External(_)) && !matches!(role, LegRole::Supervisor)
     }
 
     /// As `monitorData.dest` shows it: `+65…`, `1000`, `Queue:sales`, `sip:user@host`.

@@ -40,11 +40,11 @@ pub struct HangupArgs {
 pub struct SuperviseArgs {
     #[command(flatten)]
     call: ToCall,
-    /// The supervisor's phone: +6591234567, Ext:1000 or sip:user@host.
+    /// The supervisor's phone: +6591234567, Ext:1000, Queue:desk or sip:user@host.
     #[arg(long, value_name = "DESTINATION")]
     to: Target,
     /// What they hear, and who hears them.
-    #[arg(long, value_name = "SESSION", default_value = "monitor")]
+    #[arg(long, value_name = "SESSION", default_value = "monitor", ignore_case = true)]
     session: Session,
 }
 
@@ -143,13 +143,13 @@ pub fn run(command: CallCommand, json: bool) -> Result<Exit, Failure> {
             };
             let invitation = Invitation { role: LegRole::Supervisor, target, caller: None, session };
             let kind = CommandKind::Invite { call: to.call, invitation };
-            (to, kind, "supervisor called in")
+            (to, kind, "supervisor called in, or there already")
         }
         CallCommand::Add(AddArgs { call: to, to: target, from: caller, spy }) => {
             let session = if spy { SessionType::Monitor } else { SessionType::BargeIn };
             let invitation = Invitation { role: LegRole::Participant, target, caller, session };
             let kind = CommandKind::Invite { call: to.call, invitation };
-            (to, kind, "participant called in")
+            (to, kind, "participant called in, or there already")
         }
         CallCommand::EndSession(EndSessionArgs { call: to, session }) => {
             let kind = CommandKind::EndSession { call: to.call, session };

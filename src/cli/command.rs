@@ -106,7 +106,7 @@ pub(super) fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, 
         }
         CommandReply::Refused(reason) => Err(Failure::conflict(format!("{what}: {reason}"))),
         CommandReply::NotFound => Err(Failure::NotFound(format!(
-            "organisation {org} has no {what} that this could be done to: ended, perhaps"
+            "organisation {org} has no {what} that this could be done to, or no such session in it: ended, perhaps"
         ))),
         CommandReply::Adopting => Err(Failure::Unanswered(format!("{what} is just changing hands: ask again"))),
         CommandReply::Unavailable => {

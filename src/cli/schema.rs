@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema};
 
 use super::{Exit, Failure};
 use crate::callflow::schema::FlowDocument;
+use crate::model::event::{CommandNote, LegNote};
 use crate::model::status::{CallEntry, RequestSummary};
 use crate::model::{EventType, Timestamp, WorkerId};
 use crate::request::CallRequestDocument;
@@ -87,6 +88,12 @@ struct CallData {
     worker: Option<WorkerId>,
     #[serde(flatten)]
     entry: CallEntry<'static>,
+    /// In `leg.*`: which leg.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leg: Option<LegNote<'static>>,
+    /// In `command.executed`: which command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CommandNote<'static>>,
 }
 
 #[derive(JsonSchema)]

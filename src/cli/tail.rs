@@ -151,9 +151,11 @@ fn line(kind: &str, event: &Value) -> String {
             say(if keys.is_empty() { keys } else { format!("keys {keys}") });
         }
         "leg" => {
-            let leg = data["monitorData"].as_array().and_then(|legs| legs.last()).unwrap_or(&Value::Null);
-            say(text(&leg["dest"]));
+            let leg = &data["leg"];
+            say(format!("{} {}", text(&leg["type"]), text(&leg["dest"])).trim_end().to_owned());
+            say(text(&leg["disposition"]["result"]));
         }
+        "command" => say(text(&data["command"]["name"])),
         _ => {
             say(format!("attempt {}", data["attempt"]));
             say(text(&data["disposition"]["result"]));

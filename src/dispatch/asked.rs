@@ -38,6 +38,8 @@ pub(super) struct ToListen {
 pub(super) struct Answer {
     to: oneshot::Sender<CommandReply>,
     reply: CommandReply,
+    /// Not before it is done: who is heard by fewer, or recorded no more, must be so when that is said.
+    pub when_done: bool,
 }
 
 impl Asked {
@@ -49,6 +51,10 @@ impl Asked {
 }
 
 impl Answer {
+    fn at_once(to: oneshot::Sender<CommandReply>, reply: CommandReply) {
+        Self { to, reply, when_done: false }.give();
+    }
+
     /// Whoever asked may have stopped waiting.
     pub fn give(self) {
         let _ = self.to.send(self.reply);
@@ -56,23 +62,28 @@ impl Answer {
 }
 
 impl LiveCall<'_> {
-    /// Does what is asked, and answers once that is stored.
+    /// Does what is asked, and answers once that is stored, and done where that matters.
     pub(super) async fn obey(&mut self, asked: Asked) {
         let Asked { command, not_after, answer: to } = asked;
         if self.shared.ports.clock.now() > not_after {
             // It was meant for an earlier state of the world.
-            return Answer { to, reply: CommandReply::Adopting }.give();
+            return Answer::at_once(to, CommandReply::Adopting);
         }
         if self.has_obeyed(&command.id) {
-            return Answer { to, reply: self.outcome_of(&command.kind) }.give();
+            return Answer::at_once(to, self.outcome_of(&command.kind));
         }
+        let there = self.machine.state().other_legs();
         let reply = self.carry_command_out(&command.kind, not_after).await;
         if !matches!(reply, CommandReply::Done | CommandReply::Invited(_)) {
             // Nothing has come of it that could be lost.
-            return Answer { to, reply }.give();
+            return Answer::at_once(to, reply);
         }
+        let when_done = match reply {
+            CommandReply::Invited(leg) => there.contains(&leg),
+            _ => matches!(command.kind, CommandKind::Record { .. }),
+        };
         self.machine.note_command(command.kind.name(), &command.id);
-        self.answers.push(Answer { to, reply });
+        self.answers.push(Answer { to, reply, when_done });
     }
 
     async fn carry_command_out(&mut self, kind: &CommandKind, not_after: Timestamp) -> CommandReply {

@@ -20,6 +20,9 @@ use crate::ports::{Command, CommandKind, CommandReply, Incoming, Order, StoreErr
 /// How long an order to a call's owner has force.
 const FORCE: Duration = Duration::from_secs(2);
 
+/// How long a call may take to answer; then the broker's place for the command is another's.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a command comes to here.
 enum Outcome {
     /// This.
@@ -67,7 +70,16 @@ async fn answer(shared: &Shared, mut awaited: UnboundedReceiver<Awaited>) {
         tokio::select! {
             biased;
             Some((command, reply)) = awaited.recv() => {
-                open.push(async move { (command, reply.await.unwrap_or(CommandReply::Adopting)) });
+                let late = shared.ports.clock.sleep_until(shared.ports.clock.now() + ANSWERED_WITHIN);
+                open.push(async move {
+                    let reply = tokio::select! {
+                        biased;
+                        reply = reply => reply.unwrap_or(CommandReply::Adopting),
+                        // Asked again under the same id it says what came of it.
+                        () = late => CommandReply::Unavailable,
+                    };
+                    (command, reply)
+                });
             }
             Some((command, reply)) = open.next() => shared.ports.commands.answer(&command, reply).await,
             else => return,

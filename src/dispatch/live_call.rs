@@ -19,9 +19,6 @@ use crate::ports::{Listener, TelephonyError};
 /// How long to wait before asking again what was not answered.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a backend that does not answer is asked to join two legs.
-const TRIES: u32 = 10;
-
 /// A dialled call.
 pub struct LiveCall<'s> {
     pub(super) shared: &'s Arc<Shared>,
@@ -241,10 +238,10 @@ impl<'s> LiveCall<'s> {
                     clock.sleep_until(clock.now() + AGAIN).await;
                 }
             }
-            if !self.ledger.is_behind() {
-                self.answers.drain(..).for_each(Answer::give);
-            }
             let is_stored = !self.ledger.is_behind();
+            if is_stored {
+                self.answers.extract_if(.., |answer| !answer.when_done).for_each(Answer::give);
+            }
             for command in commands.drain(..) {
                 match command {
                     // Whoever is not written down is not dialled.
@@ -253,6 +250,9 @@ impl<'s> LiveCall<'s> {
                     }
                     command => self.execute(command).await?,
                 }
+            }
+            if is_stored {
+                self.answers.drain(..).for_each(Answer::give);
             }
             self.commands = commands;
             if over.is_some() {
@@ -333,31 +333,6 @@ impl<'s> LiveCall<'s> {
                 Heard::No
             }
         }
-    }
-
-    /// Joins a second leg with the callee; until they are, neither hears anything.
-    async fn bridge(&mut self, other: LegId) -> Result<(), Fenced> {
-        self.listens_no_more(other);
-        let shared = self.shared;
-        let telephony = &shared.ports.telephony;
-        for _ in 0..TRIES {
-            match telephony.bridge(self.leg, other, self.authority().await?).await {
-                Err(TelephonyError::NoSuchLeg) if telephony.inspect(other).await == Ok(None) => {
-                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
-                    return Ok(());
-                }
-                Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => self.pause().await,
-                sent => {
-                    self.heard(sent);
-                    return Ok(());
-                }
-            }
-        }
-        if other.role.is_third_party() {
-            // The callee would be kept for somebody they do not hear.
-            self.send_away(other);
-        }
-        Ok(())
     }
 
     /// Tells the machine what is in the mail already; whether something of this kind was.

@@ -20,6 +20,9 @@ const COMMITMENT: Duration = Duration::from_secs(1);
 /// Longest that a leg stays in line for a slot; whoever wants it gives up sooner.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
+/// How often a backend that does not answer is asked to join two legs.
+const TRIES: u32 = 10;
+
 impl LiveCall<'_> {
     /// Puts a leg in line for a slot.
     pub(super) async fn acquire_slot(&mut self, leg: LegId) -> Result<(), Fenced> {
@@ -138,7 +141,7 @@ impl LiveCall<'_> {
                 return Ok(None);
             }
             let now = self.shared.ports.clock.now();
-            if !target.needs_slot() {
+            if !target.needs_slot(leg.role) {
                 return Ok(Some(now));
             }
             if let Some(grant) = self.grant.filter(|grant| grant.leg == leg && now < grant.asked_at + COMMITMENT) {
@@ -164,6 +167,31 @@ impl LiveCall<'_> {
                 }
             }
         }
+    }
+
+    /// Joins a second leg with the callee; until they are, neither hears anything.
+    pub(super) async fn bridge(&mut self, other: LegId) -> Result<(), Fenced> {
+        self.listens_no_more(other);
+        let shared = self.shared;
+        let telephony = &shared.ports.telephony;
+        for _ in 0..TRIES {
+            match telephony.bridge(self.leg, other, self.authority().await?).await {
+                Err(TelephonyError::NoSuchLeg) if telephony.inspect(other).await == Ok(None) => {
+                    self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
+                    return Ok(());
+                }
+                Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => self.pause().await,
+                sent => {
+                    self.heard(sent);
+                    return Ok(());
+                }
+            }
+        }
+        if other.role.is_third_party() {
+            // The callee would be kept for somebody they do not hear.
+            self.send_away(other);
+        }
+        Ok(())
     }
 
     /// Whether the organisation's rules forbid a target; also if they cannot be read now.

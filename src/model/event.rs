@@ -241,6 +241,59 @@ struct CallData<'a> {
     worker: Option<&'a WorkerId>,
     #[serde(flatten)]
     entry: &'a CallEntry<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leg: Option<LegNote<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CommandNote<'a>>,
+}
+
+/// The leg that an event is about.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct LegNote<'a> {
+    /// Its id.
+    #[serde(serialize_with = "status::display")]
+    #[schemars(with = "String")]
+    uuid: super::LegId,
+    /// What it is.
+    #[serde(rename = "type")]
+    role: super::LegRole,
+    /// As dialled; null if it never was.
+    dest: Option<&'a str>,
+    /// Why it did not come about; null otherwise.
+    disposition: Option<super::Disposition>,
+}
+
+/// The command that an event is about.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct CommandNote<'a> {
+    /// Its name, as in its routing key.
+    name: &'a str,
+    /// Its id.
+    id: &'a str,
+}
+
+impl<'a> LegNote<'a> {
+    fn of(facts: &'a [Fact]) -> Option<Self> {
+        let (uuid, disposition) = match facts.last()?.what {
+            Happening::LegAdded { leg, .. } | Happening::LegRemoved { leg } => (leg, None),
+            Happening::LegFailed { leg, disposition } => (leg, Some(disposition)),
+            _ => return None,
+        };
+        let dest = facts.iter().rev().find_map(|fact| match &fact.what {
+            Happening::LegAdded { leg, dest } if *leg == uuid => Some(&**dest),
+            _ => None,
+        });
+        Some(Self { uuid, role: uuid.role, dest, disposition })
+    }
+}
+
+impl<'a> CommandNote<'a> {
+    fn of(facts: &'a [Fact]) -> Option<Self> {
+        match &facts.last()?.what {
+            Happening::CommandExecuted { command, id } => Some(Self { name: command, id }),
+            _ => None,
+        }
+    }
 }
 
 /// Data of a request's event.
@@ -269,7 +322,8 @@ impl Serialize for Event {
             Event::Call { context, facts, seq } => {
                 let entry = status::CallEntry::fold(context, CallStatusHint::FromFacts, facts);
                 let worker = carried_by(facts);
-                map.serialize_entry("data", &CallData { seq: *seq, worker, entry: &entry })?;
+                let (leg, command) = (LegNote::of(facts), CommandNote::of(facts));
+                map.serialize_entry("data", &CallData { seq: *seq, worker, entry: &entry, leg, command })?;
             }
             Event::Request(event) => {
                 map.serialize_entry("data", &RequestData { seq: event.seq, summary: &event.summary })?;

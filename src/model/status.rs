@@ -4,6 +4,8 @@
 mod entry;
 mod fold;
 
+pub(super) use entry::display;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

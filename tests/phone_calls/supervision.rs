@@ -138,6 +138,25 @@ fn a_supervisor_listens_coaches_and_barges_in_and_a_participant_comes_and_goes()
         assert_eq!(bed.carrier.invites(each), 1, "{each}");
     }
 
+    // Every event of a leg says of which.
+    let said =
+        world.run(&["tail", "--from", "first", "--request", "supervised", "--types", "leg", "--count", "6", "--json"]);
+    let told: Vec<(String, String, String)> = said
+        .out
+        .lines()
+        .map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let leg = &event["data"]["leg"];
+            (text(&event["type"]).replace("robocall.leg.", ""), text(&leg["type"]), text(&leg["dest"]))
+        })
+        .collect();
+    let known =
+        |what: &str, role: &str, dest: &str| told.contains(&(what.to_owned(), role.to_owned(), dest.to_owned()));
+    for (role, dest) in [("transfer", &agent), ("supervisor", &boss), ("participant", &guest)] {
+        assert!(known("added", role, dest) && known("removed", role, dest), "{role} in {told:?}");
+    }
+
     // What was recorded is what both heard while it was on.
     let place = details(&world, "supervised")["recordingUrl"].as_str().unwrap().to_owned();
     let path = place.strip_prefix(&bed.url()).unwrap();

@@ -140,7 +140,7 @@ impl Witness for DialLogFile {
                 event: "invite",
                 app: app.map(crate::model::WorkerId::as_str),
                 to: Some(target.as_dialled()),
-                external: Some(target.needs_slot()),
+                external: Some(target.needs_slot(leg.role)),
                 caller: caller.map(|caller| caller.to_string()),
                 ..line
             },

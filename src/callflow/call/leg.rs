@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CallCommand, LegEnd, Turn};
 use crate::callflow::program::{Transfer, TransferKind};
-use crate::model::{AttemptId, Disposition, Happening, LegId};
+use crate::model::{AttemptId, Disposition, Happening, LegId, LegRole};
 use crate::policy::disposition::{Asked, Seen, classify};
 
 /// How often a leg that does not go is hung up again.
@@ -89,7 +89,7 @@ impl Turn<'_> {
     pub fn open_leg(&mut self, transfer: &Transfer) -> bool {
         let Some(ordinal) = self.ledger.legs.checked_add(1) else { return false };
         self.ledger.legs = ordinal;
-        let leg = Leg { ordinal, slot: transfer.target.needs_slot(), stage: LegStage::AwaitingSlot };
+        let leg = Leg { ordinal, slot: transfer.target.needs_slot(LegRole::Transfer), stage: LegStage::AwaitingSlot };
         self.ledger.leg = Some(leg);
         if leg.slot {
             self.push(CallCommand::AcquireSlot { leg: self.leg_id(leg) });

@@ -119,7 +119,7 @@ impl ThirdParties {
 
     /// Those that hold a slot, or wait for one.
     pub fn slots(&self, attempt: AttemptId) -> impl Iterator<Item = LegId> {
-        self.list.iter().filter(|party| party.target.needs_slot()).map(move |party| party.id(attempt))
+        self.list.iter().filter(|party| party.target.needs_slot(party.role)).map(move |party| party.id(attempt))
     }
 
     /// Those that were dialled, or were to be, and have not ended.
@@ -174,7 +174,7 @@ impl Turn<'_> {
         };
         let Some(ordinal) = last.checked_add(1) else { return Err(Refusal::TooMany) };
         *last = ordinal;
-        let needs_slot = target.needs_slot();
+        let needs_slot = target.needs_slot(role);
         let (stage, deadline) = (LegStage::AwaitingSlot, self.now + RINGS);
         let party = ThirdParty { role, ordinal, target, caller, session, coaches: None, stage, deadline };
         let leg = party.id(attempt);
@@ -255,7 +255,7 @@ impl Turn<'_> {
         };
         let gone = self.third_parties.list.remove(place);
         self.record(what);
-        if gone.target.needs_slot() {
+        if gone.target.needs_slot(gone.role) {
             self.push(CallCommand::ReleaseSlot { leg });
         }
         if gone.role == LegRole::Participant {

@@ -144,7 +144,7 @@ impl Checker {
         let before = seen.dials.invites.insert(leg, invite.at);
         let commitment = seen.dials.commitments.get(&leg.attempt).cloned();
         let granted = seen.dials.grants.get(&leg).copied();
-        let external = invite.number().is_some();
+        let external = invite.number().is_some() && leg.role != LegRole::Supervisor;
         if external {
             seen.legs.external.insert(leg);
         }

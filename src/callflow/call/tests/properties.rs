@@ -311,7 +311,7 @@ impl World {
             CallCommand::DialLeg { leg, target, .. } | CallCommand::BlindTransfer { leg, target } => {
                 assert!(self.added.contains(leg), "{leg} was not written down");
                 assert!(self.dialled.insert(*leg), "{leg} dialled twice");
-                assert!(!target.needs_slot() || self.slots.contains(leg), "{leg} without a slot");
+                assert!(!target.needs_slot(leg.role) || self.slots.contains(leg), "{leg} without a slot");
                 self.live.insert(*leg);
             }
             CallCommand::HangUpLeg { leg } => self.hang_ups.push(CallInput::LegEnded { leg: *leg, end: LOST }),

@@ -126,6 +126,10 @@ fn a_participant_for_whom_there_is_no_slot_is_not_dialled() {
             leg_of(&world.tell("a", |call| invite(call, LegRole::Participant, AGENT, SessionType::BargeIn)).await);
         world.until(|what| matches!(what, Happening::LegFailed { leg: failed, .. } if *failed == leg)).await;
         assert_eq!(world.second_legs_dialled(), 0);
+        // A supervisor needs none.
+        let supervises = |call| invite(call, LegRole::Supervisor, AGENT, SessionType::Monitor);
+        let supervisor = leg_of(&world.tell("b", supervises).await);
+        world.until(joined(supervisor)).await;
         world.until_over().await;
         world
     });
