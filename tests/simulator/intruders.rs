@@ -10,9 +10,9 @@ use super::scene::{Served, ended, fresh_leg, in_real_time, until, within};
 /// What a client says first.
 pub const GREETING: [u8; 8] = *b"robosim\x03";
 
-/// A request for the legs of the app `x`, as it stands on the wire: an id, the thirteenth question, a name.
+/// A request for the legs of the app `x`, as it stands on the wire: an id, the number of the question, a name.
 pub fn legs_of_x() -> Vec<u8> {
-    frame(&[0, 13, 1, b'x'])
+    frame(&[0, 14, 1, b'x'])
 }
 
 fn frame(body: &[u8]) -> Vec<u8> {
