@@ -211,12 +211,13 @@ fn a_callee_hears_on_while_the_store_is_away_and_somebody_is_called_in() {
         assert_eq!(refused, CommandReply::Refused(Refusal::NobodyToCoach));
         fate.cut_off(true);
         let away_from = world.clock.now();
-        let call = CallId::new(&key().organisation, &key().request, 0);
-        let kind = invite(call, LegRole::Supervisor, "Ext:2000", SessionType::Monitor);
+        let supervises = |call| invite(call, LegRole::Supervisor, "Ext:2000", SessionType::Monitor);
+        let kind = supervises(CallId::new(&key().organisation, &key().request, 0));
         let reply = world.commands.send(Command { id: "b".into(), organisation: key().organisation, kind });
         world.pass(12).await;
         fate.cut_off(false);
-        let leg = leg_of(&reply.await.unwrap());
+        assert_eq!(reply.await, Ok(CommandReply::Unavailable), "nothing is known to be stored");
+        let leg = leg_of(&world.tell("b", supervises).await);
         let (status, history) = world.until_over().await.remove(0);
         let meanwhile = happened_at(&history, begins).into_iter().filter(|at| at.since(away_from) > SECOND);
         let meanwhile = meanwhile.filter(|at| at.since(away_from) < 12 * SECOND).count();
