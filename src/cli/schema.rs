@@ -74,7 +74,7 @@ struct CloudEvent {
 #[expect(dead_code, reason = "a shape to be described; `model::event` writes it")]
 enum EventData {
     /// Something happened in a call.
-    Call(CallData),
+    Call(Box<CallData>),
     /// Something happened to a request.
     Request(RequestData),
 }
