@@ -4,9 +4,12 @@
 
 #[cfg(feature = "daemon")]
 pub mod adapters;
+#[cfg(feature = "daemon")]
+pub mod api;
 pub mod callflow;
 #[cfg(feature = "daemon")]
 pub mod cli;
+pub mod command;
 #[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
@@ -16,6 +19,8 @@ pub mod conformance;
 pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod dispatch;
+#[cfg(feature = "daemon")]
+pub mod hooks;
 pub mod model;
 pub mod policy;
 #[cfg(feature = "daemon")]

@@ -254,3 +254,16 @@ fn every_local_link_in_the_documents_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_operation_of_the_interface_is_in_the_documents() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
+    let document = robocall::api::document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            let row = format!("| `{id}` | `{} {path}` |", method.to_uppercase());
+            assert!(text.contains(&row), "docs/api.md lacks {row}");
+        }
+    }
+}

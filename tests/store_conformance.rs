@@ -43,6 +43,23 @@ mod api_keys {
     robocall::keys_conformance!(robocall::adapters::memory::MemoryKeys::default());
 }
 
+mod hooks {
+    use std::sync::Arc;
+
+    use robocall::adapters::memory::MemoryHooks;
+    use robocall::conformance::ManualClock;
+    use robocall::conformance::hooks::KEEPING;
+    use robocall::ports::Clock;
+
+    fn hooks() -> (MemoryHooks, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::default());
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        (MemoryHooks::new(time, KEEPING), clock)
+    }
+
+    robocall::hooks_conformance!(hooks());
+}
+
 #[test]
 fn no_sentence_is_left_out() {
     let list = include_str!("../src/conformance/store.rs");
@@ -54,11 +71,16 @@ fn no_sentence_is_left_out() {
         include_str!("../src/conformance/store/slots.rs"),
         include_str!("../src/conformance/store/owners.rs"),
         include_str!("../src/conformance/store/controlling.rs"),
+        include_str!("../src/conformance/store/finding.rs"),
+        include_str!("../src/conformance/store/noting.rs"),
+        include_str!("../src/conformance/store/repeating.rs"),
         include_str!("../src/conformance/store/publishing.rs"),
     ];
     assert!(chapters.iter().map(|chapter| run_all(chapter, list)).sum::<usize>() >= 70);
     let keys = include_str!("../src/conformance/keys.rs");
     assert!(run_all(keys, keys) >= 10);
+    let hooks = include_str!("../src/conformance/hooks.rs");
+    assert!(run_all(hooks, hooks) >= 13);
 }
 
 /// Looks whether every sentence of a chapter is on the list; how many there are.

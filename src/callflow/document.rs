@@ -20,7 +20,7 @@ mod target;
 
 pub use canonical::canonical;
 pub(super) use message::is_speakable;
-pub use target::InvalidTarget;
+pub use target::{InvalidTarget, LONGEST as LONGEST_TARGET, PATTERN as TARGET_PATTERN};
 
 /// How deep flows may be nested, the outermost counted.
 pub const MAX_DEPTH: usize = 16;

@@ -6,8 +6,8 @@ use super::command::{Teller, tell};
 use super::{Exit, Failure};
 use crate::callflow::call::Invitation;
 use crate::callflow::program::Target;
-use crate::model::{CallId, LegId, LegRole, Phone, SessionType};
-use crate::ports::{CommandKind, SessionName};
+use crate::command::{CommandKind, SessionName};
+use crate::model::{CallId, LegRole, Phone, SessionType};
 
 /// What can be done with a call.
 #[derive(Debug, Subcommand)]
@@ -83,7 +83,7 @@ pub struct EndSessionArgs {
     #[command(flatten)]
     call: ToCall,
     /// The session, as `supervise` and `add` have answered it, or a supervisor's phone.
-    #[arg(value_name = "SESSION", value_parser = session_name)]
+    #[arg(value_name = "SESSION", value_parser = crate::command::session_name)]
     session: SessionName,
 }
 
@@ -162,12 +162,4 @@ pub fn run(command: CallCommand, json: bool) -> Result<Exit, Failure> {
         }
     };
     tell(&to.teller, &kind, done, &format!("call {}", to.call), json)
-}
-
-fn session_name(text: &str) -> Result<SessionName, String> {
-    if let Ok(leg) = text.parse::<LegId>() {
-        return Ok(SessionName::Leg(leg));
-    }
-    let target = text.parse::<Target>().map(SessionName::Target);
-    target.map_err(|error| format!("{text:?} is neither a session's id nor a destination, which {error}"))
 }

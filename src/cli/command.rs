@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::configuration::ConfigArgs;
 use super::{Exit, Failure, values};
+use crate::command::{Command, CommandKind, CommandReply};
 use crate::daemon::{Console, random_number};
 use crate::model::{OrganisationId, RequestId};
-use crate::ports::{CommandKind, CommandReply};
 
 /// A request, and how its workers are told.
 #[derive(Debug, Args)]
@@ -48,6 +48,9 @@ Examples:
   robocall request pause reminder-1
   robocall request cancel reminder-1 --hang-up --org bank";
 
+/// Who gives what is given at a terminal.
+const ACTOR: &str = "command line";
+
 /// How workers are told.
 #[derive(Debug, Args)]
 pub(super) struct Teller {
@@ -83,8 +86,13 @@ pub(super) fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, 
     let Teller { org, wait, config } = teller;
     let console = Console::open(&config.read()?)?;
     let client = console.client()?;
-    let id = format!("{:032x}", random_number());
-    let reply = console.ask_broker(client.command(org, &id, kind, Duration::from_secs(*wait)))?;
+    let command = Command {
+        id: format!("{:032x}", random_number()).into(),
+        organisation: org.clone(),
+        actor: ACTOR.parse().ok(),
+        kind: kind.clone(),
+    };
+    let reply = console.ask_broker(client.command(&command, Duration::from_secs(*wait)))?;
     match reply {
         CommandReply::Done => {
             let mut out = io::stdout().lock();

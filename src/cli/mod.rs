@@ -4,6 +4,7 @@
 //! answer with an [`Exit`]; nothing below this room ends the process.
 
 mod amounts;
+mod api;
 mod call;
 mod calls;
 mod campaign;
@@ -16,6 +17,8 @@ mod doctor;
 mod documents;
 mod exit;
 mod flow;
+mod hook;
+mod hook_secret;
 mod missing;
 mod numbers;
 mod org;
@@ -80,6 +83,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Simulator(simulator::SimulatorArgs),
     Worker(worker::WorkerArgs),
+    Api(api::ApiArgs),
     Submit(submit::SubmitArgs),
     Status(status::StatusArgs),
     Tail(tail::TailArgs),
@@ -93,6 +97,9 @@ enum Command {
     /// Look at requests that were rejected, and submit them again.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// Look at webhooks: who lags, what could not be delivered, and what they are signed with.
+    #[command(subcommand)]
+    Hook(hook::HookCommand),
     Doctor(doctor::DoctorArgs),
     /// Look at the settings of the daemon.
     #[command(subcommand)]
@@ -118,6 +125,7 @@ impl Command {
                 | Self::Call(_)
                 | Self::Org(_)
                 | Self::Dead(_)
+                | Self::Hook(_)
                 | Self::Doctor(_)
                 | Self::Request(_)
         )
@@ -132,7 +140,7 @@ impl Cli {
         // A worker tells nobody else, nor does who only waits for events. Whoever asks a deployment something is told what is
         // wrong in the answer.
         let default = match &self.command {
-            Command::Worker(_) | Command::Tail(_) => "warn",
+            Command::Worker(_) | Command::Api(_) | Command::Tail(_) => "warn",
             command if command.asks_a_deployment() => "error,lapin=off",
             _ => QUIET,
         };
@@ -171,6 +179,7 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
         Command::Demo(args) => demo::run(args, json, &terminal, &surroundings.called()),
         Command::Simulator(args) => simulator::run(args, json),
         Command::Worker(args) => worker::run(args, json),
+        Command::Api(args) => api::run(args, json),
         Command::Submit(args) => submit::run(args, json, &terminal),
         Command::Status(args) => status::run(args, json, &terminal),
         Command::Tail(args) => tail::run(args, json),
@@ -178,6 +187,7 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
         Command::Call(command) => call::run(command, json),
         Command::Org(command) => org::run(command, json),
         Command::Dead(command) => dead::run(command, json),
+        Command::Hook(command) => hook::run(command, json),
         Command::Doctor(args) => doctor::run(args, json, &terminal),
         Command::Config(command) => configuration::run(command, json),
         Command::Request(command) => request::run(command, json),

@@ -18,10 +18,7 @@ use crate::model::{Organisation, OrganisationId, Phone};
 use crate::ports::store::SlotUse;
 
 /// Most slots, calls a second, and weight.
-const MOST: u32 = 1_000_000;
-
-/// How long an ended request can be kept, in seconds: a minute to a year.
-const RETENTION: std::ops::RangeInclusive<u64> = 60..=31_536_000;
+const MOST: u32 = Organisation::MOST;
 
 /// What can be done with an organisation.
 #[derive(Debug, Subcommand)]
@@ -94,7 +91,7 @@ pub struct SetArgs {
     #[arg(long, value_name = "DIGITS,…", value_parser = prefixes)]
     denied_prefixes: Option<List<String>>,
     /// How long an ended request is kept, in seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = values::whole(RETENTION))]
+    #[arg(long, value_name = "SECONDS", value_parser = values::whole(Organisation::RETENTION))]
     retention: Option<u64>,
     /// Settings in JSON, named as `org show --json` names them; options come after.
     #[arg(long, value_name = "FILE")]
@@ -260,17 +257,8 @@ fn merged(before: Organisation, file: &Path) -> Result<Organisation, Failure> {
     }
     let settings: Organisation =
         serde_path_to_error::deserialize(settings).map_err(|error| wrong(error.to_string()))?;
-    let (rate, retention) = (settings.calls_per_second.unwrap_or(1), settings.retention_secs);
-    for (name, value, bounds) in [
-        ("limit", u64::from(settings.limit), 0..=u64::from(MOST)),
-        ("weight", u64::from(settings.weight), 1..=u64::from(MOST)),
-        ("callsPerSecond", u64::from(rate), 1..=u64::from(MOST)),
-        ("retentionSecs", retention, RETENTION),
-    ] {
-        values::whole(bounds)(&value.to_string()).map_err(|error| wrong(format!("{name}: {error}")))?;
-    }
-    for prefix in &settings.denied_prefixes {
-        prefix_of(prefix).map_err(|error| wrong(format!("deniedPrefixes: {error}")))?;
+    if let Some(problem) = settings.problems().first() {
+        return Err(wrong(problem.to_string()));
     }
     Ok(settings)
 }
@@ -284,19 +272,28 @@ fn show(org: &OrganisationId, settings: &Organisation, slots: SlotUse, json: boo
         return Ok(());
     }
     let listed = |words: Vec<String>, none: &str| if words.is_empty() { none.to_owned() } else { words.join(", ") };
-    let Organisation { weight, request_order, calls_per_second, caller_ids, denied_prefixes, retention_secs, .. } =
-        settings;
+    let Organisation {
+        weight,
+        request_order,
+        calls_per_second,
+        caller_ids,
+        denied_prefixes,
+        retention_secs,
+        hooks,
+        ..
+    } = settings;
     let rate = calls_per_second.map_or("no bound".to_owned(), |rate| rate.to_string());
     let retention = lasting(std::time::Duration::from_secs(*retention_secs));
     let external = if external == u32::MAX { "an unreadable number".to_owned() } else { external.to_string() };
     write!(
         out,
         "{org}\n  limit            {limit}\n  weight           {weight}\n  order            {}\n  calls a second   {rate}\n  \
-         caller ids       {}\n  denied prefixes  {}\n  retention        {retention}\n  slots in use     {leased} by us, \
+         caller ids       {}\n  denied prefixes  {}\n  retention        {retention}\n  hooks            {}\n  slots in use     {leased} by us, \
          {suspect} of them suspect; {external} by others\n",
         word(request_order),
         listed(caller_ids.iter().map(ToString::to_string).collect(), "any"),
         listed(denied_prefixes.clone(), "none"),
+        listed(hooks.iter().map(|hook| hook.url.as_str().to_owned()).collect(), "none"),
     )?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use super::{Exit, Failure};
+use crate::api::StatusDocument;
 use crate::callflow::schema::FlowDocument;
 use crate::model::event::{CommandNote, LegNote};
 use crate::model::status::{CallEntry, RequestSummary};
@@ -31,19 +32,6 @@ pub enum Document {
     Event,
     /// A call flow.
     Flow,
-}
-
-/// The status of a request and of all its calls.
-#[derive(JsonSchema)]
-#[schemars(title = "Status", rename_all = "camelCase")]
-#[expect(dead_code, reason = "a shape to be described; `status_document` writes it")]
-struct Status {
-    #[serde(flatten)]
-    summary: RequestSummary,
-    /// One entry a destination, in request order.
-    details: Vec<CallEntry<'static>>,
-    /// Where the next page begins; null after the last.
-    next_cursor: Option<String>,
 }
 
 /// A CloudEvent, version 1.0, in structured JSON.
@@ -103,6 +91,9 @@ struct RequestData {
     seq: u32,
     #[serde(flatten)]
     summary: RequestSummary,
+    /// In `request.paused`, `.resumed` and `.cancelled`: the command that caused it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CommandNote<'static>>,
 }
 
 fn event_types(_: &mut schemars::SchemaGenerator) -> Schema {
@@ -125,7 +116,7 @@ fn text(of: Document) -> Result<String, Failure> {
             SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<CallRequestDocument>()
         }
         Document::Flow => SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<FlowDocument>(),
-        Document::Status => outgoing.into_generator().into_root_schema_for::<Status>(),
+        Document::Status => outgoing.into_generator().into_root_schema_for::<StatusDocument>(),
         Document::Event => outgoing.into_generator().into_root_schema_for::<CloudEvent>(),
     };
     Ok(serde_json::to_string_pretty(&schema)? + "\n")

@@ -2,27 +2,14 @@
 //! are in memory.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::thread;
 
 use super::exit::Failure;
-use crate::model::event::{CallContext, CallStatusHint};
-use crate::model::status::{CallEntry, RequestSummary, StepLabel};
-use crate::model::{CallId, RequestHeader, Timestamp};
+use crate::api;
+use crate::model::status::RequestSummary;
 use crate::ports::store::CallSnapshot;
 
-/// Bytes that an entry has as a rule: room is made for a page of them at once.
-const ENTRY: usize = 3_000;
-
-/// What all entries of a request share.
-pub struct Shared {
-    /// Its header.
-    pub header: Arc<RequestHeader>,
-    /// Names and paths of its flow's steps.
-    pub steps: Arc<[StepLabel]>,
-    /// When it was sealed.
-    pub queued_at: Timestamp,
-}
+pub use crate::api::Shared;
 
 /// Writes the document of some calls, and a line's end. `next`: where those begin that are not among them.
 ///
@@ -81,20 +68,7 @@ fn in_parallel(
 
 /// The entries of a page, with commas between them.
 fn entries(shared: &Shared, page: Vec<CallSnapshot>) -> serde_json::Result<Vec<u8>> {
-    let first = CallId::new(&shared.header.organisation, &shared.header.id, 0);
-    let mut text = Vec::with_capacity(page.len().saturating_mul(ENTRY));
-    for CallSnapshot { destination, status, history } in page {
-        let context = CallContext {
-            header: Arc::clone(&shared.header),
-            steps: Arc::clone(&shared.steps),
-            call: first.sibling(destination.index),
-            destination,
-            queued_at: shared.queued_at,
-        };
-        if !text.is_empty() {
-            text.push(b',');
-        }
-        serde_json::to_writer(&mut text, &CallEntry::fold(&context, CallStatusHint::Stored(status), &history))?;
-    }
+    let mut text = Vec::new();
+    api::entries(shared, page, &mut text)?;
     Ok(text)
 }

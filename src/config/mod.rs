@@ -4,6 +4,7 @@
 //! The value of a key is taken as it is written: nothing guesses that a password of digits is a number.
 
 mod asterisk;
+mod hooks;
 mod settings;
 mod speech;
 
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat};
 
 pub use asterisk::Asterisk;
-pub use settings::{Amqp, Backend, Redis, Settings, Telephony, Worker};
+pub use hooks::Hooks;
+pub use settings::{Amqp, Api, Backend, Redis, Settings, Telephony, Voice, Worker};
 pub use speech::{Speech, SpeechEngine, SpeechOutput};
 
 /// What environment variables begin with: `ROBOCALL__REDIS__URL` is `redis.url`. Two underscores, since clusters make

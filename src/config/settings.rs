@@ -1,11 +1,13 @@
 //! The settings of a daemon: every key, its unit and its default.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Asterisk, ConfigError, Speech};
+use super::{Asterisk, ConfigError, Hooks, Speech};
+use crate::callflow::program::Gender;
 use crate::model::WorkerId;
 
 /// Everything a daemon is told.
@@ -14,6 +16,8 @@ use crate::model::WorkerId;
 pub struct Settings {
     /// This worker.
     pub worker: Worker,
+    /// The interface over HTTP.
+    pub api: Api,
     /// The broker.
     pub amqp: Amqp,
     /// The database.
@@ -24,6 +28,8 @@ pub struct Settings {
     pub asterisk: Asterisk,
     /// What people hear.
     pub speech: Speech,
+    /// Where events are sent.
+    pub hooks: Hooks,
 }
 
 /// One worker.
@@ -47,6 +53,50 @@ pub struct Worker {
 impl Default for Worker {
     fn default() -> Self {
         Self { id: None, capacity: 10_000, intakes: 4, max_destinations: 1_000_000, grace_secs: 600, flows: None }
+    }
+}
+
+/// The interface over HTTP.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// Where it listens, `host:port`.
+    pub listen: String,
+    /// Questions that one key may ask in a second, and as many at once.
+    pub requests_per_second: u32,
+    /// Keys nobody was seen with lately that may be tried from one address in a second, and five times as many at once.
+    pub unknown_keys_per_second: u32,
+    /// Most connections at a time; others wait.
+    pub max_connections: u32,
+    /// Most who listen to events at a time; others are turned away.
+    pub event_streams: u32,
+    /// Requests that are held in memory at a time, in MiB; others wait.
+    pub body_mb: u32,
+    /// Voices that calls out may name, besides `female` and `male`.
+    pub voices: BTreeMap<String, Voice>,
+}
+
+/// A voice that has a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Voice {
+    /// Its gender.
+    pub gender: Gender,
+    /// The language that it speaks (BCP 47); none: the default.
+    pub language: Option<String>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            requests_per_second: 1_000,
+            unknown_keys_per_second: 10,
+            max_connections: 4_096,
+            event_streams: 1_000,
+            body_mb: 256,
+            voices: BTreeMap::new(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! They are compiled into the library so that tests of any crate can use them; nothing else calls them.
 
 mod clock;
+pub mod hooks;
 pub mod keys;
 pub mod store;
 pub mod telephony;

@@ -8,9 +8,12 @@ pub mod claiming;
 pub mod controlling;
 pub mod dialling;
 pub mod ending;
+pub mod finding;
 pub mod intake;
+pub mod noting;
 pub mod owners;
 pub mod publishing;
+pub mod repeating;
 pub mod scene;
 pub mod slots;
 
@@ -153,6 +156,31 @@ macro_rules! store_conformance {
                 waking_follows_whatever_may_have_freed_something
                 calls_are_shown_in_order_page_by_page
                 what_does_not_exist_is_not_found
+            ]
+            finding: [
+                what_a_request_follows_from_is_kept_with_it
+                a_calls_id_leads_to_its_request_for_as_long_as_that_is_kept
+                an_id_that_no_call_has_leads_nowhere
+                requests_are_listed_newest_first_page_by_page
+                what_comes_meanwhile_changes_no_later_page
+                requests_are_listed_by_status
+                a_request_is_listed_once_it_is_acknowledged_and_while_it_is_kept
+                a_refused_request_that_is_put_right_is_listed_where_it_was_accepted
+            ]
+            noting: [
+                the_last_disposition_of_a_call_is_the_one_that_counts
+                what_is_said_of_a_customer_is_added_to_what_was
+                notes_are_kept_from_before_the_dial_for_as_long_as_the_request
+                nothing_is_noted_about_what_is_no_call
+            ]
+            repeating: [
+                a_command_that_comes_again_changes_nothing_more
+                an_event_is_told_again_with_its_command_until_it_is_confirmed
+                a_hang_up_that_comes_again_names_who_is_live_then
+                an_id_is_one_commands_of_one_organisation_for_a_day
+                what_is_asked_once_is_known_again_with_its_answer
+                ids_and_answers_are_bounded
+                what_a_command_does_is_told_with_its_name_its_id_and_who_gave_it
             ]
             publishing: [
                 what_is_not_confirmed_is_found_again

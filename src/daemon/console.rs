@@ -16,8 +16,9 @@ use crate::adapters::clock::SystemClock;
 use crate::config::{self, Settings};
 use crate::model::status::RequestSummary;
 use crate::model::{OrganisationId, Timestamp};
+use crate::ports::hooks::Keeping;
 use crate::ports::store::{CallSnapshot, RequestKey, RequestSnapshot, SlotUse};
-use crate::ports::{ApiKeys, CampaignStore, Clock, StoreError, StoreResult};
+use crate::ports::{ApiKeys, CampaignStore, Clock, HookStore, StoreError, StoreResult};
 
 /// How long the broker may take to let us in.
 const LET_IN_WITHIN: Duration = Duration::from_secs(5);
@@ -191,6 +192,12 @@ impl Console {
         self.deployment.keys()
     }
 
+    /// What webhooks have yet to be sent.
+    pub fn hooks(&self) -> Arc<dyn HookStore> {
+        // Nothing is put there by whoever only looks.
+        self.deployment.hooks(Keeping::default())
+    }
+
     /// What the database answers.
     ///
     /// # Errors
@@ -201,6 +208,7 @@ impl Console {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(StoreError::NotFound)) => return Err(ConsoleError::NotFound),
             Some(Err(StoreError::Refused(why))) => return Err(ConsoleError::Unusable(why)),
+            Some(Err(error @ StoreError::IdTaken)) => return Err(ConsoleError::Unusable(error.to_string())),
             Some(Err(StoreError::Unavailable(why))) => why,
             Some(Err(error @ StoreError::Forgotten)) => error.to_string(),
             None => format!("no answer within {STORE_WITHIN:?}"),

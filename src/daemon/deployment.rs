@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::worker::DaemonError;
 use crate::adapters::amqp::{AmqpSettings, Broker, Client, Topology};
-use crate::adapters::redis::{RedisSettings, RedisStore};
+use crate::adapters::redis::{RedisHooks, RedisSettings, RedisStore};
 use crate::config::Settings;
+use crate::ports::hooks::Keeping;
 use crate::ports::store::ProcessId;
-use crate::ports::{ApiKeys, CampaignStore, Clock};
+use crate::ports::{ApiKeys, CampaignStore, Clock, HookStore};
 
 /// The servers of a deployment.
 pub struct Deployment {
@@ -84,6 +85,11 @@ impl Deployment {
     /// The keys of organisations.
     pub fn keys(&self) -> Arc<dyn ApiKeys> {
         Arc::<RedisStore>::clone(&self.store)
+    }
+
+    /// What webhooks have yet to be sent, of which so much is kept.
+    pub fn hooks(&self, keeping: Keeping) -> Arc<dyn HookStore> {
+        Arc::new(RedisHooks::new(Arc::clone(&self.store), keeping))
     }
 
     /// The waiting room.

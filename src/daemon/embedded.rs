@@ -14,11 +14,12 @@ use crate::adapters::clock::{InvalidSpeed, SystemClock, VirtualClock};
 use crate::adapters::memory::{EventSink, MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore};
 use crate::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use crate::callflow::Program;
+use crate::command::{Command, CommandKind};
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
 use crate::model::status::RequestSummary;
 use crate::model::{Event, Organisation, OrganisationId, RequestHeader, RequestStatus, Timestamp};
 use crate::ports::store::{CallSnapshot, ProcessId, RequestKey, SlotUse};
-use crate::ports::{CampaignStore, Clock, Command, CommandKind, QueueError, StoreError};
+use crate::ports::{CampaignStore, Clock, QueueError, StoreError};
 use crate::shutdown::Interrupts;
 
 /// How fast time goes.
@@ -367,6 +368,7 @@ impl Campaign {
                     let _answer = self.commands.send(Command {
                         id: "interrupt".into(),
                         organisation: key.organisation.clone(),
+                        actor: None,
                         kind: CommandKind::Cancel { request: key.request.clone(), hang_up: false },
                     });
                 }

@@ -202,7 +202,7 @@ impl Seeker {
             request = %key.request,
             "a lost request was handed in anew, and is cancelled: some of it may have been called before"
         );
-        let cancel = || self.store.control(key, Control::Cancel { hang_up: false });
+        let cancel = || self.store.control(key, Control::Cancel { hang_up: false }, None);
         // What it means is published with whatever is unconfirmed.
         let Err(error) = cancel().await else { return Ok(()) };
         if error != StoreError::NotFound {

@@ -1,12 +1,15 @@
 //! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
 
+mod api;
 mod checkup;
 mod console;
 mod deployment;
 mod embedded;
+mod hooks;
 mod keys;
 mod lost;
 mod phones;
+mod playground;
 mod queues;
 mod simulator;
 mod speech;
@@ -22,11 +25,14 @@ use crate::ports::{Clock, Speech};
 pub use crate::adapters::amqp::{Client, DeadLetter, LoggedEvent, MAX_REQUEST, Tail, TailFrom};
 pub use crate::adapters::memory::EventSink;
 pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
+pub use api::{ApiStage, run_api};
 pub use checkup::{Finding, Verdict};
 pub use console::{Console, ConsoleError, Server};
 pub use deployment::Deployment;
 pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
+pub use hooks::{deliver_hooks, new_hook_secret};
 pub use keys::new_api_key;
+pub use playground::{Playground, PlaygroundSettings};
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
 pub use worker::{DaemonError, WorkerStage, check_settings, random_number, run_worker};
 

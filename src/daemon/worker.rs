@@ -10,6 +10,7 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use super::deployment::Deployment;
+use super::hooks;
 use super::phones::Phones;
 use super::speech::{self, Voices};
 use crate::adapters::asterisk::IsOurs;
@@ -66,6 +67,7 @@ pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
         Phones::of(settings, clock, None).map(drop)
     })?;
     speech::check(&settings.speech)?;
+    hooks::check(&settings.hooks)?;
     if settings.telephony.backend == Backend::Asterisk && settings.speech.engine == SpeechEngine::Silent {
         let why = "speech.engine: \"silent\" is for the simulated network; with Asterisk nobody would hear anything";
         return Err(DaemonError::Settings(why.to_owned()));

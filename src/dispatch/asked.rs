@@ -6,12 +6,16 @@ use super::ledger::Fenced;
 use super::live_call::{AGAIN, Heard, LiveCall};
 use crate::callflow::call::{CallInput, Invitation, Refusal};
 use crate::callflow::program::Target;
+use crate::command::{Command, CommandKind, CommandReply, SessionName};
 use crate::model::{Happening, LegId, LegRole, Phone, Timestamp};
 use crate::policy::prefix;
-use crate::ports::{Command, CommandKind, CommandReply, SessionName, TelephonyError};
+use crate::ports::TelephonyError;
 
-/// How often a backend that does not answer is asked to record no more, or to let somebody listen in.
+/// How often a backend that does not answer is asked to let somebody listen in; then they are hung up.
 const TRIES: u32 = 10;
+
+/// Most by which the pauses between two tries grow.
+const LONGEST_PAUSE: u32 = 30;
 
 /// A command on its way to a call, and the way back.
 #[derive(Debug)]
@@ -22,15 +26,22 @@ pub struct Asked {
     answer: oneshot::Sender<CommandReply>,
 }
 
-/// Who is to listen in as soon as the backend lets them; the call goes on meanwhile.
+/// What the backend has not done yet; the call goes on meanwhile.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ToListen {
-    leg: LegId,
-    whispers_to: Option<LegId>,
+pub(super) struct Undone {
+    what: Wanted,
     /// How often it was tried.
     tries: u32,
     /// When to try again.
     pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// Somebody is to listen in.
+    ListenIn { leg: LegId, whispers_to: Option<LegId> },
+    /// The call is to be recorded, or not.
+    Record(bool),
 }
 
 /// What a call will answer.
@@ -56,7 +67,7 @@ impl Answer {
     }
 
     /// Whoever asked may have stopped waiting.
-    pub fn give(self) {
+    fn give(self) {
         let _ = self.to.send(self.reply);
     }
 }
@@ -82,17 +93,13 @@ impl LiveCall<'_> {
             CommandReply::Invited(leg) => there.contains(&leg),
             _ => matches!(command.kind, CommandKind::Record { .. }),
         };
-        self.machine.note_command(command.kind.name(), &command.id);
+        self.machine.note_command(command.kind.name(), &command.id, command.actor.as_ref());
         self.answers.push(Answer { to, reply, when_done });
     }
 
     async fn carry_command_out(&mut self, kind: &CommandKind, not_after: Timestamp) -> CommandReply {
         let now = self.shared.ports.clock.now();
         match kind {
-            CommandKind::HangUp(_) => {
-                self.tell(CallInput::HangUpRequested);
-                CommandReply::Done
-            }
             CommandKind::Invite { invitation, .. } => {
                 if let Err(refused) = self.is_allowed(&invitation.target, invitation.caller).await {
                     return refused;
@@ -111,11 +118,23 @@ impl LiveCall<'_> {
             CommandKind::Record { on, .. } => {
                 self.machine.set_recording(now, *on).map_or_else(CommandReply::Refused, |()| CommandReply::Done)
             }
-            CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::Cancel { .. } => CommandReply::NotFound,
+            // None of them comes this way: a hang-up is mail that nobody waits for.
+            CommandKind::HangUp(_) | CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::Cancel { .. } => {
+                CommandReply::NotFound
+            }
         }
     }
 
-    /// Whether a command was carried out in this attempt, by whichever worker.
+    /// Gives the answers whose time has come: what was asked is stored and, where that matters, done. `executed`: nothing
+    /// that the machine wants is left to be tried for the first time.
+    pub(super) fn give_answers(&mut self, executed: bool) {
+        if !self.ledger.is_behind() {
+            let done = executed && self.undone.is_empty();
+            self.answers.extract_if(.., |answer| done || !answer.when_done).for_each(Answer::give);
+        }
+    }
+
+    /// Whether a command was carried out in this call, by whichever worker.
     fn has_obeyed(&self, id: &str) -> bool {
         self.ledger
             .history()
@@ -159,68 +178,94 @@ impl LiveCall<'_> {
     /// Lets a leg hear the call, now or as soon as it can be.
     pub(super) async fn listen_in(&mut self, leg: LegId, whispers_to: Option<LegId>) -> Result<(), Fenced> {
         self.listens_no_more(leg);
-        let at = self.shared.ports.clock.now();
-        self.try_to_listen(ToListen { leg, whispers_to, tries: 0, at }).await
-    }
-
-    /// Tries again for whom it is time.
-    pub(super) async fn let_them_listen(&mut self, now: Timestamp) -> Result<(), Fenced> {
-        while let Some(place) = self.to_listen.iter().position(|wish| wish.at <= now) {
-            let wish = self.to_listen.swap_remove(place);
-            self.try_to_listen(wish).await?;
-        }
-        Ok(())
+        self.want(Wanted::ListenIn { leg, whispers_to }).await
     }
 
     /// Whoever was to listen in is to do something else.
     pub(super) fn listens_no_more(&mut self, leg: LegId) {
-        self.to_listen.retain(|wish| wish.leg != leg);
+        self.undone.retain(|undone| !matches!(undone.what, Wanted::ListenIn { leg: other, .. } if other == leg));
     }
 
-    async fn try_to_listen(&mut self, wish: ToListen) -> Result<(), Fenced> {
-        let ToListen { leg, whispers_to, tries, .. } = wish;
-        let until = self.authority().await?;
-        match self.shared.ports.telephony.listen_in(self.leg, leg, whispers_to, until).await {
-            Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) if tries + 1 < TRIES => {
-                let at = self.shared.ports.clock.now() + AGAIN;
-                self.to_listen.push(ToListen { tries: tries + 1, at, ..wish });
-            }
-            Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => self.send_away(leg),
-            // Whichever of them is gone, its end is in the mail.
-            sent => drop(self.heard(sent)),
+    /// Records the call, or records it no more, now or as soon as it can be.
+    pub(super) async fn set_recording(&mut self, on: bool) -> Result<(), Fenced> {
+        self.undone.retain(|undone| !matches!(undone.what, Wanted::Record(_)));
+        self.want(Wanted::Record(on)).await
+    }
+
+    /// Leaves out what comes now. Rather no call than a recorded secret.
+    pub(super) async fn pause_recording(&mut self) -> Result<(), Fenced> {
+        self.undone.retain(|undone| !matches!(undone.what, Wanted::Record(true)));
+        if let (Heard::No, _) = self.record(false).await? {
+            self.tell(CallInput::HangUpRequested);
         }
         Ok(())
+    }
+
+    async fn want(&mut self, what: Wanted) -> Result<(), Fenced> {
+        let at = self.shared.ports.clock.now();
+        self.attempt(Undone { what, tries: 0, at }).await
+    }
+
+    /// Tries again what it is time for.
+    pub(super) async fn do_undone(&mut self, now: Timestamp) -> Result<(), Fenced> {
+        while let Some(place) = self.undone.iter().position(|undone| undone.at <= now) {
+            let undone = self.undone.swap_remove(place);
+            self.attempt(undone).await?;
+        }
+        Ok(())
+    }
+
+    async fn attempt(&mut self, undone: Undone) -> Result<(), Fenced> {
+        let tries = undone.tries + 1;
+        let is_done = match undone.what {
+            Wanted::ListenIn { leg, whispers_to } => {
+                let until = self.authority().await?;
+                match self.shared.ports.telephony.listen_in(self.leg, leg, whispers_to, until).await {
+                    Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) if tries < TRIES => false,
+                    Err(TelephonyError::TooLate | TelephonyError::Unavailable(_)) => {
+                        self.send_away(leg);
+                        true
+                    }
+                    // Whichever of them is gone, its end is in the mail.
+                    sent => {
+                        self.heard(sent);
+                        true
+                    }
+                }
+            }
+            Wanted::Record(on) => match self.record(on).await? {
+                (Heard::Yes, place) => {
+                    self.note_recording(on, place);
+                    true
+                }
+                (Heard::No, _) => false,
+            },
+        };
+        if !is_done {
+            // Somebody waits for the first of them; after that, the backend is spared.
+            let pause = AGAIN * tries.saturating_sub(TRIES).clamp(1, LONGEST_PAUSE);
+            let at = self.shared.ports.clock.now() + pause;
+            self.undone.push(Undone { tries, at, ..undone });
+        }
+        Ok(())
+    }
+
+    fn note_recording(&mut self, on: bool, place: Option<Box<str>>) {
+        let now = self.shared.ports.clock.now();
+        match (on, self.ledger.recording()) {
+            (true, None) => {
+                let recording = place.unwrap_or_else(|| self.leg.to_string().into());
+                self.ledger.note(now, Happening::RecordingStarted { recording });
+            }
+            (false, Some(url)) => self.ledger.note(now, Happening::RecordingStopped { url }),
+            (true, Some(_)) | (false, None) => {}
+        }
     }
 
     /// Hangs a third party up that the backend does not let in.
     pub(super) fn send_away(&mut self, leg: LegId) {
         tracing::warn!(%leg, "cannot be let in: hung up");
         self.machine.dismiss(self.shared.ports.clock.now(), |theirs, _| theirs == leg);
-    }
-
-    /// Records from now on, if that can be done.
-    pub(super) async fn start_recording(&mut self) -> Result<(), Fenced> {
-        if let (Heard::Yes, place) = self.record(true).await?
-            && self.ledger.recording().is_none()
-        {
-            let recording = place.unwrap_or_else(|| self.leg.to_string().into());
-            self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStarted { recording });
-        }
-        Ok(())
-    }
-
-    /// Records no more.
-    pub(super) async fn stop_recording(&mut self) -> Result<(), Fenced> {
-        for _ in 0..TRIES {
-            if let (Heard::Yes, _) = self.record(false).await? {
-                break;
-            }
-            self.pause().await;
-        }
-        if let Some(url) = self.ledger.recording() {
-            self.ledger.note(self.shared.ports.clock.now(), Happening::RecordingStopped { url });
-        }
-        Ok(())
     }
 }
 

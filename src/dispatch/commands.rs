@@ -12,10 +12,11 @@ use super::asked::Asked;
 use super::ledger::publish_requests;
 use super::roster::Mail;
 use super::shared::Shared;
-use crate::callflow::call::CallInput;
+use crate::callflow::call::{CallInput, Refusal};
+use crate::command::{Command, CommandKind, CommandReply};
 use crate::model::{CallId, RequestId, Timestamp, WorkerId};
-use crate::ports::store::{Control, Held, RequestKey};
-use crate::ports::{Command, CommandKind, CommandReply, Incoming, Order, StoreError};
+use crate::ports::store::{Control, Given, Held, RequestKey};
+use crate::ports::{Incoming, Order, StoreError};
 
 /// How long an order to a call's owner has force.
 const FORCE: Duration = Duration::from_secs(2);
@@ -123,7 +124,8 @@ fn carry_out_here(shared: &Shared, order: &Order) -> Outcome {
 
 async fn control(shared: &Shared, command: &Command, request: &RequestId, control: Control) -> Outcome {
     let key = RequestKey { organisation: command.organisation.clone(), request: request.clone() };
-    match shared.ports.store.control(&key, control).await {
+    let given = Given { id: command.id.clone(), actor: command.actor.clone() };
+    match shared.ports.store.control(&key, control, Some(&given)).await {
         Ok(controlled) => {
             publish_requests(shared, controlled.events);
             if control == (Control::Cancel { hang_up: true }) {
@@ -132,7 +134,7 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
                     if !shared.roster.send_to_holder(&held, Mail::Input(CallInput::HangUpRequested)) {
                         let kind = CommandKind::HangUp(held.attempt.call);
                         let id = format!("{}/{}", command.id, held.attempt.call).into();
-                        let command = Command { id, organisation: command.organisation.clone(), kind };
+                        let command = Command { id, kind, ..command.clone() };
                         pass_on(shared, &owner, command, held).await;
                     }
                 }
@@ -172,6 +174,7 @@ async fn pass_on(shared: &Shared, owner: &WorkerId, command: Command, held: Held
 fn sorry(error: &StoreError) -> Outcome {
     Outcome::Reply(match error {
         StoreError::NotFound => CommandReply::NotFound,
+        StoreError::IdTaken => CommandReply::Refused(Refusal::IdTaken),
         StoreError::Unavailable(_) | StoreError::Forgotten => CommandReply::Unavailable,
         StoreError::Refused(reason) => {
             tracing::error!(reason, "the store refuses a command");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::alarm::Alarm;
-use super::asked::{Answer, ToListen};
+use super::asked::{Answer, Undone};
 use super::ledger::{Fenced, Ledger};
 use super::legs::{denied_leg, lost_leg};
 use super::playing::Playing;
@@ -33,8 +33,8 @@ pub struct LiveCall<'s> {
     commands: Vec<CallCommand>,
     /// To be given when what was asked is stored.
     pub(super) answers: Vec<Answer>,
-    /// Who could not be let listen in yet.
-    pub(super) to_listen: Vec<ToListen>,
+    /// What the backend has not done yet.
+    pub(super) undone: Vec<Undone>,
     pub(super) waiting: Option<Waiting>,
     pub(super) grant: Option<Grant>,
     pub(super) playing: Option<Playing>,
@@ -90,7 +90,7 @@ impl<'s> LiveCall<'s> {
             leg,
             commands: Vec::new(),
             answers: Vec::new(),
-            to_listen: Vec::new(),
+            undone: Vec::new(),
             waiting: None,
             grant: None,
             playing: None,
@@ -159,7 +159,7 @@ impl<'s> LiveCall<'s> {
             self.doubt,
             self.playing.map(|playing| playing.over_at),
             self.waiting.as_ref().map(|waiting| waiting.ask_at),
-            self.to_listen.iter().map(|wish| wish.at).min(),
+            self.undone.iter().map(|undone| undone.at).min(),
             self.ledger.is_behind().then_some(now + AGAIN),
             // Past it, with the next thing that is due.
             self.surely_over_at().filter(|at| *at > now),
@@ -195,7 +195,7 @@ impl<'s> LiveCall<'s> {
         if self.waiting.as_ref().is_some_and(|waiting| waiting.ask_at <= now) {
             self.ask_for_slots().await?;
         }
-        self.let_them_listen(now).await
+        self.do_undone(now).await
     }
 
     /// Carries out everything the machine asks for; answers with the disposition when the attempt is over.
@@ -225,6 +225,7 @@ impl<'s> LiveCall<'s> {
                 commands.push(command);
             }
             if commands.is_empty() && !fresh && !late {
+                self.give_answers(true);
                 self.commands = commands;
                 return Ok(None);
             }
@@ -239,9 +240,7 @@ impl<'s> LiveCall<'s> {
                 }
             }
             let is_stored = !self.ledger.is_behind();
-            if is_stored {
-                self.answers.extract_if(.., |answer| !answer.when_done).for_each(Answer::give);
-            }
+            self.give_answers(false);
             for command in commands.drain(..) {
                 match command {
                     // Whoever is not written down is not dialled.
@@ -251,9 +250,7 @@ impl<'s> LiveCall<'s> {
                     command => self.execute(command).await?,
                 }
             }
-            if is_stored {
-                self.answers.drain(..).for_each(Answer::give);
-            }
+            self.give_answers(true);
             self.commands = commands;
             if over.is_some() {
                 return Ok(over);
@@ -281,14 +278,9 @@ impl<'s> LiveCall<'s> {
                 let sent = telephony.detect_machine(leg, wait_for_beep, self.authority().await?).await;
                 self.heard(sent);
             }
-            CallCommand::StartRecording | CallCommand::ResumeRecording => self.start_recording().await?,
-            CallCommand::StopRecording => self.stop_recording().await?,
-            CallCommand::PauseRecording => {
-                if let (Heard::No, _) = self.record(false).await? {
-                    // Rather no call than a recorded secret.
-                    self.tell(CallInput::HangUpRequested);
-                }
-            }
+            CallCommand::StartRecording | CallCommand::ResumeRecording => self.set_recording(true).await?,
+            CallCommand::StopRecording => self.set_recording(false).await?,
+            CallCommand::PauseRecording => self.pause_recording().await?,
             CallCommand::AcquireSlot { leg } => self.acquire_slot(leg).await?,
             // The state that was stored before this does not name the leg.
             CallCommand::ReleaseSlot { leg } => self.waits_no_more(leg),

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::happening::carried_by;
 use super::status::{self, CallEntry, RequestSummary, StepLabel};
 use super::{
-    AttemptId, CallId, Destination, Fact, Happening, OrganisationId, RequestHeader, RequestId, Timestamp, WorkerId,
+    AttemptId, CallId, Destination, Fact, Happening, KeyLabel, OrganisationId, RequestHeader, RequestId, Timestamp,
+    WorkerId,
 };
 
 macro_rules! event_types {
@@ -149,6 +150,27 @@ pub struct RequestEvent {
     pub at: Timestamp,
     /// The request's summary at that moment.
     pub summary: RequestSummary,
+    /// The command that caused it, if one did.
+    #[serde(default)]
+    pub command: Option<RequestCommand>,
+}
+
+/// A command that was given to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCommand {
+    /// Its name, as in its routing key.
+    pub name: Box<str>,
+    /// Its id.
+    pub id: Box<str>,
+    /// Who gave it, if that is known.
+    pub actor: Option<KeyLabel>,
+}
+
+impl EventType {
+    /// Whether it is what a command does to a request.
+    pub const fn follows_a_command(self) -> bool {
+        matches!(self, Self::RequestPaused | Self::RequestResumed | Self::RequestCancelled)
+    }
 }
 
 impl Event {
@@ -270,6 +292,8 @@ pub struct CommandNote<'a> {
     name: &'a str,
     /// Its id.
     id: &'a str,
+    /// Who gave it: an API key's label, `amqp`; null if that is not known.
+    actor: Option<&'a KeyLabel>,
 }
 
 impl<'a> LegNote<'a> {
@@ -290,9 +314,16 @@ impl<'a> LegNote<'a> {
 impl<'a> CommandNote<'a> {
     fn of(facts: &'a [Fact]) -> Option<Self> {
         match &facts.last()?.what {
-            Happening::CommandExecuted { command, id } => Some(Self { name: command, id }),
+            Happening::CommandExecuted { command, id, actor } => {
+                Some(Self { name: command, id, actor: actor.as_ref() })
+            }
             _ => None,
         }
+    }
+
+    fn of_request(event: &'a RequestEvent) -> Option<Self> {
+        let RequestCommand { name, id, actor } = event.command.as_ref()?;
+        Some(Self { name, id, actor: actor.as_ref() })
     }
 }
 
@@ -302,6 +333,8 @@ struct RequestData<'a> {
     seq: u32,
     #[serde(flatten)]
     summary: &'a RequestSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CommandNote<'a>>,
 }
 
 impl Serialize for Event {
@@ -326,7 +359,8 @@ impl Serialize for Event {
                 map.serialize_entry("data", &CallData { seq: *seq, worker, entry: &entry, leg, command })?;
             }
             Event::Request(event) => {
-                map.serialize_entry("data", &RequestData { seq: event.seq, summary: &event.summary })?;
+                let (summary, command) = (&event.summary, CommandNote::of_request(event));
+                map.serialize_entry("data", &RequestData { seq: event.seq, summary, command })?;
             }
         }
         map.end()

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnsweredBy, CallStatus, Disposition, EventType, LegId, Phone, Private, StepStatus, Timestamp, TransferStatus,
-    WorkerId,
+    AnsweredBy, CallStatus, Disposition, EventType, KeyLabel, LegId, Phone, Private, StepStatus, Timestamp,
+    TransferStatus, WorkerId,
 };
 
 /// Something that happened in a call, and when.
@@ -114,6 +114,8 @@ pub enum Happening {
         command: Box<str>,
         /// Its id.
         id: Box<str>,
+        /// Who gave it, if that is known.
+        actor: Option<KeyLabel>,
     },
     /// The attempt ended, and another follows.
     RetryScheduled {

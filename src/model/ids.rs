@@ -15,6 +15,12 @@ pub struct IdError {
     pattern: &'static str,
 }
 
+impl IdError {
+    pub(super) const fn new(what: &'static str, pattern: &'static str) -> Self {
+        Self { what, pattern }
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $pattern:literal, $check:expr) => {
         $(#[$doc])*
@@ -107,11 +113,21 @@ impl KeyId {
 
 text_id!(
     /// What people call an API key: whoever uses it, usually. Not unique.
-    KeyLabel, "a label", r"^[^\s\p{Cc}]([^\p{Cc}]{0,62}[^\s\p{Cc}])?$",
-    |text| std::str::from_utf8(text).is_ok_and(|text| {
+    KeyLabel, "a label", r"^[^\s\p{Cc}]([^\p{Cc}]{0,62}[^\s\p{Cc}])?$", is_a_line
+);
+
+text_id!(
+    /// What an organisation calls one way for a call to go.
+    // Control characters by their numbers: not every reader of schemas knows them by their class.
+    DispositionName, "a disposition", r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$", is_a_line
+);
+
+/// Whether it is what people write on a line: at most 64 characters.
+fn is_a_line(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| {
         (1..=64).contains(&text.chars().count()) && text.trim() == text && !text.contains(char::is_control)
     })
-);
+}
 
 /// The work for one destination: an 80-bit hash of organisation and request, and the destination's index.
 ///
@@ -124,6 +140,9 @@ pub struct CallId {
 }
 
 impl CallId {
+    /// The regular expression that every value matches.
+    pub const PATTERN: &'static str = "^[0-9a-f]{20}-(0|[1-9][0-9]{0,9})$";
+
     /// The call for the `index`th destination of a request.
     pub fn new(organisation: &OrganisationId, request: &RequestId, index: u32) -> Self {
         // Neither id can contain a newline, so the pair has one spelling only.
@@ -176,7 +195,7 @@ impl fmt::Debug for CallId {
 impl FromStr for CallId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = IdError { what: "a callId", pattern: "^[0-9a-f]{20}-[0-9]{1,10}$" };
+        let error = IdError { what: "a callId", pattern: Self::PATTERN };
         let (hash, index) = text.split_once('-').ok_or_else(|| error.clone())?;
         if hash.len() != 20 || !hash.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c)) {
             return Err(error);

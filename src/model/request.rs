@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DispositionResult, OrganisationId, Phone, RequestId, Timestamp};
+use super::{CallId, DispositionResult, OrganisationId, Phone, RequestId, Timestamp};
 
 /// The header of an accepted request, frozen at intake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,45 @@ pub struct RequestHeader {
     pub allow_duplicates: bool,
     /// Whether bad numbers fail alone instead of rejecting the request.
     pub skip_invalid: bool,
+    /// The call that it follows from.
+    // Left out if there is none, as are other origins than campaigns: what earlier versions stored says nothing of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<CallId>,
+    /// What it was made for.
+    #[serde(default, skip_serializing_if = "CallType::is_campaign")]
+    pub call_type: CallType,
+}
+
+/// What a request was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CallType {
+    /// To call whoever is on a list.
+    #[default]
+    Campaign,
+    /// To call one person and say something.
+    CallOut,
+    /// To call one person at a time that was agreed on.
+    Scheduled,
+    /// To call somebody back.
+    Callback,
+}
+
+impl CallType {
+    /// Whether it is what requests are as a rule.
+    pub const fn is_campaign(&self) -> bool {
+        matches!(self, CallType::Campaign)
+    }
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CallType::Campaign => "campaign",
+            CallType::CallOut => "callOut",
+            CallType::Scheduled => "scheduled",
+            CallType::Callback => "callback",
+        }
+    }
 }
 
 /// Which ends are tried again, and when.

@@ -1,6 +1,7 @@
 //! Status as the contracts show it: how far a request, a call and a step are. [`CallEntry`] says it of one call, folded
 //! from its history.
 
+mod detail;
 mod entry;
 mod fold;
 
@@ -12,28 +13,46 @@ use serde::{Deserialize, Serialize};
 
 use super::{DispositionResult, RequestId};
 
+pub use detail::{CallDetail, Moment, ParticipantEntry, ParticipantStatus, RecordingEntry, TransferEntry};
 pub use entry::{AttemptEntry, CallEntry, CallState, DialStatus, LegEntry, LegTarget, StepEntry, StepInfo, StepLabel};
 
-/// How far a request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum RequestStatus {
+macro_rules! request_statuses {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// How far a request is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum RequestStatus {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl RequestStatus {
+            /// Every status, in the order of the contracts.
+            pub const ALL: &'static [RequestStatus] = &[$(RequestStatus::$name,)*];
+
+            /// As the contracts write it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(RequestStatus::$name => $text,)* }
+            }
+        }
+    };
+}
+
+request_statuses! {
     /// Accepted, nothing dialled yet.
-    Submitted,
+    Submitted = "submitted",
     /// Waits for its `scheduledAt`.
-    Scheduled,
+    Scheduled = "scheduled",
     /// Calls are being made.
-    OnProgress,
+    OnProgress = "onProgress",
     /// Nothing new is dialled until it is resumed.
-    Paused,
+    Paused = "paused",
     /// Every call has ended.
-    Completed,
+    Completed = "completed",
     /// Cancelled; calls that were live may have gone on to their end.
-    Cancelled,
+    Cancelled = "cancelled",
     /// Its time was over before anything was dialled.
-    Expired,
+    Expired = "expired",
     /// Rejected, or incomplete.
-    Failed,
+    Failed = "failed",
 }
 
 impl RequestStatus {

@@ -5,6 +5,7 @@
 
 pub mod disposition;
 pub mod fairness;
+pub mod network;
 pub mod prefix;
 pub mod prefix_zones;
 pub mod rate;

@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::store::Held;
-use crate::callflow::call::{Invitation, Refusal};
-use crate::callflow::program::Target;
-use crate::model::{CallId, Event, LegId, LegRole, OrganisationId, RequestId, Timestamp, WorkerId};
+use crate::command::{Command, CommandReply};
+use crate::model::{Event, Timestamp, WorkerId};
 
 /// The bus did not confirm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,98 +24,6 @@ pub trait EventBus: Send + Sync + 'static {
     /// Takes publishing up again. Once an event has not been confirmed, every later one fails without being published
     /// until this is called: otherwise a bus that heals by itself would let a later event overtake a lost one.
     fn recover(&self);
-}
-
-/// A command from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Its id; a command given twice is carried out once.
-    pub id: Box<str>,
-    /// The tenant it is for.
-    pub organisation: OrganisationId,
-    /// What is to be done.
-    pub kind: CommandKind,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandKind {
-    /// Dial nothing more of a request until it is resumed.
-    Pause(RequestId),
-    /// Go on with a paused request.
-    Resume(RequestId),
-    /// Dial nothing more of a request, ever.
-    Cancel {
-        /// The request.
-        request: RequestId,
-        /// Whether its live calls are hung up; otherwise they go on to their end.
-        hang_up: bool,
-    },
-    /// Hang a live call up.
-    HangUp(CallId),
-    /// Call somebody into a live call, or give whoever is there another session.
-    Invite {
-        /// The call.
-        call: CallId,
-        /// Whom, and as what.
-        invitation: Invitation,
-    },
-    /// End somebody's session in a live call, and nothing else.
-    EndSession {
-        /// The call.
-        call: CallId,
-        /// Whose.
-        session: SessionName,
-    },
-    /// Record a live call, or record it no more.
-    Record {
-        /// The call.
-        call: CallId,
-        /// Which of the two.
-        on: bool,
-    },
-}
-
-/// How a session in a call is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionName {
-    /// By its leg.
-    Leg(LegId),
-    /// By the supervisor who was called in.
-    Target(Target),
-}
-
-impl CommandKind {
-    /// Its name, as in its routing key.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            CommandKind::Pause(_) => "pause",
-            CommandKind::Resume(_) => "resume",
-            CommandKind::Cancel { .. } => "cancel",
-            CommandKind::HangUp(_) => "hangup",
-            CommandKind::Invite { invitation: Invitation { role: LegRole::Supervisor, .. }, .. } => "supervise",
-            CommandKind::Invite { .. } => "addParticipant",
-            CommandKind::EndSession { .. } => "endSession",
-            CommandKind::Record { .. } => "record",
-        }
-    }
-}
-
-/// What became of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommandReply {
-    /// Carried out.
-    Done,
-    /// Somebody is called in under this name, or was there already.
-    Invited(LegId),
-    /// It cannot be done as things stand.
-    Refused(Refusal),
-    /// No such request or call, or it has ended.
-    NotFound,
-    /// The worker that owned the call is being replaced: ask again.
-    Adopting,
-    /// Nobody answered in time.
-    Unavailable,
 }
 
 /// A command to a call, passed on to the call's owner. It names the attempt and the proof of holding it, and loses its

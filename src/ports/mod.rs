@@ -6,6 +6,8 @@
 pub mod bell;
 pub mod bus;
 pub mod clock;
+pub mod gate;
+pub mod hooks;
 pub mod keys;
 pub mod queue;
 pub mod speech;
@@ -13,8 +15,10 @@ pub mod store;
 pub mod telephony;
 
 pub use bell::{Bell, Listener};
-pub use bus::{BusError, Command, CommandBus, CommandKind, CommandReply, EventBus, Incoming, Order, SessionName};
+pub use bus::{BusError, CommandBus, EventBus, Incoming, Order};
 pub use clock::Clock;
+pub use gate::{Gate, GateError};
+pub use hooks::{EventLog, HookSender, HookStore};
 pub use keys::{ApiKeys, Created};
 pub use queue::{Delivery, QueueError, RequestBody, RequestQueue};
 pub use speech::{Audio, Speech, SpeechError};

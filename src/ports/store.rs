@@ -2,17 +2,20 @@
 //!
 //! Each operation is atomic, looks at the store's own time, and may be repeated when no answer came.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::bell::Listener;
 use crate::callflow::call::CallState;
-use crate::model::event::{CallContext, RequestEvent};
+use crate::model::event::{CallContext, RequestCommand, RequestEvent};
+use crate::model::note::{CallNote, CallNotes};
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
 use crate::model::{
-    AttemptId, CallId, CallStatus, Destination, Disposition, Fact, LegId, Organisation, OrganisationId, Phone,
-    RequestHeader, RequestId, StepStatus, Timestamp, Via, WorkerId,
+    AttemptId, CallId, CallStatus, Destination, Disposition, Fact, KeyLabel, LegId, Organisation, OrganisationId,
+    Phone, RequestCursor, RequestHeader, RequestId, RequestStatus, StepStatus, Timestamp, Via, WorkerId,
 };
 
 /// What the store answers.
@@ -30,6 +33,9 @@ pub enum StoreError {
     /// The store has lost what it knew of a call: its owner is to say it again ([`CampaignStore::reassert`]).
     #[error("the store has lost what it knew of the call")]
     Forgotten,
+    /// Another command was given under this id.
+    #[error("another command was given under this id")]
+    IdTaken,
     /// The store cannot do that, however often it is asked: a mistake of whoever asks, or data it does not understand.
     #[error("the store refuses: {0}")]
     Refused(String),
@@ -336,6 +342,68 @@ pub enum Control {
     },
 }
 
+impl Control {
+    /// Its name, as in the routing key of its command.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Control::Pause => "pause",
+            Control::Resume => "resume",
+            Control::Cancel { .. } => "cancel",
+        }
+    }
+}
+
+/// A command to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Its id: given again under it, it is answered as before and not carried out again.
+    pub id: Box<str>,
+    /// Who gave it, if that is known.
+    pub actor: Option<KeyLabel>,
+}
+
+impl Given {
+    /// The command, as events tell of it.
+    pub fn named(&self, control: Control) -> RequestCommand {
+        RequestCommand { name: control.name().into(), id: self.id.clone(), actor: self.actor.clone() }
+    }
+}
+
+/// How long commands to requests are known again.
+pub const COMMANDS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest id under which something is given, in bytes; none is empty.
+pub const LONGEST_COMMAND_ID: usize = 255;
+
+/// Longest answer that is kept, in bytes.
+pub const LONGEST_ANSWER: usize = 4_096;
+
+impl StoreError {
+    /// Refuses what no command's id can be.
+    pub(crate) fn unless_id(id: &str) -> StoreResult<()> {
+        let fits = (1..=LONGEST_COMMAND_ID).contains(&id.len());
+        if fits { Ok(()) } else { Err(Self::Refused(format!("an id has 1 to {LONGEST_COMMAND_ID} bytes"))) }
+    }
+
+    /// Refuses an answer that is too long to be kept.
+    pub(crate) fn unless_answer(answer: &[u8]) -> StoreResult<()> {
+        let fits = answer.len() <= LONGEST_ANSWER;
+        if fits { Ok(()) } else { Err(Self::Refused(format!("an answer has at most {LONGEST_ANSWER} bytes"))) }
+    }
+}
+
+/// What is known of something that is to be done once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Nothing was, until now.
+    First,
+    /// It was asked before, and what was answered. None: nobody has answered, and whoever wanted to may be dead. It is
+    /// to be done again then, which must be harmless.
+    Again(Option<Box<[u8]>>),
+    /// Something else was asked under this id.
+    Different,
+}
+
 /// What controlling a request brought.
 #[derive(Clone, Debug)]
 pub struct Controlled {
@@ -345,6 +413,8 @@ pub struct Controlled {
     pub events: Vec<RequestEvent>,
     /// Calls that are live, and who owns them.
     pub live: Vec<(Held, WorkerId)>,
+    /// Whether the command was given before: nothing was done now, and the summary is that of then.
+    pub again: bool,
 }
 
 /// One destination and its call, for Status.
@@ -367,6 +437,24 @@ pub struct RequestSnapshot {
     pub header: Option<Arc<RequestHeader>>,
     /// When it was sealed.
     pub queued_at: Option<Timestamp>,
+}
+
+/// Which requests of an organisation are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    /// Those with one of these statuses; none: all.
+    pub statuses: Option<BTreeSet<RequestStatus>>,
+    /// Those that come after an earlier page.
+    pub after: Option<RequestCursor>,
+}
+
+/// Some of an organisation's requests.
+#[derive(Clone, Debug, Default)]
+pub struct RequestPage {
+    /// The newest first.
+    pub requests: Vec<RequestSnapshot>,
+    /// After which the next page begins; none if nothing follows.
+    pub next: Option<RequestCursor>,
 }
 
 /// A call in somebody's hands.
@@ -463,6 +551,9 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Takes a number off that list again; whether it was on it.
     async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool>;
 
+    /// Whether a number is on that list.
+    async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool>;
+
     /// Every number on that list, in order.
     async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>>;
 
@@ -509,11 +600,27 @@ pub trait CampaignStore: Send + Sync + 'static {
 
     // Requests and organisations.
 
-    /// Pauses, resumes or cancels a request.
-    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled>;
+    /// Pauses, resumes or cancels a request; the event that tells of it names the command. One that was given within [`COMMANDS_KEPT`] is answered as it was then,
+    /// with its event as long as nobody has confirmed that; [`StoreError::IdTaken`] if its id is another's.
+    async fn control(&self, key: &RequestKey, control: Control, given: Option<&Given>) -> StoreResult<Controlled>;
+
+    /// Notes for `life` that something is done under an id of the organisation's; `fingerprint` tells it from other things.
+    async fn remember(
+        &self,
+        organisation: &OrganisationId,
+        id: &str,
+        fingerprint: &[u8; 32],
+        life: Duration,
+    ) -> StoreResult<Remembered>;
+
+    /// Keeps the first answer to what is remembered, for as long as that is.
+    async fn answered(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()>;
 
     /// Who owns a live call.
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>>;
+
+    /// The request that a call is one of, live or ended, for as long as the request is kept: a call's id holds a hash of it.
+    async fn request_of(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<RequestId>;
 
     /// Every call of an organisation, or of one of its requests, that is in somebody's hands: claimed or dialled; by
     /// request and place in it.
@@ -530,8 +637,23 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// One request.
     async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot>;
 
+    /// The organisation's requests, the newest first by when the first of them was acknowledged or refused, at most
+    /// `limit` and at least one if there is any. What comes meanwhile changes no page but the first.
+    async fn requests(
+        &self,
+        organisation: &OrganisationId,
+        filter: &RequestFilter,
+        limit: u32,
+    ) -> StoreResult<RequestPage>;
+
     /// Its calls in request order from an index on, at most `limit`.
     async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>>;
+
+    /// Notes something about a call, live or ended, for as long as its request is kept. Answers all that is noted then.
+    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes>;
+
+    /// What is noted about a call.
+    async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes>;
 
     /// The organisation's settings.
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation>;

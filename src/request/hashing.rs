@@ -37,6 +37,8 @@ pub fn header_hash(header: &RequestHeader) -> [u8; 32] {
         part,
         allow_duplicates,
         skip_invalid,
+        parent,
+        call_type,
     } = header;
     fields.add("organisation", organisation.as_str());
     fields.add("requestId", id.as_str());
@@ -59,6 +61,8 @@ pub fn header_hash(header: &RequestHeader) -> [u8; 32] {
     fields.add_if(part.map(|Part { index: _, count }| count.to_string()), "part.count");
     fields.add_if(allow_duplicates.then_some("true"), "allowDuplicates");
     fields.add_if(skip_invalid.then_some("true"), "skipInvalid");
+    fields.add_if(parent.map(|call| call.to_string()), "parentId");
+    fields.add_if((!call_type.is_campaign()).then_some(call_type.as_str()), "callType");
     Sha256::digest(&fields.bytes).into()
 }
 

@@ -10,11 +10,11 @@ use super::rules;
 use super::{CompiledFlow, FlowCompiler, phones};
 use crate::callflow::Program;
 use crate::model::request::MachineDetection;
-use crate::model::{OrganisationId, Phone, RequestHeader, RequestId, Timestamp};
+use crate::model::{CallId, CallType, OrganisationId, Phone, RequestHeader, RequestId, Timestamp};
 use crate::reading::{Fields, Problems, kind_of};
 
 /// The names a request may carry, in the order of the contracts.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 19] = [
     "requestId",
     "destinations",
     "caller",
@@ -32,6 +32,8 @@ pub const NAMES: [&str; 17] = [
     "part",
     "skipInvalid",
     "allowDuplicates",
+    "parentId",
+    "callType",
 ];
 
 /// How long a phone rings if the request does not say.
@@ -48,6 +50,17 @@ const MACHINE_DETECTION: [(&str, MachineDetection); 4] = [
     ("continue", MachineDetection::Continue),
     ("waitForBeep", MachineDetection::WaitForBeep),
 ];
+
+/// What the words of `callType` mean.
+const CALL_TYPES: [(&str, CallType); 4] = {
+    use CallType::{CallOut, Callback, Campaign, Scheduled};
+    [
+        (Campaign.as_str(), Campaign),
+        (CallOut.as_str(), CallOut),
+        (Scheduled.as_str(), Scheduled),
+        (Callback.as_str(), Callback),
+    ]
+};
 
 /// What was in the document besides the values themselves.
 #[derive(Default)]
@@ -118,6 +131,8 @@ pub(super) fn read(
     let part = rules::part(&mut fields);
     let skip_invalid = fields.boolean("skipInvalid").unwrap_or(false);
     let allow_duplicates = fields.boolean("allowDuplicates").unwrap_or(false);
+    let parent = parent(&mut fields);
+    let call_type = fields.word("callType", &CALL_TYPES).unwrap_or_default();
     fields.finish();
 
     let complete = match (id.clone(), flow) {
@@ -142,6 +157,8 @@ pub(super) fn read(
                 part,
                 allow_duplicates,
                 skip_invalid,
+                parent,
+                call_type,
             };
             Some((header, program))
         }
@@ -158,6 +175,11 @@ fn request_id(fields: &mut Fields<'_, '_>, found: &Found) -> Option<RequestId> {
     required(fields, "requestId", found)?;
     let text = fields.string("requestId")?;
     text.parse().map_err(|error: crate::model::IdError| fields.refuse("requestId", error.to_string())).ok()
+}
+
+fn parent(fields: &mut Fields<'_, '_>) -> Option<CallId> {
+    let text = fields.string("parentId")?;
+    text.parse().map_err(|error: crate::model::IdError| fields.refuse("parentId", error.to_string())).ok()
 }
 
 fn destinations(fields: &mut Fields<'_, '_>, found: &Found) {

@@ -43,6 +43,13 @@ pub use schema::{
 };
 pub use stream::{DestinationStream, StreamError};
 
+/// Reads a small document strictly: a name that is there twice is a problem, and its memory is bounded.
+///
+/// None is returned only when something was added to `problems`; a value may come with problems, too.
+pub fn strict_json(document: &[u8], problems: &mut Problems) -> Option<Value> {
+    strict::parse(document, "", Position::START, problems)
+}
+
 /// Turns the document of a flow into a program.
 pub trait FlowCompiler: Send + Sync {
     /// Compiles the flow that stands at `path`, after looking it up if it is only named there.

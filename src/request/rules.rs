@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::zones::{self, Zones};
 use crate::model::request::{Hook, Part, WindowZone};
-use crate::model::{CallingWindow, DispositionResult, EventType, RetryPolicy};
+use crate::model::{CallingWindow, DispositionResult, EventFilter, HookUrl, RetryPolicy};
 use crate::reading::{Fields, Problems, element, kind_of, member, nearest, not_an_object, not_one_of};
 
 /// How many parts a request may have.
@@ -17,8 +17,6 @@ pub const MAX_HOOKS: usize = 10;
 pub const MAX_DELAYS: usize = 10;
 /// The longest wait before a retry: a week, in seconds.
 pub const MAX_DELAY_SECS: u64 = 7 * 24 * 3600;
-/// How long a hook's address may be, in bytes.
-pub const MAX_URL: usize = 2048;
 
 /// The days of a calling window; their place is their bit.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -192,7 +190,7 @@ pub(super) fn hooks(fields: &mut Fields<'_, '_>) -> Vec<Hook> {
 }
 
 fn hook(mut fields: Fields<'_, '_>) -> Option<Hook> {
-    let url = fields.required_string("url").and_then(|url| match url_fault(url) {
+    let url = fields.required_string("url").and_then(|url| match HookUrl::fault(url) {
         None => Some(url.into()),
         Some(fault) => {
             fields.refuse("url", fault);
@@ -201,7 +199,7 @@ fn hook(mut fields: Fields<'_, '_>) -> Option<Hook> {
     });
     let mut events = Vec::new();
     for (at, value) in fields.array("events").unwrap_or_default().iter().enumerate() {
-        match event_type(value) {
+        match event_filter(value) {
             Ok(kind) => events.push(kind),
             Err(message) => fields.problems.add(element(&member(fields.path(), "events"), at), message),
         }
@@ -209,42 +207,19 @@ fn hook(mut fields: Fields<'_, '_>) -> Option<Hook> {
     fields.finish();
     events.sort_unstable();
     events.dedup();
-    Some(Hook { url: url?, events: events.into_iter().map(|kind| kind.as_str().into()).collect() })
+    Some(Hook { url: url?, events: events.iter().map(|filter| filter.as_str().into()).collect() })
 }
 
-/// A kind of event, with or without the prefix it has on the wire.
-fn event_type(value: &Value) -> Result<EventType, String> {
+/// Kinds of events, with or without the prefix they have on the wire.
+fn event_filter(value: &Value) -> Result<EventFilter, String> {
     let text = value.as_str().ok_or_else(|| format!("must be a string, not {}", kind_of(value)))?;
-    let name = text.strip_prefix("robocall.").unwrap_or(text);
-    let known = EventType::ALL.iter();
-    known.clone().find(|kind| kind.as_str() == name).copied().ok_or_else(|| {
-        match nearest(name, known.map(|kind| kind.as_str())) {
+    text.parse().map_err(|unknown| {
+        let name = text.strip_prefix("robocall.").unwrap_or(text);
+        match nearest(name, EventFilter::all()) {
             Some(near) => format!("unknown event type, did you mean `{near}`?"),
-            None => "unknown event type, such as `call.ended`".to_owned(),
+            None => unknown,
         }
     })
-}
-
-/// What is wrong with a hook's address, if anything. Where it leads is checked when it is connected to.
-fn url_fault(url: &str) -> Option<String> {
-    if url.len() > MAX_URL {
-        return Some(format!("is longer than {MAX_URL} bytes"));
-    }
-    let scheme = url.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
-    let Some(("http" | "https", rest)) = scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) else {
-        return Some("must begin with https:// or http://".to_owned());
-    };
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Some("must not carry a user name or password".to_owned());
-    }
-    if authority.is_empty() || authority.starts_with(':') {
-        return Some("must name a host".to_owned());
-    }
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("must be ASCII without spaces: encode what else it holds".to_owned());
-    }
-    None
 }
 
 /// `part`; none if it is absent or wrong.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::callflow::schema::CallFlowDocument;
 use crate::model::request::MachineDetection;
-use crate::model::{EventType, Phone, RequestId, Timestamp};
+use crate::model::{CallType, EventFilter, Phone, RequestId, Timestamp};
 
 /// A campaign: one call flow and the destinations to walk through it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -71,6 +71,47 @@ pub struct CallRequestDocument {
     /// Whether the same number may be called more than once. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_duplicates: Option<Flag>,
+    /// The call that it follows from, by its callId.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[0-9a-f]{20}-(0|[1-9][0-9]{0,8})$"))]
+    pub parent_id: Option<String>,
+    /// What it is made for. Default: campaign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_type: Option<CallType>,
+}
+
+impl CallRequestDocument {
+    /// A request that calls one number, with nothing special about it.
+    pub fn of_one(request_id: RequestId, destination: DestinationDocument, call_flow: Map<String, Value>) -> Self {
+        Self {
+            request_id,
+            destinations: vec![destination],
+            caller: None,
+            enable_call_recording: None,
+            call_flow,
+            scheduled_at: None,
+            expires_at: None,
+            ring_timeout_secs: None,
+            max_call_duration_secs: None,
+            retry: None,
+            calling_window: None,
+            machine_detection: None,
+            priority: None,
+            hooks: Vec::new(),
+            part: None,
+            skip_invalid: None,
+            allow_duplicates: None,
+            parent_id: None,
+            call_type: None,
+        }
+    }
+}
+
+impl DestinationDocument {
+    /// A number with nothing special about it.
+    pub const fn of(phone: Phone) -> Self {
+        Self { phone, caller: None, properties: BTreeMap::new(), external_id: None, time_zone: None }
+    }
 }
 
 /// One number to call.
@@ -200,9 +241,9 @@ pub struct HookDocument {
     /// Where to send, http or https.
     #[schemars(length(max = 2048), regex(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://"))]
     pub url: String,
-    /// Which kinds of events. Default: all.
+    /// Which kinds of events, or the first words of several kinds. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub events: Vec<EventType>,
+    pub events: Vec<EventFilter>,
 }
 
 /// Which part of a request in parts a document is.

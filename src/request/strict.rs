@@ -13,6 +13,9 @@ use crate::reading::{Problems, element, member, shown_name};
 /// How many values one field may hold, nested ones included. A byte of JSON can cost forty of memory.
 const MAX_VALUES: usize = 1 << 16;
 
+/// Whole numbers below are told apart by a floating-point number.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// The value of the field `path`, or none and at least one problem.
 pub(super) fn parse(raw: &[u8], path: &str, at: Position, problems: &mut Problems) -> Option<Value> {
     if let Err(error) = std::str::from_utf8(raw) {
@@ -107,6 +110,11 @@ impl<'de> Visitor<'de> for Strict<'_, '_> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        // To JSON Schema 5.0 is a whole number like 5.
+        if number.fract() == 0.0 && number.abs() < EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and far from the end of the range")]
+            return Ok((number as i64).into());
+        }
         Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
     }
 

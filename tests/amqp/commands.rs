@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use robocall::adapters::amqp::{AmqpCommandBus, ClientError};
+use robocall::callflow::call::Refusal;
+use robocall::command::{Command, CommandKind, CommandReply};
 use robocall::model::{AttemptId, CallId, OrganisationId};
 use robocall::ports::store::{Held, Token};
-use robocall::ports::{Command, CommandBus, CommandKind, CommandReply, Incoming, Order};
+use robocall::ports::{CommandBus, Incoming, Order};
 
 use crate::scene;
 use crate::scene::{bank, soon, worker};
@@ -19,6 +21,11 @@ fn pause() -> CommandKind {
 
 fn call() -> CallId {
     CallId::new(&bank(), &"r-1".parse().unwrap(), 0)
+}
+
+fn given(organisation: &OrganisationId, id: &str, kind: &CommandKind) -> Command {
+    let actor = "crm".parse().ok();
+    Command { id: id.into(), organisation: organisation.clone(), actor, kind: kind.clone() }
 }
 
 async fn command(bus: &AmqpCommandBus, name: &str) -> Command {
@@ -42,9 +49,9 @@ fn order(scene: &scene::Scene, command: Command) -> Order {
 async fn a_command_is_taken_by_one_worker_and_answered() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
-    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &pause(), BOUND).await });
+    let asked = tokio::spawn(async move { client.command(&given(&bank(), "c-1", &pause()), BOUND).await });
     let taken = command(&bus, "w").await;
-    assert_eq!(taken, Command { id: "c-1".into(), organisation: bank(), kind: pause() });
+    assert_eq!(taken, given(&bank(), "c-1", &pause()));
     soon(bus.answer(&taken, CommandReply::Done)).await;
     assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Done));
 }
@@ -53,18 +60,21 @@ async fn a_command_is_taken_by_one_worker_and_answered() {
 async fn a_command_given_twice_is_carried_out_once() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
-    let (first, second) = tokio::join!(async { client.command(&bank(), "c-1", &pause(), BOUND).await }, async {
-        let taken = command(&bus, "w").await;
-        soon(bus.answer(&taken, CommandReply::Done)).await;
-        taken
-    },);
+    let (first, second) =
+        tokio::join!(async { client.command(&given(&bank(), "c-1", &pause()), BOUND).await }, async {
+            let taken = command(&bus, "w").await;
+            soon(bus.answer(&taken, CommandReply::Done)).await;
+            taken
+        },);
     assert_eq!((first, &*second.id), (Ok(CommandReply::Done), "c-1"));
     let (mine, me, kind) = (bank(), worker("w"), pause());
-    let again = soon(client.command(&mine, "c-1", &kind, BOUND));
+    let ours = given(&mine, "c-1", &kind);
+    let again = soon(client.command(&ours, BOUND));
     // Answered while the bus looks for more; what comes out of it next is another organisation's.
     let other: OrganisationId = "shop".parse().unwrap();
     let foreign = async {
-        let asked = client.command(&other, "c-1", &kind, BOUND);
+        let theirs = given(&other, "c-1", &kind);
+        let asked = client.command(&theirs, BOUND);
         let taking = async {
             let Some(Incoming::Command(taken)) = bus.next(&me).await else { panic!("the bus is closed") };
             assert_eq!(taken.organisation, other);
@@ -85,6 +95,32 @@ async fn a_command_given_twice_is_carried_out_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_command_under_an_id_that_is_taken_is_refused_whether_it_is_answered_or_not() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
+    let resume = given(&bank(), "c-1", &CommandKind::Resume("r-1".parse().unwrap()));
+    let (me, refused) = (worker("w"), Ok(CommandReply::Refused(Refusal::IdTaken)));
+    let listening = async {
+        let taken = command(&bus, "w").await;
+        // The other comes while this one is not answered. It is not heard of here: the bus answers it while it waits.
+        let (other, nothing) = (client.command(&resume, BOUND), bus.next(&me));
+        tokio::pin!(other, nothing);
+        tokio::select! {
+            other = &mut other => assert_eq!(other, refused),
+            incoming = &mut nothing => panic!("carried out: {incoming:?}"),
+        }
+        soon(bus.answer(&taken, CommandReply::Done)).await;
+        tokio::select! {
+            other = client.command(&resume, BOUND) => assert_eq!(other, refused),
+            incoming = &mut nothing => panic!("carried out: {incoming:?}"),
+        }
+    };
+    let pause = given(&bank(), "c-1", &pause());
+    let (first, ()) = tokio::join!(client.command(&pause, BOUND), soon(listening));
+    assert_eq!(first, Ok(CommandReply::Done));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_reaches_its_worker_only_and_the_worker_answers_the_client() {
     let scene = scene();
     let client = scene.ready().await;
@@ -93,7 +129,7 @@ async fn an_order_reaches_its_worker_only_and_the_worker_answers_the_client() {
     let organisation: OrganisationId = "worker".parse().unwrap();
     let asked = tokio::spawn({
         let organisation = organisation.clone();
-        async move { client.command(&organisation, "c-1", &CommandKind::HangUp(call()), BOUND).await }
+        async move { client.command(&given(&organisation, "c-1", &CommandKind::HangUp(call())), BOUND).await }
     });
     let taken = command(&taker, "taker").await;
     assert_eq!(taken.organisation, organisation);
@@ -110,7 +146,8 @@ async fn an_order_reaches_its_worker_only_and_the_worker_answers_the_client() {
 async fn an_order_to_a_worker_that_is_gone_is_answered_with_adopting() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("taker")));
-    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &CommandKind::HangUp(call()), BOUND).await });
+    let asked =
+        tokio::spawn(async move { client.command(&given(&bank(), "c-1", &CommandKind::HangUp(call())), BOUND).await });
     let taken = command(&bus, "taker").await;
     soon(bus.forward(&worker("nobody"), order(&scene, taken))).await;
     assert_eq!(soon(asked).await.unwrap(), Ok(CommandReply::Adopting));
@@ -127,7 +164,7 @@ async fn an_order_that_its_worker_does_not_fetch_expires() {
     let queue = channel.queue_declare(name.as_str().into(), durable, lapin::types::FieldTable::default());
     soon(queue).await.unwrap();
     let bus = scene.broker().commands(worker("w"));
-    let given = Command { id: "c-1".into(), organisation: bank(), kind: CommandKind::HangUp(call()) };
+    let given = Command { id: "c-1".into(), organisation: bank(), actor: None, kind: CommandKind::HangUp(call()) };
     soon(bus.forward(&worker("still"), order(&scene, given))).await;
     let waiting = async || {
         let passive = lapin::options::QueueDeclareOptions::default().passive();
@@ -151,7 +188,7 @@ async fn what_is_no_command_is_answered_with_what_is_wrong_and_dropped() {
     let (exchange, options) = (scene.settings.names.commands(), lapin::options::BasicPublishOptions::default());
     let sent = channel.basic_publish(exchange.as_str().into(), "bank.explode".into(), options, b"{}", properties);
     soon(sent).await.unwrap();
-    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &pause(), BOUND).await });
+    let asked = tokio::spawn(async move { client.command(&given(&bank(), "c-1", &pause()), BOUND).await });
     let taken = command(&bus, "w").await;
     assert_eq!(taken.kind, pause(), "it is not in the way of the next");
     let answer = soon(futures_util::StreamExt::next(&mut answers)).await.unwrap().unwrap();
@@ -168,7 +205,7 @@ async fn a_command_that_its_worker_leaves_unanswered_goes_to_another() {
     let scene = scene();
     let client = scene.ready().await;
     let first = scene.broker().commands(worker("first"));
-    let asked = tokio::spawn(async move { client.command(&bank(), "c-1", &pause(), BOUND).await });
+    let asked = tokio::spawn(async move { client.command(&given(&bank(), "c-1", &pause()), BOUND).await });
     let taken = command(&first, "first").await;
     let second = scene.broker().commands(worker("second"));
     first.release();
@@ -182,5 +219,5 @@ async fn a_command_that_no_worker_takes_is_unanswered() {
     let scene = scene();
     let client = scene.ready().await;
     let bound = Duration::from_millis(200);
-    assert_eq!(soon(client.command(&bank(), "c", &pause(), bound)).await, Err(ClientError::Unanswered(bound)));
+    assert_eq!(soon(client.command(&given(&bank(), "c", &pause()), bound)).await, Err(ClientError::Unanswered(bound)));
 }

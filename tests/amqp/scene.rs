@@ -129,5 +129,6 @@ pub fn event(seq: u32) -> Event {
         kind: EventType::RequestStarted,
         at: Timestamp::VIRTUAL_START,
         summary: summary(RequestStatus::OnProgress),
+        command: None,
     }))
 }

@@ -15,11 +15,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rabbitmq::RabbitMq;
 use robocall::adapters::amqp::{AmqpEventBus, TailFrom};
+use robocall::command::{Command, CommandKind, CommandReply};
 use robocall::model::RequestStatus;
 use robocall::ports::queue::Verdict;
-use robocall::ports::{
-    BusError, CommandBus as _, CommandKind, CommandReply, EventBus as _, Incoming, QueueError, RequestQueue as _,
-};
+use robocall::ports::{BusError, CommandBus as _, EventBus as _, Incoming, QueueError, RequestQueue as _};
 use scene::{Scene, bank, event, soon, summary, worker};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -125,7 +124,9 @@ async fn requests_and_commands_come_again_when_the_broker_comes_back() {
     let asking = async {
         let mut failures = Vec::new();
         while failures.len() < 20 {
-            match client.command(&organisation, "c-1", &kind, bound).await {
+            let command =
+                Command { id: "c-1".into(), organisation: organisation.clone(), actor: None, kind: kind.clone() };
+            match client.command(&command, bound).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => failures.push(error),
             }

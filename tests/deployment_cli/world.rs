@@ -107,6 +107,13 @@ impl World {
         self.processes.push(worker);
     }
 
+    /// One more process that serves the interface; where.
+    pub fn serve(&mut self) -> String {
+        let (server, listens) = Process::start(self.program(&["api", "--listen", "127.0.0.1:0", "--json"]));
+        self.processes.push(server);
+        format!("http://{}", listens["address"].as_str().unwrap())
+    }
+
     /// Kills the worker that was added last, as a crash does.
     pub fn kill_worker(&mut self) {
         drop(self.processes.pop());
@@ -129,6 +136,12 @@ impl World {
         let mut command = program(args);
         command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         command
+    }
+
+    /// What keys in the database begin with.
+    pub fn prefix(&self) -> String {
+        let prefix = self.settings.iter().find(|(name, _)| *name == "ROBOCALL__REDIS__PREFIX");
+        prefix.map(|(_, prefix)| prefix.clone()).unwrap()
     }
 
     /// Runs a command.
@@ -161,9 +174,14 @@ impl World {
 
     /// Waits until a request has had so many events of a type; the last of them.
     pub fn wait_for(&self, request: &str, kind: &str, count: u32) -> Value {
+        self.wait_for_of("default", request, kind, count)
+    }
+
+    /// The same of an organisation.
+    pub fn wait_for_of(&self, organisation: &str, request: &str, kind: &str, count: u32) -> Value {
         let count = count.to_string();
-        let tail = ["tail", "--from", "first", "--request", request, "--types", kind, "--count", &count, "--json"];
-        let said = self.run(&tail);
+        let of = ["--org", organisation, "--request", request, "--types", kind, "--count", &count];
+        let said = self.run(&[&["tail", "--from", "first", "--json"], &of[..]].concat());
         assert_eq!(said.code, 0, "{}", said.err);
         serde_json::from_str(said.out.lines().last().unwrap()).unwrap()
     }

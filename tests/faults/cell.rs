@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use robocall::command::CommandKind;
 use robocall::model::CallId;
+use robocall::ports::CampaignStore as _;
 use robocall::ports::store::RequestKey;
-use robocall::ports::{CampaignStore as _, CommandKind};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::checker;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use robocall::adapters::amqp::{AmqpSettings, Client, Topology};
 use robocall::adapters::clock::SystemClock;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
+use robocall::command::CommandKind;
 use robocall::model::{OrganisationId, Timestamp};
-use robocall::ports::{Clock, CommandKind};
+use robocall::ports::Clock;
 
 use crate::broker::RabbitMq;
 use crate::processes::Process;

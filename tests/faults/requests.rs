@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use robocall::command::{Command, CommandKind, CommandReply};
 use robocall::model::CallId;
 use robocall::ports::store::RequestKey;
-use robocall::ports::{CampaignStore as _, CommandKind, CommandReply, StoreError};
+use robocall::ports::{CampaignStore as _, StoreError};
 
 use crate::deployment::{Deployment, organisation};
 use crate::evidence::{Call, Kept};
@@ -52,7 +53,9 @@ impl Deployment {
     pub async fn command(&self, org: &str, id: &str, kind: &CommandKind) -> Result<bool, String> {
         let organisation = organisation(org);
         self.until(&format!("{kind:?}"), Duration::from_secs(100), async || {
-            match self.client.command(&organisation, id, kind, Duration::from_secs(4)).await {
+            let command =
+                Command { id: id.into(), organisation: organisation.clone(), actor: None, kind: kind.clone() };
+            match self.client.command(&command, Duration::from_secs(4)).await {
                 Ok(CommandReply::Done) => Some(true),
                 Ok(CommandReply::NotFound) => Some(false),
                 _ => None,

@@ -68,9 +68,14 @@ fn a_worker_that_was_cut_off_takes_nothing_back_when_its_network_heals() {
     for proxy in [&to_ari, &to_database] {
         proxy.set(Faults { black_hole: true, ..Faults::default() });
     }
-    world.add_worker(&name());
-    // Its leases run out, and the other has looked.
-    std::thread::sleep(Duration::from_secs(38));
+    let other = name();
+    world.add_worker(&other);
+    let owner = || world.answer(&["calls", "--request", "cut-off"])["calls"][0]["worker"] == *other;
+    let taken_over = (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        owner()
+    });
+    assert!(taken_over, "{:#}", world.answer(&["calls"]));
     for proxy in [&to_ari, &to_database] {
         proxy.set(Faults::default());
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::asterisk::Bed;
 use crate::redis;
+use crate::sound::Sound;
 use crate::world::{World, broker};
 
 /// The servers that most tests of this program share.
@@ -62,4 +63,14 @@ pub fn steps(call: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let steps = call["callFlowSteps"].as_array().unwrap();
     steps.iter().map(|step| (text(&step["stepName"]), text(&step["info"]["status"]))).collect()
+}
+
+/// What was recorded of a call, fetched from where its status says.
+pub fn recorded(bed: &Bed, call: &Value) -> Sound {
+    let place = call["recordingUrl"].as_str().unwrap_or_else(|| panic!("{call:#}"));
+    let path = place.strip_prefix(&bed.url()).unwrap();
+    assert_eq!(bed.ari("GET", path).status, 200, "{place}");
+    // As a file: what is fetched comes as text here.
+    let name = path.trim_start_matches("/recordings/stored/").trim_end_matches("/file");
+    Sound::read(&std::fs::read(bed.recording(name)).unwrap()).unwrap()
 }

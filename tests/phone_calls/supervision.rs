@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::scene::{bed, deployment, details, name, number, request, says};
+use crate::scene::{bed, deployment, details, name, number, recorded, request, says};
 use crate::sound::Sound;
 use crate::support::Said;
 use crate::world::World;
@@ -158,11 +158,7 @@ fn a_supervisor_listens_coaches_and_barges_in_and_a_participant_comes_and_goes()
     }
 
     // What was recorded is what both heard while it was on.
-    let place = details(&world, "supervised")["recordingUrl"].as_str().unwrap().to_owned();
-    let path = place.strip_prefix(&bed.url()).unwrap();
-    assert_eq!(bed.ari("GET", path).status, 200, "{place}");
-    let name = path.trim_start_matches("/recordings/stored/").trim_end_matches("/file");
-    let recorded = Sound::read(&std::fs::read(bed.recording(name)).unwrap()).unwrap();
+    let recorded = recorded(bed, &details(&world, "supervised"));
     let tones = [CALLEE, AGENT, PARTICIPANT, SUPERVISOR].map(|hertz| recorded.loudness_at(hertz));
     let whom = tones.map(|loudness| loudness > -25.0);
     assert_eq!((whom, recorded.length() > SECOND), ([true, true, true, false], true), "{tones:?}");

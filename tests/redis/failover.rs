@@ -167,7 +167,7 @@ async fn a_server_that_became_anothers_replica_is_left_for_that_one_although_its
     };
     assert!(reached.again_at.unwrap() > clock.now() + secs(20), "it is another server: {reached:?}");
     let key = RequestKey { organisation: organisation("bank"), request: "r".parse().unwrap() };
-    store.control(&key, Control::Pause).await.unwrap();
+    store.control(&key, Control::Pause, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,8 +5,11 @@
 
 mod code;
 mod failover;
+mod hooks;
 mod keys;
+mod listing;
 mod loss;
+mod orders;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/redis.rs"]

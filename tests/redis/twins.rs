@@ -12,8 +12,11 @@ use robocall::adapters::memory::MemoryStore;
 use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
+use robocall::model::note::{CallNote, CustomerFlags};
 use robocall::model::request::WindowZone;
-use robocall::model::{CallingWindow, DispositionResult, Happening, LegId, RequestHeader, Timestamp, Via};
+use robocall::model::{
+    CallId, CallingWindow, DispositionResult, Happening, LegId, RequestHeader, RequestStatus, Timestamp, Via,
+};
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Clock};
 
@@ -193,13 +196,25 @@ impl Twins {
                 self.hands.retain(|hand| hand.worker != worker);
             }
             Step::Adopt { worker } => self.adopt(worker),
-            Step::Control { which, control } => {
+            Step::Control { which, control, id } => {
                 if let Some(key) = self.requests.get(which % self.requests.len().max(1)) {
-                    self.ask(|store| async {
-                        let Controlled { summary, events, mut live } = store.control(key, control).await?;
-                        live.sort_by_key(|(held, _)| held.attempt);
-                        Ok((summary, events, live))
-                    });
+                    let given = id.map(|id| Given { id: id.to_string().into(), actor: None });
+                    let controlled = |store: &Store| {
+                        let controlled = self.runtime.block_on(store.control(key, control, given.as_ref()));
+                        controlled.map(|mut controlled| {
+                            controlled.live.sort_by_key(|(held, _)| held.attempt);
+                            controlled
+                        })
+                    };
+                    same(controlled(&self.memory), controlled(&self.redis));
+                }
+            }
+            Step::Note { which, index, verified, harms } => {
+                if let Some(key) = self.requests.get(which % self.requests.len().max(1)) {
+                    let flags = CustomerFlags { verified_customer: verified, bad_actor: harms, repeat_customer: None };
+                    let note = CallNote::Customer(flags);
+                    let noted = |store: &Store| self.runtime.block_on(store.annotate(key, index, &note));
+                    same(noted(&self.memory), noted(&self.redis));
                 }
             }
             Step::Settings { org, limit, rate } => {
@@ -337,8 +352,20 @@ impl Twins {
         for org in ORGANISATIONS {
             let org = organisation(org);
             self.ask(|store| store.slot_use(&org));
+            let open = [RequestStatus::Submitted, RequestStatus::OnProgress, RequestStatus::Paused];
+            for statuses in [None, Some(open.into()), Some([RequestStatus::Scheduled].into())] {
+                let mut filter = RequestFilter { statuses, after: None };
+                while let Some(next) = self.ask(|store| store.requests(&org, &filter, 2)).memory.next {
+                    filter.after = Some(next);
+                }
+            }
         }
         for key in &self.requests {
+            for index in 0..3 {
+                let call = CallId::new(&key.organisation, &key.request, index);
+                let of = |store: &Store| self.runtime.block_on(store.request_of(&key.organisation, call));
+                same(of(&self.memory), of(&self.redis));
+            }
             self.ask(|store| async { Ok((store.request(key).await?.summary, store.calls(key, 0, 100).await?)) });
         }
         let later = self.clock.now() + Duration::from_secs(1);

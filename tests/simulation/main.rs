@@ -29,7 +29,7 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 40] = [
+const EXERCISED: [(&str, u64); 41] = [
     ("supervisors listening in", 200),
     ("third parties dialled", 500),
     ("third parties talking", 150),
@@ -54,6 +54,7 @@ const EXERCISED: [(&str, u64); 40] = [
     ("reports lost", 300),
     ("reports doubled", 300),
     ("commands delivered twice", 500),
+    ("commands to requests known again", 500),
     ("commands passed on", 100),
     ("hang-up commands carried out", 300),
     ("requests paused, resumed or cancelled", 1_000),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use robocall::adapters::memory::{Audit, MemoryStore, Sabotage};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
+use robocall::model::note::{CallNote, CustomerFlags};
 use robocall::model::request::WindowZone;
 use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader, Via};
 use robocall::ports::Clock;
@@ -140,10 +141,21 @@ impl Run {
                     }
                 }
             }
-            Step::Control { which, control } => {
+            Step::Control { which, control, id } => {
                 if !self.requests.is_empty() {
                     let key = &self.requests[which % self.requests.len()];
-                    store.control(key, control).await.unwrap();
+                    let given = id.map(|id| Given { id: id.to_string().into(), actor: None });
+                    match store.control(key, control, given.as_ref()).await {
+                        Ok(_) | Err(StoreError::IdTaken) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+            Step::Note { which, index, verified, harms } => {
+                if let Some(key) = self.requests.get(which % self.requests.len().max(1)) {
+                    let flags = CustomerFlags { verified_customer: verified, bad_actor: harms, repeat_customer: None };
+                    // There may be no such call.
+                    let _noted = store.annotate(key, index, &CallNote::Customer(flags)).await;
                 }
             }
             Step::Settings { org, limit, rate } => {
@@ -316,7 +328,7 @@ impl Run {
             self.store.set_external(&organisation(name), None).await.unwrap();
         }
         for key in self.requests.clone() {
-            self.store.control(&key, Control::Resume).await.unwrap();
+            self.store.control(&key, Control::Resume, None).await.unwrap();
         }
         for _ in 0..400 {
             self.clock.advance(Duration::from_secs(31));

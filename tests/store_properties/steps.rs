@@ -55,6 +55,14 @@ pub enum Step {
     Control {
         which: usize,
         control: Control,
+        /// Whether it has an id, and which.
+        id: Option<u8>,
+    },
+    Note {
+        which: usize,
+        index: u32,
+        verified: Option<bool>,
+        harms: Option<bool>,
     },
     Settings {
         org: usize,
@@ -107,7 +115,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         3 => (small(), 1..3_u16).prop_map(|(which, leg)| Step::RequestSlot { which, leg }),
         4 => (0..3_usize).prop_map(|worker| Step::Renew { worker }),
         3 => (0..3_usize).prop_map(|worker| Step::Adopt { worker }),
-        2 => (small(), control).prop_map(|(which, control)| Step::Control { which, control }),
+        2 => (small(), control, prop::option::of(0..6_u8)).prop_map(|(which, control, id)| Step::Control { which, control, id }),
+        1 => (small(), 0..4_u32, any::<Option<bool>>(), any::<Option<bool>>()).prop_map(|(which, index, verified, harms)| Step::Note { which, index, verified, harms }),
         1 => (0..3_usize, 0..8_u32, prop::option::weighted(0.3, 0..4_u32)).prop_map(|(org, limit, rate)| Step::Settings { org, limit, rate }),
         1 => (0..3_usize, external).prop_map(|(org, value)| Step::External { org, value }),
         1 => (0..12_u32, 0..3_usize).prop_map(|(index, org)| Step::Block { index, org }),

@@ -13,9 +13,10 @@ use super::post::{self, Letter, PostError, let_go, send_on};
 use super::queue::{MAX_REQUEST, request_properties};
 use super::settings::{AmqpSettings, Topology};
 use super::wire::{self, Answer};
+use crate::command::{Command, CommandReply};
 use crate::model::OrganisationId;
 use crate::model::status::RequestSummary;
-use crate::ports::{Clock, CommandKind, CommandReply};
+use crate::ports::Clock;
 
 /// How long a client waits for the broker.
 const REACHED_WITHIN: Duration = Duration::from_secs(15);
@@ -162,16 +163,14 @@ impl Client {
     /// # Errors
     /// [`ClientError::Unanswered`] if no worker answered in time: it may be carried out all the same.
     /// [`ClientError::Refused`] if a worker does not understand it.
-    pub async fn command(
-        &self,
-        organisation: &OrganisationId,
-        id: &str,
-        kind: &CommandKind,
-        bound: Duration,
-    ) -> Result<CommandReply, ClientError> {
-        let id = ShortString::try_new(id).map_err(|error| ClientError::Refused(error.to_string()))?;
+    pub async fn command(&self, command: &Command, bound: Duration) -> Result<CommandReply, ClientError> {
+        let Command { id, organisation, actor, kind } = command;
+        let id = ShortString::try_new(&**id).map_err(|error| ClientError::Refused(error.to_string()))?;
         let body = wire::command_body(kind).map_err(|error| ClientError::Refused(error.to_string()))?;
-        let properties = request_properties().with_message_id(id.clone()).with_expiration(COMMAND_LIFE.into());
+        let properties = request_properties()
+            .with_message_id(id.clone())
+            .with_headers(wire::given_by(actor.as_ref()))
+            .with_expiration(COMMAND_LIFE.into());
         let (exchange, key) = (self.names().commands(), wire::command_key(organisation, kind));
         let asked = self.send(&exchange, &key, properties, &body, Some(id.as_str())).await?;
         let answer = self.answer(asked, id.as_str(), bound).await?;

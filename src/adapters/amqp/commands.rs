@@ -24,8 +24,10 @@ use super::settings::{AmqpSettings, Topology};
 use super::subscription::Subscription;
 use super::topology::ORDER_LIFE;
 use super::wire::{self, Answer};
+use crate::callflow::call::Refusal;
+use crate::command::{Command, CommandKind, CommandReply};
 use crate::model::{OrganisationId, WorkerId};
-use crate::ports::{Command, CommandBus, CommandReply, Incoming, Order};
+use crate::ports::{CommandBus, Incoming, Order};
 
 /// How long an answer or an order may take to be confirmed.
 const SENT_WITHIN: Duration = Duration::from_secs(2);
@@ -52,13 +54,16 @@ enum Arrived {
     Own(Delivery),
 }
 
+/// What is answered to a command under another's id.
+const TAKEN: CommandReply = CommandReply::Refused(Refusal::IdTaken);
+
 type Key = (OrganisationId, Box<str>);
 
 #[derive(Default)]
 struct State {
     /// Who waits for an answer, by command.
-    pending: BTreeMap<Key, Vec<Asker>>,
-    answers: BTreeMap<Key, CommandReply>,
+    pending: BTreeMap<Key, (CommandKind, Vec<Asker>)>,
+    answers: BTreeMap<Key, (CommandKind, CommandReply)>,
     /// The keys of the answers, oldest first.
     answered: VecDeque<Key>,
     /// Names of commands that came without one.
@@ -153,13 +158,21 @@ impl AmqpCommandBus {
                 },
                 |id| Box::from(&*id),
             );
-            let command = Command { id, organisation, kind };
-            match state.answers.get(&key(&command)).copied() {
-                Some(reply) => Err((message, reply)),
+            let command = Command { id, organisation, actor: wire::actor(&message.properties), kind };
+            // Those of a lost connection come again.
+            let waiting = state.pending.get(&key(&command)).filter(|(_, askers)| {
+                askers.iter().any(|one| one.message.as_ref().is_none_or(|message| message.acker.usable()))
+            });
+            let waiting = waiting.map(|(kind, _)| *kind == command.kind);
+            match state.answers.get(&key(&command)) {
+                Some((kind, reply)) if *kind == command.kind => Err((message, *reply)),
+                Some(_) => Err((message, TAKEN)),
+                None if waiting == Some(false) => Err((message, TAKEN)),
                 None => {
                     let asker = Asker { address: address.clone(), message: Some(message) };
-                    let askers = state.pending.entry(key(&command)).or_default();
-                    // Those of a lost connection come again.
+                    let waiting = state.pending.entry(key(&command));
+                    let (kind, askers) = waiting.or_insert_with(|| (command.kind.clone(), Vec::new()));
+                    kind.clone_from(&command.kind);
                     askers.retain(|one| one.message.as_ref().is_none_or(|message| message.acker.usable()));
                     askers.push(asker);
                     Ok((askers.len() == 1).then_some(command))
@@ -180,7 +193,9 @@ impl AmqpCommandBus {
         match wire::read_order(&message.data) {
             Ok(order) => {
                 let asker = Asker { address: ReturnAddress::of(&message.properties), message: None };
-                self.lock().pending.entry(key(&order.command)).or_default().push(asker);
+                let mut state = self.lock();
+                let waiting = state.pending.entry(key(&order.command));
+                waiting.or_insert_with(|| (order.command.kind.clone(), Vec::new())).1.push(asker);
                 Some(order)
             }
             Err(malformed) => {
@@ -242,7 +257,7 @@ impl CommandBus for AmqpCommandBus {
     }
 
     async fn forward(&self, owner: &WorkerId, order: Order) {
-        let askers = self.lock().pending.remove(&key(&order.command)).unwrap_or_default();
+        let askers = self.lock().pending.remove(&key(&order.command)).map(|(_, askers)| askers).unwrap_or_default();
         let body = match wire::order_body(&order) {
             Ok(body) => body,
             Err(error) => return tracing::error!(%error, "an order cannot be written"),
@@ -277,7 +292,7 @@ impl CommandBus for AmqpCommandBus {
             let mut state = self.lock();
             // What is to be asked again is not the command's answer for good.
             if matches!(reply, CommandReply::Done | CommandReply::NotFound)
-                && state.answers.insert(key.clone(), reply).is_none()
+                && state.answers.insert(key.clone(), (command.kind.clone(), reply)).is_none()
             {
                 state.answered.push_back(key.clone());
                 if state.answered.len() > REMEMBERED
@@ -286,7 +301,7 @@ impl CommandBus for AmqpCommandBus {
                     state.answers.remove(&oldest);
                 }
             }
-            state.pending.remove(&key).unwrap_or_default()
+            state.pending.remove(&key).map(|(_, askers)| askers).unwrap_or_default()
         };
         for asker in askers {
             self.tell(&asker.address, &Answer::of(reply)).await;

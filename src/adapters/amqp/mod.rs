@@ -6,12 +6,13 @@
 //! **Invariant:** no type of the client library leaves this folder.
 
 mod backoff;
-mod call_body;
 mod client;
 mod commands;
 mod confirms;
 mod dead;
 mod event_bus;
+mod gate;
+mod hook_log;
 mod link;
 mod post;
 mod queue;
@@ -27,6 +28,7 @@ pub use client::{Client, ClientError};
 pub use commands::AmqpCommandBus;
 pub use dead::DeadLetter;
 pub use event_bus::AmqpEventBus;
+pub use hook_log::BrokerEventLog;
 pub use link::InvalidUrl;
 pub use queue::{AmqpQueue, MAX_REQUEST};
 pub use reach::{Reachability, reachability};

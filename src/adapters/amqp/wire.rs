@@ -1,15 +1,22 @@
 //! Commands, orders and their answers as they travel: JSON bodies.
 
 use lapin::BasicProperties;
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde::{Deserialize, Serialize};
 
-use super::call_body;
 use crate::callflow::call::Refusal;
+use crate::command::{self, Command, CommandKind, CommandReply};
 use crate::model::status::RejectReason;
-use crate::model::{OrganisationId, RequestId, Timestamp};
+use crate::model::{KeyLabel, OrganisationId, RequestId, Timestamp};
+use crate::ports::Order;
 use crate::ports::store::{Held, Token};
-use crate::ports::{Command, CommandKind, CommandReply, Order};
+use crate::reading::Problems;
+
+/// Who gave a command that does not say who: whoever may write to the exchange, and no more is known.
+const NOBODY: &str = "amqp";
+
+/// The header of a message that says who gave the command in it.
+const ACTOR: &str = "actor";
 
 /// Why a message is no command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,41 +29,35 @@ impl From<serde_json::Error> for Malformed {
     }
 }
 
-/// Body of a command to a request.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ToRequest {
-    request_id: RequestId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mode: Option<Mode>,
-}
-
-/// What becomes of the live calls of a request that is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Mode {
-    Drain,
-    Hangup,
-}
-
 /// Routing key of a command.
 pub(super) fn command_key(organisation: &OrganisationId, kind: &CommandKind) -> String {
     format!("{organisation}.{}", kind.name())
 }
 
+/// The headers of a command that say who gave it.
+pub(super) fn given_by(actor: Option<&KeyLabel>) -> FieldTable {
+    let mut headers = FieldTable::default();
+    if let Some(actor) = actor {
+        headers.insert(ACTOR.into(), AMQPValue::LongString(actor.as_str().into()));
+    }
+    headers
+}
+
+/// Who gave a command: as it says, since whoever may write to the exchange is believed.
+pub(super) fn actor(properties: &BasicProperties) -> Option<KeyLabel> {
+    let said = match properties.headers().as_ref().and_then(|headers| headers.inner().get(ACTOR)) {
+        Some(AMQPValue::LongString(text)) => {
+            std::str::from_utf8(text.as_bytes()).ok().and_then(|text| text.parse().ok())
+        }
+        Some(AMQPValue::ShortString(text)) => text.as_str().parse().ok(),
+        _ => None,
+    };
+    said.or_else(|| NOBODY.parse().ok())
+}
+
 /// Body of a command.
 pub(super) fn command_body(kind: &CommandKind) -> Result<Vec<u8>, Malformed> {
-    let to_request = |request: &RequestId, mode| serde_json::to_vec(&ToRequest { request_id: request.clone(), mode });
-    if let Some(body) = call_body::write(kind) {
-        return Ok(body?);
-    }
-    Ok(match kind {
-        CommandKind::Pause(request) | CommandKind::Resume(request) => to_request(request, None),
-        CommandKind::Cancel { request, hang_up } => {
-            to_request(request, Some(if *hang_up { Mode::Hangup } else { Mode::Drain }))
-        }
-        _ => return Err(Malformed(format!("{} has no body", kind.name()))),
-    }?)
+    Ok(serde_json::to_vec(&command::body(kind)?)?)
 }
 
 /// Reads a command.
@@ -64,24 +65,15 @@ pub(super) fn read_command(key: &str, body: &[u8]) -> Result<(OrganisationId, Co
     let (organisation, name) =
         key.split_once('.').ok_or_else(|| Malformed(format!("the routing key {key:?} is not organisation.command")))?;
     let organisation = organisation.parse().map_err(|error: crate::model::IdError| Malformed(error.to_string()))?;
-    Ok((organisation, read_kind(name, body)?))
+    Ok((organisation, read_kind(name, &serde_json::from_slice(body)?)?))
 }
 
-fn read_kind(name: &str, body: &[u8]) -> Result<CommandKind, Malformed> {
-    if let Some(kind) = call_body::read(name, body) {
-        return kind;
-    }
-    if !["pause", "resume", "cancel"].contains(&name) {
-        let to_calls = call_body::NAMES.join(", ");
-        return Err(Malformed(format!("no such command: {name:?}; there are pause, resume, cancel, {to_calls}")));
-    }
-    let ToRequest { request_id, mode } = serde_json::from_slice(body)?;
-    match (name, mode) {
-        ("pause", None) => Ok(CommandKind::Pause(request_id)),
-        ("resume", None) => Ok(CommandKind::Resume(request_id)),
-        ("cancel", mode) => Ok(CommandKind::Cancel { request: request_id, hang_up: mode == Some(Mode::Hangup) }),
-        _ => Err(Malformed(format!("{name} has no mode"))),
-    }
+fn read_kind(name: &str, body: &serde_json::Value) -> Result<CommandKind, Malformed> {
+    let mut problems = Problems::default();
+    command::read(name, body, &mut problems).ok_or_else(|| {
+        let problems: Vec<String> = problems.first().iter().map(ToString::to_string).collect();
+        Malformed(problems.join("; "))
+    })
 }
 
 /// Body of an order to the worker that owns a call.
@@ -90,6 +82,8 @@ fn read_kind(name: &str, body: &[u8]) -> Result<CommandKind, Malformed> {
 struct OrderBody {
     id: String,
     organisation: OrganisationId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<KeyLabel>,
     command: String,
     body: serde_json::Value,
     /// Of the call, which may be another's than the command's.
@@ -105,8 +99,9 @@ pub(super) fn order_body(order: &Order) -> Result<Vec<u8>, Malformed> {
     let body = OrderBody {
         id: command.id.to_string(),
         organisation: held.organisation.clone(),
+        actor: command.actor.clone(),
         command: command.kind.name().to_owned(),
-        body: serde_json::from_slice(&command_body(&command.kind)?)?,
+        body: command::body(&command.kind)?,
         request_id: held.request.clone(),
         attempt: held.attempt.to_string(),
         token: held.token.0,
@@ -117,11 +112,11 @@ pub(super) fn order_body(order: &Order) -> Result<Vec<u8>, Malformed> {
 
 /// Reads an order.
 pub(super) fn read_order(body: &[u8]) -> Result<Order, Malformed> {
-    let OrderBody { id, organisation, command, body, request_id, attempt, token, not_after } =
+    let OrderBody { id, organisation, actor, command, body, request_id, attempt, token, not_after } =
         serde_json::from_slice(body)?;
     let attempt = attempt.parse().map_err(|error: crate::model::IdError| Malformed(error.to_string()))?;
-    let kind = read_kind(&command, body.to_string().as_bytes())?;
-    let command = Command { id: id.into(), organisation: organisation.clone(), kind };
+    let kind = read_kind(&command, &body)?;
+    let command = Command { id: id.into(), organisation: organisation.clone(), actor, kind };
     Ok(Order { command, held: Held { organisation, request: request_id, attempt, token: Token(token) }, not_after })
 }
 

@@ -1,8 +1,8 @@
 use super::*;
 use crate::callflow::call::Invitation;
+use crate::command::SessionName;
 use crate::model::CallId;
 use crate::model::{AttemptId, LegId, LegRole, Phone, SessionType};
-use crate::ports::SessionName;
 
 fn call() -> CallId {
     CallId::new(&"bank".parse().unwrap(), &"r".parse().unwrap(), 7)
@@ -19,22 +19,11 @@ fn invite(role: LegRole, target: &str, caller: Option<Phone>, session: SessionTy
     }
 }
 
+/// One to a request and one to a call: the bodies of all are `command`'s own.
 fn kinds() -> Vec<CommandKind> {
-    let request: RequestId = "r".parse().unwrap();
     vec![
-        CommandKind::Pause(request.clone()),
-        CommandKind::Resume(request.clone()),
-        CommandKind::Cancel { request: request.clone(), hang_up: false },
-        CommandKind::Cancel { request, hang_up: true },
-        CommandKind::HangUp(call()),
-        invite(LegRole::Supervisor, "Ext:1000", None, SessionType::Coaching),
-        invite(LegRole::Supervisor, "+6591234567", None, SessionType::BargeIn),
+        CommandKind::Cancel { request: "r".parse().unwrap(), hang_up: true },
         invite(LegRole::Participant, "Queue:sales", "+6531234567".parse().ok(), SessionType::BargeIn),
-        invite(LegRole::Participant, "sip:ann@example.org", None, SessionType::Monitor),
-        CommandKind::EndSession { call: call(), session: SessionName::Leg(supervisor()) },
-        CommandKind::EndSession { call: call(), session: SessionName::Target("Ext:1000".parse().unwrap()) },
-        CommandKind::Record { call: call(), on: true },
-        CommandKind::Record { call: call(), on: false },
     ]
 }
 
@@ -45,12 +34,6 @@ fn every_command_is_read_as_it_was_written() {
         let (key, body) = (command_key(&bank, &kind), command_body(&kind).unwrap());
         assert_eq!(read_command(&key, &body).unwrap(), (bank.clone(), kind));
     }
-}
-
-#[test]
-fn a_cancel_without_a_mode_lets_calls_go_on() {
-    let read = read_command("bank.cancel", br#"{"requestId":"r"}"#).unwrap();
-    assert_eq!(read.1, CommandKind::Cancel { request: "r".parse().unwrap(), hang_up: false });
 }
 
 #[test]
@@ -75,22 +58,6 @@ fn bodies_are_those_of_the_http_interface() {
         read("bank.record", format!(r#"{{"callId":"{id}","record":false}}"#)),
         Ok(CommandKind::Record { call: id, on: false })
     );
-    let refused = |key: &str, rest: &str| read(key, format!(r#"{{"callId":"{id}",{rest}}}"#)).unwrap_err().to_string();
-    assert!(
-        refused("bank.supervise", r#""destination":"1000","sessionType":"MONITOR""#)
-            .contains("did you mean `Ext:1000`")
-    );
-    assert!(refused("bank.supervise", r#""destination":"Ext:1","sessionType":"LISTEN""#).contains("MONITOR"));
-    assert!(refused("bank.addParticipant", r#""to":{"type":"external","number":"911"}"#).contains("to.number"));
-    assert!(
-        refused(
-            "bank.addParticipant",
-            r#""from":{"type":"external","number":"x"},"to":{"type":"internal","number":"1"}"#
-        )
-        .contains("from.number")
-    );
-    assert!(refused("bank.endSession", r#""session":"somebody""#).contains("session"));
-    assert!(refused("bank.record", r#""record":"maybe""#).contains("true or false"));
 }
 
 #[test]
@@ -119,15 +86,15 @@ fn what_is_no_command_is_refused_with_a_word() {
     assert!(refused("bank.stop", r#"{"requestId":"r"}"#).contains("no such command"));
     assert!(refused("bank.pause", "{").contains("EOF"));
     assert!(refused("bank.pause", r#"{"requestId":"a b"}"#).contains("a requestId"));
-    assert!(refused("bank.pause", r#"{"requestId":"r","mode":"drain"}"#).contains("no mode"));
-    assert!(refused("bank.pause", r#"{"requestId":"r","when":1}"#).contains("unknown field"));
-    assert!(refused("bank.hangup", r#"{"callId":"7"}"#).contains("a callId"));
+    assert_eq!(refused("bank.pause", r#"{"requestId":"r","mode":1}"#), "mode: unknown field");
 }
 
 #[test]
 fn an_order_is_read_as_it_was_written() {
-    for kind in kinds() {
-        let command = Command { id: "c/1".into(), organisation: "bank".parse().unwrap(), kind };
+    for (number, kind) in (0..).zip(kinds()) {
+        // What an earlier version passes on names nobody.
+        let actor = (number % 2 == 0).then(|| "Team München".parse().unwrap());
+        let command = Command { id: "c/1".into(), organisation: "bank".parse().unwrap(), actor, kind };
         let held = Held {
             organisation: "bank".parse().unwrap(),
             request: "r".parse().unwrap(),

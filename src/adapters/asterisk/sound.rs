@@ -32,17 +32,20 @@ impl Inner {
         }
         let node = self.locate(leg).await?.ok_or(TelephonyError::NoSuchLeg)?;
         let id = playback_id(leg, playback);
+        let is_shared = self.is_joined(leg, node).await?;
         // Noted before it is asked for, since its end can overtake the answer.
         let noted = self.table().get(leg).is_some_and(|known| !known.playing.insert(playback));
-        if noted && self.is_playing(node, &id).await? {
-            return Err(TelephonyError::Conflict);
-        }
-        let is_shared = self.is_joined(leg, node).await?;
-        let sent = self.send_playback(leg, node, &id, audio, is_shared, not_after).await;
-        if is_shared && matches!(sent, Ok(Answer::Done(_)) | Err(TelephonyError::Unavailable(_))) {
+        let plays = noted && self.is_playing(node, &id).await?;
+        let sent = match plays {
+            true => Ok(Answer::Done(Vec::new())),
+            false => self.send_playback(leg, node, &id, audio, is_shared, not_after).await,
+        };
+        // Unanswered, it is looked for when it is asked for again.
+        if is_shared && matches!(sent, Ok(Answer::Done(_))) {
             self.spawn(Arc::clone(self).watch(leg, node, playback, audio.length));
         }
         let refused = match sent {
+            Ok(Answer::Done(_)) if plays => return Err(TelephonyError::Conflict),
             Ok(Answer::Done(_)) => return Ok(()),
             // It may be playing.
             Err(error @ TelephonyError::Unavailable(_)) => return Err(error),

@@ -9,6 +9,9 @@
 //! **Invariants**
 //! - Time moves only in the hook, only to the instant of the earliest timer that is alive, and all timers of that
 //!   instant fire together, in the order in which they were first polled.
+//! - Time goes on even if a timer woke nobody: a sleep within a future that its task does not poll just now, such as one of
+//!   several that are waited for side by side. A task of the clock's own is woken with every step, so that the runtime does not
+//!   park before the hook has been asked again.
 //! - A sleep that is dropped takes its timer along: nothing is left that could move time.
 //! - Work on other threads does not hold time still: whoever wants determinism does without other threads.
 //! - One clock drives one runtime at a time.
@@ -63,6 +66,8 @@ struct Shared {
     timers: Mutex<Timers>,
     horizon: Option<Timestamp>,
     when_stuck: Option<WhenStuck>,
+    /// Has the runtime look for work once more before it parks.
+    again: Mutex<Option<Waker>>,
 }
 
 type TimerKey = (Timestamp, u64);
@@ -96,7 +101,9 @@ impl VirtualClock {
 
     fn build(horizon: Option<Timestamp>, when_stuck: Option<WhenStuck>) -> Self {
         let now = AtomicI64::new(Timestamp::VIRTUAL_START.as_millis());
-        Self { shared: Arc::new(Shared { now, timers: Mutex::default(), horizon, when_stuck }) }
+        Self {
+            shared: Arc::new(Shared { now, timers: Mutex::default(), horizon, when_stuck, again: Mutex::default() }),
+        }
     }
 
     /// A single-threaded runtime that this clock drives: without tokio's own timers and without I/O.
@@ -105,7 +112,15 @@ impl VirtualClock {
     /// When the system refuses to make one.
     pub fn runtime(&self) -> std::io::Result<Runtime> {
         let shared = Arc::clone(&self.shared);
-        Builder::new_current_thread().on_thread_park(move || shared.advance()).build()
+        let runtime = Builder::new_current_thread().on_thread_park(move || shared.advance()).build()?;
+        let shared = Arc::clone(&self.shared);
+        // It ends with the runtime.
+        runtime.spawn(std::future::poll_fn(move |context| {
+            let before = shared.again().replace(context.waker().clone());
+            drop(before);
+            Poll::<()>::Pending
+        }));
+        Ok(runtime)
     }
 
     /// Runs a future as a task of a runtime of its own; whatever else it has spawned is dropped when it ends.
@@ -168,6 +183,10 @@ impl Shared {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn again(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Moves time to the earliest timer and wakes everybody who waits for that instant.
     fn advance(&self) {
         let mut timers = self.timers();
@@ -197,6 +216,10 @@ impl Shared {
         // Unlocked, for the same reason as in `Sleep::poll`.
         due.drain(..).for_each(Waker::wake);
         self.timers().due = due;
+        let again = self.again().clone();
+        if let Some(again) = again {
+            again.wake();
+        }
     }
 }
 

@@ -306,3 +306,28 @@ fn the_same_program_runs_the_same_way_twice() {
     }
     assert_eq!(story(), story());
 }
+
+#[test]
+fn time_goes_on_when_a_timer_wakes_nobody() {
+    let clock = clock();
+    let there = clock.clone();
+    let passed = clock
+        .run(async move {
+            let mut side_by_side = futures_util::stream::FuturesUnordered::new();
+            side_by_side.push(there.sleep_until(START + ms(10)));
+            side_by_side.push(there.sleep_until(START + ms(20)));
+            assert!(futures_util::StreamExt::next(&mut side_by_side).now_or_never().is_none());
+            // The task waits for something else while both come due; whoever polls them next was not woken by them.
+            let mut polled_by_another = side_by_side;
+            let other = tokio::spawn(async move {
+                assert!(futures_util::StreamExt::next(&mut polled_by_another).now_or_never().is_none());
+                polled_by_another
+            });
+            let kept = other.await.unwrap();
+            there.sleep_until(START + ms(30)).await;
+            drop(kept);
+            there.now().since(START)
+        })
+        .unwrap();
+    assert_eq!(passed, ms(30));
+}

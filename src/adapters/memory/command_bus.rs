@@ -7,8 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Notify, oneshot};
 
+use crate::callflow::call::Refusal;
+use crate::command::{Command, CommandKind, CommandReply};
 use crate::model::{OrganisationId, WorkerId};
-use crate::ports::{Command, CommandBus, CommandReply, Incoming, Order};
+use crate::ports::{CommandBus, Incoming, Order};
 
 /// How long after another's end an order is surely over; owners look at the instant itself.
 const OVERDUE: Duration = Duration::from_secs(60);
@@ -23,6 +25,9 @@ pub struct MemoryCommandBus {
     changed: Notify,
 }
 
+/// What is answered to a command under another's id.
+const TAKEN: CommandReply = CommandReply::Refused(Refusal::IdTaken);
+
 type Key = (OrganisationId, Box<str>);
 
 #[derive(Default)]
@@ -31,9 +36,9 @@ struct State {
     shared: VecDeque<Command>,
     /// For one worker each.
     own: BTreeMap<WorkerId, VecDeque<Order>>,
-    /// Who waits for an answer.
-    askers: BTreeMap<Key, Vec<oneshot::Sender<CommandReply>>>,
-    answers: BTreeMap<Key, CommandReply>,
+    /// Who waits for an answer, and to what.
+    askers: BTreeMap<Key, (CommandKind, Vec<oneshot::Sender<CommandReply>>)>,
+    answers: BTreeMap<Key, (CommandKind, CommandReply)>,
     /// The keys of the answers, oldest first.
     answered: VecDeque<Key>,
     closed: bool,
@@ -44,7 +49,7 @@ impl State {
     /// is given anew.
     fn is_awaited(&self, asked: &Key) -> bool {
         let waits = self.shared.iter().any(|command| key(command) == *asked);
-        waits || self.askers.get(asked).is_some_and(|askers| askers.iter().any(|asker| !asker.is_closed()))
+        waits || self.askers.get(asked).is_some_and(|(_, askers)| askers.iter().any(|asker| !asker.is_closed()))
     }
 }
 
@@ -59,20 +64,25 @@ impl MemoryCommandBus {
     }
 
     /// Gives a command; the answer comes through what is returned, or never: put a bound on the wait. A command given
-    /// before is not given again: whoever gives it hears the same answer.
+    /// before is not given again: whoever gives it hears the same answer. Another under its id is refused.
     pub fn send(&self, command: Command) -> oneshot::Receiver<CommandReply> {
         let (asker, answer) = oneshot::channel();
         let key = key(&command);
         let mut state = self.lock();
-        if let Some(reply) = state.answers.get(&key) {
-            // The receiver is in our hands: it cannot have gone.
-            let _ = asker.send(*reply);
+        // The receiver is in our hands: it cannot have gone.
+        if let Some((kind, reply)) = state.answers.get(&key) {
+            let _ = asker.send(if *kind == command.kind { *reply } else { TAKEN });
         } else if state.closed {
             let _ = asker.send(CommandReply::Unavailable);
         } else if state.is_awaited(&key) {
-            state.askers.entry(key).or_default().push(asker);
+            let (kind, askers) = state.askers.entry(key).or_insert_with(|| (command.kind.clone(), Vec::new()));
+            if *kind == command.kind {
+                askers.push(asker);
+            } else {
+                let _ = asker.send(TAKEN);
+            }
         } else {
-            state.askers.insert(key, vec![asker]);
+            state.askers.insert(key, (command.kind.clone(), vec![asker]));
             state.shared.push_back(command);
             drop(state);
             self.changed.notify_waiters();
@@ -130,14 +140,14 @@ impl CommandBus for MemoryCommandBus {
         let mut state = self.lock();
         // What nobody gave here was made by a worker of what somebody did: thousands of hang-ups of one cancellation must
         // not push out what may be asked again.
-        let Some(askers) = state.askers.remove(&key) else { return };
+        let Some((_, askers)) = state.askers.remove(&key) else { return };
         for asker in askers {
             // Whoever asked may have stopped waiting.
             let _ = asker.send(reply);
         }
         // What is to be asked again is not the command's answer for good.
         if matches!(reply, CommandReply::Done | CommandReply::NotFound)
-            && state.answers.insert(key.clone(), reply).is_none()
+            && state.answers.insert(key.clone(), (command.kind.clone(), reply)).is_none()
         {
             state.answered.push_back(key);
             if state.answered.len() > REMEMBERED
@@ -153,13 +163,12 @@ impl CommandBus for MemoryCommandBus {
 mod tests {
     use super::*;
     use crate::model::{AttemptId, CallId, Timestamp};
-    use crate::ports::CommandKind;
     use crate::ports::store::{Held, Token};
     use std::sync::Arc;
 
     fn command(id: &str) -> Command {
         let kind = CommandKind::Pause("r".parse().unwrap());
-        Command { id: id.into(), organisation: "bank".parse().unwrap(), kind }
+        Command { id: id.into(), organisation: "bank".parse().unwrap(), actor: None, kind }
     }
 
     fn worker(name: &str) -> WorkerId {
@@ -226,6 +235,19 @@ mod tests {
         }
         bus.close();
         assert_eq!(bus.next(&worker("w")).await, None);
+    }
+
+    #[tokio::test]
+    async fn another_command_under_its_id_is_refused_whether_it_is_answered_or_not() {
+        let bus = MemoryCommandBus::new();
+        let other = Command { kind: CommandKind::Resume("r".parse().unwrap()), ..command("1") };
+        let answer = bus.send(command("1"));
+        assert_eq!(bus.send(other.clone()).await.unwrap(), TAKEN);
+        let taken = taken_by_w(&bus).await;
+        assert_eq!(bus.send(other.clone()).await.unwrap(), TAKEN);
+        bus.answer(&taken, CommandReply::Done).await;
+        assert_eq!(answer.await.unwrap(), CommandReply::Done);
+        assert_eq!(bus.send(other).await.unwrap(), TAKEN);
     }
 
     #[tokio::test]

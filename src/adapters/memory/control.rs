@@ -4,30 +4,37 @@ use super::org::Org;
 use super::request::{Life, Over};
 use super::slab::ReqIx;
 use super::state::State;
+use crate::model::note::{CallNote, CallNotes};
 use crate::model::{CallId, EventType, LegId, Organisation, OrganisationId, Phone, RequestId, WorkerId};
 use crate::policy::slots::External;
 use crate::ports::store::{
-    CallSnapshot, Control, Controlled, Held, LiveCall, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError,
+    CallSnapshot, Control, Controlled, Given, Held, LiveCall, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError,
     StoreResult,
 };
 
 impl State {
-    pub fn control(&mut self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
+    pub fn control(&mut self, key: &RequestKey, control: Control, given: Option<&Given>) -> StoreResult<Controlled> {
         let ix = self.find_accepted(key)?;
         if self.requests[ix].life != Life::Complete && !self.requests[ix].parts.values().any(|part| part.sealed) {
             // Nothing of it was acknowledged: to its submitter it does not exist yet.
             return Err(StoreError::NotFound);
         }
+        if let Some(given) = given
+            && let Some(before) = self.given_before(ix, control, given)?
+        {
+            return Ok(before);
+        }
         let request = &mut self.requests[ix];
         let closed = request.over.is_some() || request.ended_at.is_some();
         let mut events = Vec::new();
+        let command = given.map(|given| given.named(control));
         match control {
             Control::Pause if !closed && !request.paused => {
-                request.paused = true;
+                (request.paused, request.commanded) = (true, command);
                 events.push(self.emit(ix, EventType::RequestPaused));
             }
             Control::Resume if !closed && request.paused => {
-                request.paused = false;
+                (request.paused, request.commanded) = (false, command);
                 events.push(self.emit(ix, EventType::RequestResumed));
                 self.woke = true;
             }
@@ -35,6 +42,7 @@ impl State {
                 // Whoever only stopped the dialling before may still want the rest to end.
                 request.hang_up |= hang_up;
                 if !closed {
+                    request.commanded = command;
                     events.extend(self.end_waiting(ix, Over::Cancelled));
                 }
             }
@@ -42,9 +50,16 @@ impl State {
             Control::Pause | Control::Resume => {}
         }
         self.refresh(ix);
-        let request = &self.requests[ix];
-        let live = request.held.iter().filter_map(|index| self.live_owner((ix, *index))).collect();
-        Ok(Controlled { summary: request.summary(self.now), events, live })
+        let summary = self.requests[ix].summary(self.now);
+        let controlled = Controlled { summary, events, live: self.live_owners(ix), again: false };
+        if let Some(given) = given {
+            self.give(ix, control, given, &controlled);
+        }
+        Ok(controlled)
+    }
+
+    pub fn live_owners(&self, ix: ReqIx) -> Vec<(Held, WorkerId)> {
+        self.requests[ix].held.iter().filter_map(|index| self.live_owner((ix, *index))).collect()
     }
 
     fn live_owner(&self, place: (ReqIx, u32)) -> Option<(Held, WorkerId)> {
@@ -58,6 +73,12 @@ impl State {
             return None;
         }
         self.live_owner(place)
+    }
+
+    pub fn request_of(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<RequestId> {
+        let header = self.place(call).map(|(ix, _)| &self.requests[ix].header);
+        let header = header.filter(|header| header.organisation == *organisation).ok_or(StoreError::NotFound)?;
+        Ok(header.id.clone())
     }
 
     pub fn live_calls(&self, organisation: &OrganisationId, request: Option<&RequestId>) -> Vec<LiveCall> {
@@ -91,21 +112,37 @@ impl State {
 
     pub fn snapshot(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
         let ix = self.find(key).ok_or(StoreError::NotFound)?;
-        let request = &self.requests[ix];
-        let header = (request.life != Life::Rejected).then(|| std::sync::Arc::clone(&request.header));
-        Ok(RequestSnapshot { summary: request.summary(self.now), header, queued_at: request.sealed_at })
+        Ok(self.snapshot_of(&self.requests[ix]))
     }
 
     pub fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
         let ix = self.find(key).ok_or(StoreError::NotFound)?;
         let request = &self.requests[ix];
-        let calls = (from..).zip(request.calls.iter().skip(from as usize)).take(limit as usize);
+        let calls = (from..=u32::MAX).zip(request.calls.iter().skip(from as usize)).take(limit as usize);
         let snapshot = calls.map(|(index, call)| CallSnapshot {
             destination: request.destination(index).0,
             status: request.call_status(call),
             history: call.history(),
         });
         Ok(snapshot.collect())
+    }
+
+    fn noted_on(&self, key: &RequestKey, index: u32) -> StoreResult<ReqIx> {
+        let ix = self.find(key).ok_or(StoreError::NotFound)?;
+        let is_call = (index as usize) < self.requests[ix].calls.len();
+        if is_call { Ok(ix) } else { Err(StoreError::NotFound) }
+    }
+
+    pub fn annotate(&mut self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
+        let ix = self.noted_on(key, index)?;
+        let notes = self.requests[ix].notes.entry(index).or_default();
+        notes.add(note);
+        Ok(notes.clone())
+    }
+
+    pub fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {
+        let ix = self.noted_on(key, index)?;
+        Ok(self.requests[ix].notes.get(&index).cloned().unwrap_or_default())
     }
 
     pub fn organisation(&self, organisation: &OrganisationId) -> Organisation {
@@ -157,6 +194,10 @@ impl State {
     pub fn unblock_number(&mut self, organisation: &OrganisationId, phone: Phone) -> bool {
         let ix = self.org_ix(organisation);
         self.org_mut(ix).blocked.remove(&phone)
+    }
+
+    pub fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> bool {
+        self.org_names.get(organisation).is_some_and(|ix| self.org(*ix).blocked.contains(&phone))
     }
 
     pub fn blocked_numbers(&self, organisation: &OrganisationId) -> Vec<Phone> {

@@ -73,6 +73,7 @@ mod tests {
                 kind,
                 at: Timestamp::VIRTUAL_START,
                 summary,
+                command: None,
             }))
         };
         // Published when called, not when awaited.

@@ -70,6 +70,7 @@ impl State {
         if let Some(ix) = self.find(&key) {
             if self.requests[ix].life == Life::Rejected {
                 // A rejected request may come again, put right. Its events go on counting.
+                self.unlist(ix);
                 let rejected = &mut self.requests[ix];
                 let mut anew = Request::new(rejected.org, Arc::clone(header), life);
                 anew.events = std::mem::take(&mut rejected.events);
@@ -134,6 +135,8 @@ impl State {
         request.total = request.total.saturating_add(totals.total);
         request.duplicates = request.duplicates.saturating_add(totals.duplicates);
         request.counts.queued = request.total;
+        self.list_now(ix);
+        let request = &mut self.requests[ix];
         if request.parts.values().filter(|load| load.sealed).count() < count as usize {
             return Ok((request.summary(self.now), Vec::new()));
         }
@@ -226,7 +229,9 @@ impl State {
         if request.life == Life::Rejected {
             request.refusal = Some(Box::new(refusal));
             request.ended_at = Some(now);
+            self.list_now(ix);
         }
+        let request = &mut self.requests[ix];
         let event = request.emit_with(EventType::RequestRejected, now, summary.clone());
         request.events.last_rejection = Some(Box::new(event.clone()));
         self.note_unconfirmed(ix);

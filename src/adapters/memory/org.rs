@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::TURN;
+use super::once::Once;
 use super::ring::Share;
 use super::slab::{Place, ReqIx};
 use crate::model::organisation::RequestOrder;
-use crate::model::{LegId, Organisation, OrganisationId, Phone, Timestamp, WorkerId};
+use crate::model::{LegId, Organisation, OrganisationId, Phone, RequestCursor, Timestamp, WorkerId};
 use crate::policy::rate::{self, ArrivalTime};
 use crate::policy::slots::{self, External};
 use crate::ports::store::Token;
@@ -40,8 +41,11 @@ pub(super) struct Org {
     pub arrival: ArrivalTime,
     pub share: Share,
     pub blocked: BTreeSet<Phone>,
+    pub once: Once,
     /// Its requests, whatever their state.
     pub requests: BTreeSet<ReqIx>,
+    /// Those that are shown, in the order in which they were accepted.
+    pub listed: BTreeMap<RequestCursor, ReqIx>,
     pub turns: Turns,
     pub timer: Option<Timestamp>,
     /// Slots given back twice: only sabotage does that.
@@ -60,7 +64,9 @@ impl Org {
             undialled: 0,
             arrival: ArrivalTime::default(),
             blocked: BTreeSet::new(),
+            once: Once::default(),
             requests: BTreeSet::new(),
+            listed: BTreeMap::new(),
             turns: Turns::default(),
             timer: None,
             overfreed: 0,

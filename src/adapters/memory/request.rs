@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::lane::{Lane, NEVER, StoredChunk};
 use super::record::{Call, Origin, read};
 use super::slab::OrgIx;
-use crate::model::event::RequestEvent;
+use crate::model::event::{RequestCommand, RequestEvent};
+use crate::model::note::CallNotes;
 use crate::model::status::{Counts, RejectReason, RequestError, RequestSummary};
-use crate::model::{CallId, CallStatus, Destination, EventType, RequestHeader, RequestStatus, Timestamp};
+use crate::model::{
+    CallId, CallStatus, Destination, EventType, RequestCursor, RequestHeader, RequestStatus, Timestamp,
+};
 use crate::policy::window::WindowState;
 use crate::ports::store::Totals;
 
@@ -23,6 +26,8 @@ pub(super) struct Request {
     /// Content hashes of the parts that came, by index; part 0 if it came in one.
     pub parts: BTreeMap<u32, PartLoad>,
     pub sealed_at: Option<Timestamp>,
+    /// Its place among the organisation's; none until something of it was acknowledged or refused.
+    pub listed: Option<RequestCursor>,
     /// Place among all sealed requests.
     pub seal_order: u64,
     pub refusal: Option<Box<Refusal>>,
@@ -32,6 +37,8 @@ pub(super) struct Request {
     pub paused: bool,
     /// What became of all that waited, if it was ended as a whole.
     pub over: Option<Over>,
+    /// The command that paused, resumed or cancelled it last; none if nobody said which.
+    pub commanded: Option<RequestCommand>,
     /// Whether its live calls are to be hung up.
     pub hang_up: bool,
     /// Whether anything was dialled.
@@ -41,6 +48,8 @@ pub(super) struct Request {
     pub kept_until: Option<Timestamp>,
     pub chunks: Vec<StoredChunk>,
     pub calls: Vec<Call>,
+    /// What is noted about calls, by index.
+    pub notes: BTreeMap<u32, CallNotes>,
     pub lanes: Vec<Lane>,
     /// Indices of calls that are held.
     pub held: BTreeSet<u32>,
@@ -135,6 +144,7 @@ impl Request {
             life,
             parts: BTreeMap::new(),
             sealed_at: None,
+            listed: None,
             seal_order: 0,
             refusal: None,
             total: 0,
@@ -142,12 +152,14 @@ impl Request {
             counts: Counts::default(),
             paused: false,
             over: None,
+            commanded: None,
             hang_up: false,
             started: false,
             ended_at: None,
             kept_until: None,
             chunks: Vec::new(),
             calls: Vec::new(),
+            notes: BTreeMap::new(),
             lanes: Vec::new(),
             held: BTreeSet::new(),
             served: 0,
@@ -227,6 +239,7 @@ impl Request {
             kind,
             at,
             summary,
+            command: self.commanded.clone().filter(|_| kind.follows_a_command()),
         };
         self.events.unconfirmed.push_back(event.clone());
         event

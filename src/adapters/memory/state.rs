@@ -278,5 +278,7 @@ pub(super) fn bare_header(key: &RequestKey) -> Arc<RequestHeader> {
         part: None,
         allow_duplicates: false,
         skip_invalid: false,
+        parent: None,
+        call_type: crate::model::CallType::Campaign,
     })
 }

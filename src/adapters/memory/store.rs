@@ -1,6 +1,7 @@
 //! The waiting room in memory: one state under one lock, so that each operation is atomic.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -10,6 +11,7 @@ use super::audit::{Audit, BooksAudit, SlotsAudit};
 use super::state::State;
 use crate::callflow::call::CallState;
 use crate::model::event::{CallContext, RequestEvent};
+use crate::model::note::{CallNote, CallNotes};
 use crate::model::status::RequestSummary;
 use crate::model::{
     AttemptId, CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, Via,
@@ -153,6 +155,10 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.unblock_number(organisation, phone)))
     }
 
+    async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        Ok(self.with(|state| state.is_blocked(organisation, phone)))
+    }
+
     async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
         Ok(self.with(|state| state.blocked_numbers(organisation)))
     }
@@ -204,12 +210,35 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.unconfirmed(before, limit)))
     }
 
-    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
-        self.with(|state| state.control(key, control))
+    async fn control(&self, key: &RequestKey, control: Control, given: Option<&Given>) -> StoreResult<Controlled> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        self.with(|state| state.control(key, control, given))
+    }
+
+    async fn remember(
+        &self,
+        organisation: &OrganisationId,
+        id: &str,
+        fingerprint: &[u8; 32],
+        life: Duration,
+    ) -> StoreResult<Remembered> {
+        StoreError::unless_id(id)?;
+        Ok(self.with(|state| state.remember(organisation, id, fingerprint, life)))
+    }
+
+    async fn answered(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()> {
+        StoreError::unless_id(id)?;
+        StoreError::unless_answer(answer)?;
+        self.with(|state| state.answered(organisation, id, answer));
+        Ok(())
     }
 
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         Ok(self.with(|state| state.owner(organisation, call)))
+    }
+
+    async fn request_of(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<RequestId> {
+        self.with(|state| state.request_of(organisation, call))
     }
 
     async fn live_calls(
@@ -228,8 +257,25 @@ impl CampaignStore for MemoryStore {
         self.with(|state| state.snapshot(key))
     }
 
+    async fn requests(
+        &self,
+        organisation: &OrganisationId,
+        filter: &RequestFilter,
+        limit: u32,
+    ) -> StoreResult<RequestPage> {
+        Ok(self.with(|state| state.list(organisation, filter, limit)))
+    }
+
     async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
         self.with(|state| state.calls(key, from, limit))
+    }
+
+    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
+        self.with(|state| state.annotate(key, index, note))
+    }
+
+    async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {
+        self.with(|state| state.notes(key, index))
     }
 
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {

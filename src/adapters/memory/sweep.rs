@@ -53,6 +53,7 @@ impl State {
 
     /// Forgets a request of which nothing is held and nothing unconfirmed.
     pub fn drop_request(&mut self, ix: ReqIx) {
+        self.unlist(ix);
         let request = &self.requests[ix];
         let (hash, org) = (request.first_call.request_hash(), request.org);
         let (turn, timer, priority) = (request.turn, request.timer, request.header.priority);

@@ -84,10 +84,22 @@ pub(super) fn read_facts(mut bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
         let at = head[3..].iter().fold(0_i64, |at, byte| at << 8 | i64::from(*byte));
         let length = length.checked_sub(9).filter(|length| *length <= rest.len());
         let (what, rest) = rest.split_at(length.ok_or_else(|| unreadable("half a fact"))?);
-        facts.push(Fact { at: Timestamp::from_millis(at), what: read(what)? });
+        facts.push(Fact { at: Timestamp::from_millis(at), what: read_happening(what)? });
         bytes = rest;
     }
     Ok(facts)
+}
+
+/// Reads what happened.
+fn read_happening(bytes: &[u8]) -> Result<Happening, StoreError> {
+    read(bytes).or_else(|error| {
+        // A command that was carried out says since when there are actors who gave it; before, it said nothing.
+        const NOBODY: [u8; 1] = [0];
+        match read(&[bytes, &NOBODY].concat()) {
+            Ok(command @ Happening::CommandExecuted { .. }) => Ok(command),
+            _ => Err(error),
+        }
+    })
 }
 
 /// Where a flow stands.

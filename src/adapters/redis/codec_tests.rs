@@ -85,7 +85,7 @@ fn happenings() -> Vec<Happening> {
         Happening::RecordingStopped { url: Some("u".into()) },
         Happening::OptedOut,
         Happening::Adopted { worker },
-        Happening::CommandExecuted { command: "c".into(), id: "i".into() },
+        Happening::CommandExecuted { command: "c".into(), id: "i".into(), actor: None },
         Happening::RetryScheduled { disposition, due: Timestamp::from_millis(1_000) },
         Happening::Ended { status: CallStatus::Failed, disposition, refusal: Some(StepStatus::ErrorCallerIdInvalid) },
     ]
@@ -102,6 +102,41 @@ fn what_was_written_is_read_by_later_versions() {
             (0..line.len() / 2).map(|at| u8::from_str_radix(&line[2 * at..2 * at + 2], 16).unwrap()).collect();
         assert_eq!(read::<Happening>(&bytes).unwrap(), before);
     }
+}
+
+#[test]
+fn a_command_from_before_there_were_actors_is_read_and_one_with_an_actor_by_those_who_know_none() {
+    let command = |actor: Option<&str>| Happening::CommandExecuted {
+        command: "record".into(),
+        id: "c-1".into(),
+        actor: actor.map(|actor| actor.parse().unwrap()),
+    };
+    let now = happening(&command(None)).unwrap();
+    let before = now.strip_suffix(&[0]).expect("nobody");
+    assert_eq!(read_happening(before).unwrap(), command(None));
+    assert!(read_happening(&before[..before.len() - 1]).is_err(), "half a command");
+    let at = Timestamp::VIRTUAL_START;
+    let history = [Fact { at, what: Happening::Answered }, Fact { at, what: command(Some("Team München")) }];
+    assert_eq!(read_facts(&facts(&history).unwrap()).unwrap(), history);
+    // As a version reads it that knows only the first two.
+    let bytes = happening(&command(Some("crm"))).unwrap();
+    assert!(bytes.starts_with(before));
+    let known: (u8, Box<str>, Box<str>) = postcard::from_bytes(&bytes[1..]).unwrap();
+    assert_eq!((&*known.1, &*known.2), ("record", "c-1"));
+    let cut = happening(&Happening::Adopted { worker: "w".parse().unwrap() }).unwrap();
+    assert!(read_happening(&cut[..cut.len() - 1]).is_err(), "nothing else is made up");
+}
+
+#[test]
+fn a_header_from_before_requests_said_what_they_follow_from_is_read_and_those_that_say_nothing_are_as_they_were() {
+    let known = include_str!("codec_tests.header").trim_end();
+    let header = crate::conformance::store::scene::header("r");
+    assert_eq!(serde_json::to_string(&header).unwrap(), known, "its hash tells parts and redeliveries");
+    assert_eq!(serde_json::from_str::<crate::model::RequestHeader>(known).unwrap(), header);
+    let parent = Some(crate::model::CallId::new(&header.organisation, &header.id, 7));
+    let next = crate::model::RequestHeader { parent, call_type: crate::model::CallType::CallOut, ..header };
+    let text = serde_json::to_string(&next).unwrap();
+    assert_eq!(serde_json::from_str::<crate::model::RequestHeader>(&text).unwrap(), next);
 }
 
 #[test]

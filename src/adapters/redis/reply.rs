@@ -4,7 +4,7 @@ use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use super::codec::unreadable;
-use crate::model::event::RequestEvent;
+use crate::model::event::{RequestCommand, RequestEvent};
 use crate::model::status::{Counts, RejectReason, RequestError, RequestSummary};
 use crate::model::{CallId, CallStatus, EventType, OrganisationId, RequestStatus, Timestamp};
 use crate::ports::{StoreError, StoreResult};
@@ -75,6 +75,15 @@ impl Reply {
         }
     }
 
+    /// A text, if there is one.
+    pub fn optional_bytes(&mut self) -> StoreResult<Option<Vec<u8>>> {
+        match self.next()? {
+            Value::Nil => Ok(None),
+            Value::BulkString(bytes) => Ok(Some(bytes)),
+            other => Err(unreadable(format!("{other:?} where a text should be"))),
+        }
+    }
+
     pub fn text(&mut self) -> StoreResult<String> {
         String::from_utf8(self.bytes()?).map_err(unreadable)
     }
@@ -138,7 +147,15 @@ impl Reply {
         let (seq, kind, at) = (self.small()?, event_type(&self.text()?)?, self.time()?);
         let summary = self.summary()?;
         let request = summary.request_id.clone();
-        Ok(RequestEvent { organisation: organisation.clone(), request, seq, kind, at, summary })
+        // What no command caused ends here, and so does what was stored before commands were told of.
+        let command = if self.is_empty() { None } else { Some(self.list()?.request_command()?) };
+        Ok(RequestEvent { organisation: organisation.clone(), request, seq, kind, at, summary, command })
+    }
+
+    fn request_command(mut self) -> StoreResult<RequestCommand> {
+        let (name, id, actor) = (self.text()?.into(), self.text()?.into(), self.text()?);
+        let actor = (!actor.is_empty()).then(|| actor.parse().map_err(unreadable)).transpose()?;
+        Ok(RequestCommand { name, id, actor })
     }
 }
 

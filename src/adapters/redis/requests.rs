@@ -7,6 +7,7 @@ use redis::Value;
 
 use super::codec::{self, unreadable};
 use super::intake::{first_call, unexpected};
+use super::listing::read_shown;
 use super::reply::{Reply, call_status, readable};
 use super::script::Ops;
 use super::store::{AT_A_TIME, RedisStore};
@@ -27,23 +28,6 @@ const BATCH: usize = 256;
 const BLOCKED: u32 = 1_000;
 
 impl RedisStore {
-    pub(super) async fn control_request(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
-        let what = match control {
-            Control::Pause => "pause",
-            Control::Resume => "resume",
-            Control::Cancel { hang_up: false } => "cancel",
-            Control::Cancel { hang_up: true } => "hangup",
-        };
-        let ops = Ops::none().op("control").request(first_call(key)).text(what);
-        let mut answer = self.send(&key.organisation, ops).await?.list()?;
-        if answer.text()? == "missing" {
-            return Err(StoreError::NotFound);
-        }
-        let (summary, events) = (answer.summary()?, answer.events(&key.organisation)?);
-        let live = answer.lists()?.into_iter().map(|owner| read_owner(&key.organisation, owner));
-        Ok(Controlled { summary, events, live: live.collect::<StoreResult<_>>()? })
-    }
-
     pub(super) async fn owner_of(
         &self,
         organisation: &OrganisationId,
@@ -52,6 +36,12 @@ impl RedisStore {
         let ops = Ops::none().op("owner").text(&call.to_string());
         let owner = self.send(organisation, ops).await?.list()?;
         if owner.is_empty() { Ok(None) } else { read_owner(organisation, owner).map(Some) }
+    }
+
+    pub(super) async fn find_request_of(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<RequestId> {
+        let ops = Ops::none().op("request_of").text(&call.to_string());
+        let mut answer = self.send(organisation, ops).await?.list()?;
+        if answer.is_empty() { Err(StoreError::NotFound) } else { answer.parse() }
     }
 
     pub(super) async fn find_live(
@@ -75,23 +65,16 @@ impl RedisStore {
     }
 
     pub(super) async fn show(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
-        let call = first_call(key);
-        let ops = Ops::none().op("request").request(call);
+        let ops = Ops::none().op("request").request(first_call(key));
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         if answer.is_empty() {
             return Err(StoreError::NotFound);
         }
-        let (summary, accepted, sealed_at) = (answer.summary()?, answer.int()? == 1, answer.int()?);
-        if summary.request_id != key.request {
+        let shown = read_shown(&mut answer)?;
+        if shown.0.request_id != key.request {
             return Err(StoreError::NotFound);
         }
-        let queued_at = (sealed_at >= 0).then_some(Timestamp::from_millis(sealed_at));
-        let header = match (accepted, queued_at) {
-            (false, _) => None,
-            (true, Some(at)) => Some(self.header(&key.organisation, call, at).await?),
-            (true, None) => self.header_now(&key.organisation, &super::script::request_hash(call)).await?,
-        };
-        Ok(RequestSnapshot { summary, header, queued_at })
+        self.snapshot_of(&key.organisation, shown).await
     }
 
     pub(super) async fn show_calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
@@ -146,6 +129,15 @@ impl RedisStore {
     }
 
     /// A piece at a time, outside the script: the list may be long, and nobody must wait for it.
+    pub(super) async fn read_is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        let mut asked = redis::cmd("SISMEMBER");
+        asked.arg(self.key(organisation, "blocked")).arg(phone.digits());
+        match self.command(&asked).await? {
+            redis::Value::Int(listed) => Ok(listed == 1),
+            other => Err(StoreError::Refused(format!("SISMEMBER answers {other:?}"))),
+        }
+    }
+
     pub(super) async fn read_blocked(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
         let (key, mut cursor, mut found) = (self.key(organisation, "blocked"), "0".to_owned(), BTreeSet::new());
         loop {
@@ -215,7 +207,7 @@ impl RedisStore {
     }
 }
 
-fn read_owner(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(Held, WorkerId)> {
+pub(super) fn read_owner(organisation: &OrganisationId, mut list: Reply) -> StoreResult<(Held, WorkerId)> {
     let request = list.parse()?;
     let attempt = AttemptId { call: list.call()?, claim: list.small()? };
     let token = Token(list.large()?);

@@ -1,4 +1,4 @@
-//! What is carried out at the server: three pieces of Lua, and the arguments that they are called with.
+//! What is carried out at the server: four pieces of Lua, and the arguments that they are called with.
 //!
 //! A server that keeps functions defines each piece once. As a script it is defined anew by every call, which costs several
 //! times what most transitions do; older servers, and those that allow no functions, do so.
@@ -12,19 +12,23 @@ use crate::ports::store::Held;
 const ORGANISATION: &str = concat!(
     include_str!("lua/10_organisation.lua"),
     include_str!("lua/20_request.lua"),
+    include_str!("lua/25_listing.lua"),
     include_str!("lua/30_lanes.lua"),
     include_str!("lua/40_ready.lua"),
     include_str!("lua/50_claims.lua"),
     include_str!("lua/60_transitions.lua"),
     include_str!("lua/70_leases.lua"),
     include_str!("lua/80_intake.lua"),
+    include_str!("lua/85_once.lua"),
     include_str!("lua/90_control.lua"),
+    include_str!("lua/92_notes.lua"),
     include_str!("lua/99_main.lua"),
 );
 
-/// The ready ring, and names' locks: each reads its keys and arguments by itself.
+/// The ready ring, names' locks, and what webhooks have yet to be sent: each reads its keys and arguments by itself.
 const RING: &str = include_str!("lua/ring.lua");
 const APP: &str = include_str!("lua/app.lua");
+const HOOKS: &str = include_str!("lua/hooks.lua");
 
 /// What can be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub(super) enum Code {
     Organisation,
     Ring,
     App,
+    Hooks,
 }
 
 /// All of it, as functions and as scripts.
@@ -43,6 +48,7 @@ pub(super) struct Scripts {
     organisation: Script,
     ring: Script,
     app: Script,
+    hooks: Script,
 }
 
 impl Scripts {
@@ -56,12 +62,20 @@ impl Scripts {
                  define('organisation', main, {{}})\n\
                  define('organisation_always', main, {{'allow-oom'}})\n\
                  define('ring', function(KEYS, ARGV)\n{RING}\nend, {{'allow-oom'}})\n\
-                 define('app', function(KEYS, ARGV)\n{APP}\nend, {{'allow-oom'}})\n"
+                 define('app', function(KEYS, ARGV)\n{APP}\nend, {{'allow-oom'}})\n\
+                 define('hooks', function(KEYS, ARGV)\n{HOOKS}\nend, {{'allow-oom'}})\n"
             )
         };
         let name = format!("robocall_{}", Script::new(&body("")).get_hash());
         let library = format!("#!lua name={name}\n{}", body(&name));
-        Self { name, library, organisation: script, ring: Script::new(RING), app: Script::new(APP) }
+        Self {
+            name,
+            library,
+            organisation: script,
+            ring: Script::new(RING),
+            app: Script::new(APP),
+            hooks: Script::new(HOOKS),
+        }
     }
 
     /// A call of one of the library's functions.
@@ -72,6 +86,7 @@ impl Scripts {
             Code::Organisation => "organisation_always",
             Code::Ring => "ring",
             Code::App => "app",
+            Code::Hooks => "hooks",
         };
         with(redis::cmd("FCALL").arg(format!("{}_{what}", self.name)), key, ops)
     }
@@ -86,6 +101,7 @@ impl Scripts {
             Code::Organisation => &self.organisation,
             Code::Ring => &self.ring,
             Code::App => &self.app,
+            Code::Hooks => &self.hooks,
         }
     }
 
@@ -127,7 +143,7 @@ pub(super) const TOGETHER: usize = 32;
 const SMALL: [&str; 8] = ["claim", "begin", "back", "checkpoint", "finish", "slot", "confirm_call", "confirm_request"];
 
 /// What is refused where memory is short.
-const GROWS: [&str; 5] = ["open", "chunk", "seal", "claim", "begin"];
+const GROWS: [&str; 7] = ["open", "chunk", "seal", "claim", "begin", "annotate", "remember"];
 
 /// An absent number: scripts read it as none.
 const NONE: &str = "";

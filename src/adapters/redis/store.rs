@@ -1,9 +1,8 @@
-//! The waiting room in Redis: which operation is carried out where.
+//! The waiting room in Redis: what all its operations need, and how a script is asked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use redis::Value;
 use tokio::task::JoinSet;
 
@@ -12,14 +11,10 @@ use super::link::{Link, RedisSettings};
 use super::reply::Reply;
 use super::ring::Ring;
 use super::script::{Code, Ops};
-use crate::callflow::call::CallState;
-use crate::model::event::{CallContext, RequestEvent};
-use crate::model::status::RequestSummary;
-use crate::model::{
-    CallId, Fact, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, Via, WorkerId,
-};
+use crate::model::event::RequestEvent;
+use crate::model::{CallId, OrganisationId, RequestHeader, Timestamp};
 use crate::ports::store::*;
-use crate::ports::{Bell, CampaignStore, Clock, Listener};
+use crate::ports::{Bell, Clock};
 
 /// Most headers kept at hand; past it, all are forgotten and read again when next needed.
 const HEADERS: usize = 4_096;
@@ -45,7 +40,7 @@ pub struct RedisStore {
     headers: Mutex<Headers>,
     /// Events of requests that were made while looking for something else.
     overheard: Mutex<Vec<RequestEvent>>,
-    bell: Bell,
+    pub(super) bell: Bell,
     /// Ended with the store.
     _upkeep: JoinSet<()>,
 }
@@ -169,6 +164,11 @@ impl RedisStore {
         Ok(self.link.run(Code::App, &key, &ops).await? == Value::Int(1))
     }
 
+    /// Carries code out that concerns no organisation.
+    pub(super) async fn run(&self, code: Code, key: &str, ops: &Ops) -> StoreResult<Value> {
+        self.link.run(code, key, ops).await
+    }
+
     /// Runs a plain command.
     pub(super) async fn command(&self, command: &redis::Cmd) -> StoreResult<Value> {
         self.link.command(command).await
@@ -215,174 +215,5 @@ impl RedisStore {
     /// Events that were kept.
     pub(super) fn take_overheard(&self) -> Vec<RequestEvent> {
         std::mem::take(&mut *self.overheard.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-#[async_trait]
-impl CampaignStore for RedisStore {
-    async fn open_request(&self, header: &Arc<RequestHeader>, totals: Totals) -> StoreResult<Opened> {
-        self.open(header, totals).await
-    }
-
-    async fn load_chunk(&self, key: &RequestKey, part: u32, number: u32, chunk: &Chunk) -> StoreResult<Loaded> {
-        self.load(key, part, number, chunk).await
-    }
-
-    async fn seal(&self, key: &RequestKey, part: u32) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
-        self.seal_part(key, part).await
-    }
-
-    async fn reject(&self, rejection: &Rejection) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
-        self.write_rejection(rejection).await
-    }
-
-    async fn claim(&self, worker: &WorkerId, want: u32) -> StoreResult<Claims> {
-        self.claim_for(worker, want).await
-    }
-
-    async fn begin_dial(
-        &self,
-        held: &Held,
-        worker: &WorkerId,
-        via: &Via,
-        state: &CallState,
-    ) -> StoreResult<DialDecision> {
-        self.commit(held, worker, via, state).await
-    }
-
-    async fn give_back(&self, held: &Held) -> StoreResult<Written<Vec<RequestEvent>>> {
-        self.return_claim(held).await
-    }
-
-    async fn checkpoint(&self, held: &Held, after: u32, facts: &[Fact], state: &CallState) -> StoreResult<Written<()>> {
-        self.write_checkpoint(held, after, facts, state).await
-    }
-
-    async fn finish(
-        &self,
-        held: &Held,
-        worker: &WorkerId,
-        after: u32,
-        facts: &[Fact],
-        end: AttemptEnd,
-        refill: u32,
-    ) -> StoreResult<Written<Finished>> {
-        self.end(held, worker, after, facts, end, refill).await
-    }
-
-    async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>> {
-        self.ask_for_slot(held, leg, until).await
-    }
-
-    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
-        let ops = Ops::none().op("block").text(&phone.digits().to_string());
-        self.send(organisation, ops).await.map(drop)
-    }
-
-    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
-        let ops = Ops::none().op("unblock").text(&phone.digits().to_string());
-        Ok(self.send(organisation, ops).await?.int()? == 1)
-    }
-
-    async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
-        self.read_blocked(organisation).await
-    }
-
-    async fn renew(&self, _: &WorkerId, held: &[Held]) -> StoreResult<Renewed> {
-        self.renew_all(held).await
-    }
-
-    async fn reassert(
-        &self,
-        held: &Held,
-        worker: &WorkerId,
-        call: &CallContext,
-        history: &[Fact],
-        state: &CallState,
-    ) -> StoreResult<Written<Vec<RequestEvent>>> {
-        self.say_again(held, worker, call, history, state).await
-    }
-
-    async fn hand_over(&self, _: &WorkerId, held: &[Held]) -> StoreResult<()> {
-        self.hand_all_over(held).await
-    }
-
-    async fn suspects(&self, limit: u32) -> StoreResult<Vec<Suspect>> {
-        self.find_suspects(limit).await
-    }
-
-    async fn lock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<bool> {
-        self.ask_about_lock(&format!("app:{app}"), process, "lock").await
-    }
-
-    async fn unlock_app(&self, app: &WorkerId, process: ProcessId) -> StoreResult<()> {
-        self.ask_about_lock(&format!("app:{app}"), process, "unlock").await.map(drop)
-    }
-
-    async fn adopt(&self, suspect: &Held, adopter: &WorkerId) -> StoreResult<Written<Adopted>> {
-        self.take_over(suspect, adopter).await
-    }
-
-    async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
-        self.note_confirmed(confirmations).await
-    }
-
-    async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
-        self.find_unconfirmed(before, limit).await
-    }
-
-    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
-        self.control_request(key, control).await
-    }
-
-    async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
-        self.owner_of(organisation, call).await
-    }
-
-    async fn live_calls(
-        &self,
-        organisation: &OrganisationId,
-        request: Option<&RequestId>,
-    ) -> StoreResult<Vec<LiveCall>> {
-        self.find_live(organisation, request).await
-    }
-
-    async fn sweep(&self) -> StoreResult<(Vec<RequestEvent>, Option<Timestamp>)> {
-        self.look_around().await
-    }
-
-    async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
-        self.show(key).await
-    }
-
-    async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
-        self.show_calls(key, from, limit).await
-    }
-
-    async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
-        self.read_settings(organisation).await
-    }
-
-    async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
-        self.write_settings(organisation, &settings).await
-    }
-
-    async fn set_external(&self, organisation: &OrganisationId, value: Option<String>) -> StoreResult<()> {
-        let ops = Ops::none().op("set_external").int(u8::from(value.is_some()));
-        let ops = match &value {
-            Some(value) => ops.text(value),
-            None => ops,
-        };
-        self.send(organisation, ops).await.map(drop)
-    }
-
-    async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse> {
-        let mut answer = self.send(organisation, Ops::none().op("slots")).await?.list()?;
-        let (limit, external) = (answer.small()?, answer.small()?);
-        Ok(SlotUse { limit, external, leased: answer.small()?, suspect: answer.small()? })
-    }
-
-    fn wakeups(&self) -> Listener {
-        self.bell.listen()
     }
 }

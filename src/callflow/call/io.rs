@@ -125,8 +125,8 @@ pub enum CallCommand {
         /// Who hears it.
         whispers_to: Option<LegId>,
     },
-    /// Hang a leg other than the callee's up; [`CallInput::LegEnded`] follows, with [`LegEnd::lost`] if the backend does not know it.
-    /// Comes again until then.
+    /// Hang a leg other than the callee's up; [`CallInput::LegEnded`] follows, with [`LegEnd::lost`] if the backend does
+    /// not know it. Comes again until then.
     HangUpLeg {
         /// The leg.
         leg: LegId,

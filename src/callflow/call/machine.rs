@@ -11,7 +11,7 @@ use super::third_party::{Invitation, Refusal, ThirdParties};
 use super::turn::Turn;
 use super::{CallCommand, CallInput, CallState};
 use crate::callflow::program::{MessageIndex, Program, StepIndex, Target};
-use crate::model::{AttemptId, Happening, LegId, MachineDetection, RequestHeader, Timestamp};
+use crate::model::{AttemptId, Happening, KeyLabel, LegId, MachineDetection, RequestHeader, Timestamp};
 
 /// What a request lays down for each of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,8 @@ impl CallMachine {
     }
 
     /// Writes down that a command from outside was carried out.
-    pub fn note_command(&mut self, command: &str, id: &str) {
-        let what = Happening::CommandExecuted { command: command.into(), id: id.into() };
+    pub fn note_command(&mut self, command: &str, id: &str, actor: Option<&KeyLabel>) {
+        let what = Happening::CommandExecuted { command: command.into(), id: id.into(), actor: actor.cloned() };
         self.commands.push_back(CallCommand::Record(what));
     }
 

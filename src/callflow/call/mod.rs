@@ -7,8 +7,8 @@
 //! **Invariants**, whatever comes in and in whatever order:
 //! - an unfinished call has a deadline;
 //! - [`CallCommand::Finish`] comes once, last, and after every step that began has ended;
-//! - a second leg or a third party's is written down before it is dialled, dialled at most once, and its slot is given back only when the
-//!   leg is gone;
+//! - a second leg, or a third party's, is written down before it is dialled, dialled at most once, and its slot is given
+//!   back only when the leg is gone;
 //! - no key of a sensitive gather is in the state or in any command.
 
 mod company;

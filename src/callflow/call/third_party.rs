@@ -34,7 +34,7 @@ pub struct Invitation {
     pub session: SessionType,
 }
 
-/// Why nobody is called in, or no recording is begun.
+/// Why a command is not carried out: nobody is called in, no recording is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum Refusal {
@@ -56,6 +56,9 @@ pub enum Refusal {
     /// It is none of the numbers that the organisation may show.
     #[error("the organisation may not show this number")]
     CallerIdInvalid,
+    /// Its id is another command's.
+    #[error("another command was given under this id")]
+    IdTaken,
 }
 
 /// All of them.

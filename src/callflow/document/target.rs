@@ -4,6 +4,12 @@ use std::str::FromStr;
 
 use crate::callflow::program::Target;
 
+/// The regular expression that every destination matches.
+pub const PATTERN: &str = r"^(\+[1-9][0-9]{1,14}|Ext:[A-Za-z0-9*#._-]{1,32}|Queue:[A-Za-z0-9._-]{1,64}|sip:[A-Za-z0-9+*#._-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)$";
+
+/// Most characters of one.
+pub const LONGEST: usize = 253;
+
 /// The text names nobody a call could be transferred to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be +E.164, Ext:1000, Queue:sales or sip:user@host{0}")]
@@ -15,6 +21,9 @@ impl FromStr for Target {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        if text.len() > LONGEST {
+            return Err(because(format!("it is longer than {LONGEST} characters")));
+        }
         if text.starts_with('+') {
             return text.parse().map(Target::External).map_err(|_| because("the number is not E.164"));
         }
@@ -54,8 +63,10 @@ fn is_word(text: &str, longest: usize, marks: &str) -> bool {
 fn is_sip_address(text: &str) -> bool {
     let Some((user, host)) = text.split_once('@') else { return false };
     let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
-    let good_port = port.is_none_or(|port| is_word(port, 5, "") && port.parse::<u16>().is_ok_and(|port| port > 0));
-    let good_host = host.split('.').all(|label| is_word(label, 63, "-")) && host.len() <= 253;
+    let good_port = port.is_none_or(|port| {
+        is_word(port, 5, "") && !port.starts_with('0') && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    let good_host = host.split('.').all(|label| is_word(label, 63, "-"));
     is_word(user, 64, "+*#._-") && good_host && good_port
 }
 

@@ -245,7 +245,7 @@ pub async fn no_second_sees_much_more_than_the_rate(world: &dyn StoreWorld) {
             let second = dials[nth..].iter().take_while(|later| later.since(*at) < secs(1)).count();
             assert!(second <= most as usize, "{second} dials in a second at a rate of {rate}");
         }
-        store.control(&key_of(name, "r"), Control::Cancel { hang_up: false }).await.unwrap();
+        store.control(&key_of(name, "r"), Control::Cancel { hang_up: false }, None).await.unwrap();
     }
 }
 

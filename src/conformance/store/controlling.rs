@@ -14,19 +14,19 @@ pub async fn pausing_and_resuming_is_told_once(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 3).await;
     let (claim, _) = claim_and_dial(&store).await;
-    let paused = store.control(&key("r"), Control::Pause).await.unwrap();
+    let paused = store.control(&key("r"), Control::Pause, None).await.unwrap();
     assert_eq!((paused.summary.status, kinds(&paused.events)), (RequestStatus::Paused, vec![EventType::RequestPaused]));
     assert_eq!(paused.live, [(claim.held.clone(), worker("w"))]);
-    assert!(store.control(&key("r"), Control::Pause).await.unwrap().events.is_empty());
+    assert!(store.control(&key("r"), Control::Pause, None).await.unwrap().events.is_empty());
     assert!(claim_all(&store, 9).await.is_empty());
     finish(&store, &claim.held, 1, retries(DispositionResult::Busy, world.now())).await;
     assert!(claim_all(&store, 9).await.is_empty(), "retries wait, too");
-    let resumed = store.control(&key("r"), Control::Resume).await.unwrap();
+    let resumed = store.control(&key("r"), Control::Resume, None).await.unwrap();
     assert_eq!(
         (resumed.summary.status, kinds(&resumed.events)),
         (RequestStatus::OnProgress, vec![EventType::RequestResumed])
     );
-    assert!(store.control(&key("r"), Control::Resume).await.unwrap().events.is_empty());
+    assert!(store.control(&key("r"), Control::Resume, None).await.unwrap().events.is_empty());
     assert_eq!(claim_all(&store, 9).await.len(), 3);
 }
 
@@ -35,7 +35,7 @@ pub async fn cancelling_ends_what_waits(world: &dyn StoreWorld) {
     submit(&store, header("r"), 4).await;
     call_through(&store, retries(DispositionResult::Busy, world.now() + secs(60))).await;
     call_through(&store, ends(DispositionResult::Answered)).await;
-    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap();
     assert_eq!(kinds(&cancelled.events), [EventType::RequestCancelled]);
     let counts = cancelled.summary.counts;
     assert_eq!(
@@ -51,7 +51,7 @@ pub async fn cancelling_ends_what_waits(world: &dyn StoreWorld) {
         "in bulk: no facts, no events"
     );
     for control in [Control::Cancel { hang_up: false }, Control::Pause, Control::Resume] {
-        let again = store.control(&key("r"), control).await.unwrap();
+        let again = store.control(&key("r"), control, None).await.unwrap();
         assert_eq!((again.events.len(), again.summary), (0, cancelled.summary.clone()));
     }
     world.advance(secs(60)).await;
@@ -62,7 +62,7 @@ pub async fn cancelling_lets_live_calls_end_and_then_rests(world: &dyn StoreWorl
     let store = world.store();
     submit(&store, header("r"), 3).await;
     let (claim, after) = claim_and_dial(&store).await;
-    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap();
     assert!(cancelled.events.is_empty(), "it is not at rest");
     assert_eq!(cancelled.live, [(claim.held.clone(), worker("w"))]);
     assert_eq!((cancelled.summary.counts.cancelled, cancelled.summary.counts.on_progress), (2, 1));
@@ -75,7 +75,7 @@ pub async fn a_cancelled_call_is_not_tried_again(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 1).await;
     let (claim, after) = claim_and_dial(&store).await;
-    store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
+    store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap();
     let finished = finish(&store, &claim.held, after, retries(DispositionResult::Busy, world.now() + secs(1))).await;
     assert_eq!(kinds(&finished.events), [EventType::RequestCancelled]);
     assert_eq!(store.calls(&key("r"), 0, 1).await.unwrap()[0].status, CallStatus::Failed);
@@ -86,7 +86,7 @@ pub async fn a_claim_given_back_after_a_cancel_is_cancelled(world: &dyn StoreWor
     submit(&store, header("r"), 2).await;
     call_through(&store, retries(DispositionResult::Busy, world.now())).await;
     let claims = claim_all(&store, 2).await;
-    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap().summary.counts;
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap().summary.counts;
     assert_eq!((cancelled.retry_scheduled, cancelled.queued, cancelled.cancelled), (1, 1, 0), "they are in hands");
     let mut meant = Vec::new();
     for claim in &claims {
@@ -168,9 +168,9 @@ pub async fn waking_follows_whatever_may_have_freed_something(world: &dyn StoreW
     dial(&store, &claims[1].held).await;
     finish(&store, &claims[1].held, 1, ends(DispositionResult::Busy)).await;
     woken("an end");
-    store.control(&key("r"), Control::Pause).await.unwrap();
+    store.control(&key("r"), Control::Pause, None).await.unwrap();
     wakeups.forget();
-    store.control(&key("r"), Control::Resume).await.unwrap();
+    store.control(&key("r"), Control::Resume, None).await.unwrap();
     assert!(wakeups.rung().now_or_never().is_some(), "a request that goes on wakes");
 }
 
@@ -189,7 +189,10 @@ pub async fn what_does_not_exist_is_not_found(world: &dyn StoreWorld) {
     let store = world.store();
     assert_eq!(store.request(&key("r")).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.calls(&key("r"), 0, 9).await.unwrap_err(), StoreError::NotFound);
-    assert_eq!(store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap_err(), StoreError::NotFound);
+    assert_eq!(
+        store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap_err(),
+        StoreError::NotFound
+    );
     assert_eq!(store.seal(&key("r"), 0).await.unwrap_err(), StoreError::NotFound);
     assert_eq!(store.load_chunk(&key("r"), 0, 0, &chunk(0..1)).await.unwrap_err(), StoreError::NotFound);
     submit(&store, header("r"), 1).await;

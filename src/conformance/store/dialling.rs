@@ -75,10 +75,10 @@ pub async fn a_paused_request_is_not_dialled(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 2).await;
     let claim = claim_one(&store).await;
-    store.control(&key("r"), Control::Pause).await.unwrap();
+    store.control(&key("r"), Control::Pause, None).await.unwrap();
     refused(&store, &claim, NotNow::Paused).await;
     assert!(claim_all(&store, 9).await.is_empty());
-    store.control(&key("r"), Control::Resume).await.unwrap();
+    store.control(&key("r"), Control::Resume, None).await.unwrap();
     assert_eq!(claim_all(&store, 9).await.len(), 2);
 }
 
@@ -86,7 +86,7 @@ pub async fn a_cancelled_request_is_not_dialled(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 2).await;
     let claim = claim_one(&store).await;
-    store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
+    store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap();
     assert_eq!(not_now(&store, &claim).await, (NotNow::Over, vec![EventType::RequestCancelled]), "it was the last");
     assert_eq!(leased(&store).await, 0);
     assert_eq!(try_dial(&store, &claim.held).await, DialDecision::Fenced);
@@ -163,6 +163,8 @@ pub async fn the_do_not_call_list_can_be_read_and_put_right(world: &dyn StoreWor
     assert!(store.unblock_number(&bank, phones[0]).await.unwrap());
     assert!(!store.unblock_number(&bank, phones[0]).await.unwrap(), "it is off the list already");
     assert_eq!(store.blocked_numbers(&bank).await.unwrap(), phones[1..]);
+    assert!(store.is_blocked(&bank, phones[1]).await.unwrap() && !store.is_blocked(&bank, phones[0]).await.unwrap());
+    assert!(!store.is_blocked(&organisation("shop"), phones[1]).await.unwrap());
     submit(&store, header("r"), 1).await;
     let claim = claim_one(&store).await;
     dial(&store, &claim.held).await;

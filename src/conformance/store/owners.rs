@@ -330,11 +330,11 @@ pub async fn calls_of_a_request_that_was_hung_up_are_named_at_every_renewal_and_
     submit(&store, header("r"), 3).await;
     let (one, _) = claim_and_dial(&store).await;
     let (two, _) = claim_and_dial(&store).await;
-    store.control(&key("r"), Control::Cancel { hang_up: false }).await.unwrap();
+    store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap();
     let both = [one.held, two.held];
     assert_eq!(store.renew(&worker("w"), &both).await.unwrap(), Renewed::default(), "they may go on to their end");
     // Whoever cancelled thinks better of it.
-    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: true }).await.unwrap();
+    let cancelled = store.control(&key("r"), Control::Cancel { hang_up: true }, None).await.unwrap();
     assert_eq!(cancelled.live.len(), 2);
     for _ in 0..2 {
         assert_eq!(

@@ -116,8 +116,8 @@ pub async fn a_requests_own_events_are_found_in_order(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 9).await;
     world.advance(secs(10)).await;
-    store.control(&key("r"), Control::Pause).await.unwrap();
-    store.control(&key("r"), Control::Resume).await.unwrap();
+    store.control(&key("r"), Control::Pause, None).await.unwrap();
+    store.control(&key("r"), Control::Resume, None).await.unwrap();
     let told = |unconfirmed: Vec<Unconfirmed>| -> Vec<(u32, EventType)> {
         let events = unconfirmed.iter().filter_map(|unconfirmed| match unconfirmed {
             Unconfirmed::Request(event) => Some((event.seq, event.kind)),

@@ -98,6 +98,8 @@ pub fn header_of(organisation: &str, request: &str) -> RequestHeader {
         part: None,
         allow_duplicates: false,
         skip_invalid: false,
+        parent: None,
+        call_type: crate::model::CallType::Campaign,
     }
 }
 

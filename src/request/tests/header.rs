@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::request::{Hook, MachineDetection, Part, WindowZone};
-use crate::model::{CallingWindow, DispositionResult, RetryPolicy, Timestamp};
+use crate::model::{CallType, CallingWindow, DispositionResult, RetryPolicy, Timestamp};
 
 #[test]
 fn a_request_that_says_little_gets_the_defaults_of_the_contracts() {
@@ -18,7 +18,30 @@ fn a_request_that_says_little_gets_the_defaults_of_the_contracts() {
     assert_eq!((header.calling_window, header.machine_detection), (None, MachineDetection::Off));
     assert_eq!((header.priority, header.hooks, header.part), (5, vec![], None));
     assert!(!header.skip_invalid && !header.allow_duplicates);
+    assert_eq!((header.parent, header.call_type), (None, CallType::Campaign));
     assert_eq!(&*header.flow, r#"{"steps":[{"name":"hangup"}]}"#);
+}
+
+#[test]
+fn a_request_may_say_what_it_follows_from() {
+    let call = "0123456789abcdef0123-7";
+    for (word, meaning) in [
+        ("campaign", CallType::Campaign),
+        ("callOut", CallType::CallOut),
+        ("scheduled", CallType::Scheduled),
+        ("callback", CallType::Callback),
+    ] {
+        let header = header_of(json!({"parentId": call, "callType": word}));
+        assert_eq!((header.parent.unwrap().to_string().as_str(), header.call_type), (call, meaning));
+        assert_eq!(serde_json::to_value(meaning).unwrap(), json!(word));
+    }
+    assert_eq!(
+        complaints_about(json!({"parentId": "r1", "callType": "callout"})),
+        [
+            format!("parentId: not a callId: it must match {}", crate::model::CallId::PATTERN),
+            "callType: must be one of: campaign, callOut, scheduled, callback; did you mean `callOut`?".to_owned(),
+        ]
+    );
 }
 
 #[test]

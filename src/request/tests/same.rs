@@ -15,7 +15,7 @@ fn spelling_does_not_make_another_request() {
         "enableCallRecording":true,"callFlow":{"steps":[1],"x":2},"scheduledAt":"2026-01-05T17:00:00+08:00",
         "retry":{"on":["busy","unanswered"]},"hooks":[{"url":"https://e","events":["call.ended","call.answered"]}]}"#;
     let other = r#"{"hooks":[{"events":["robocall.call.answered","call.ended"],"url":"https://e"}],"allowDuplicates":false,
-        "retry":{"maxAttempts":1,"on":["unanswered","busy"]},"priority":5,"ringTimeoutSecs":30,
+        "retry":{"maxAttempts":1,"on":["unanswered","busy"]},"priority":5,"ringTimeoutSecs":30,"callType":"campaign",
         "callFlow":{"x":2,"steps":[1]},"enableCallRecording":"true","scheduledAt":"2026-01-05T09:00:00Z",
         "destinations":[{"properties":{"b":"\u0078","a":"1"},"caller":"6582674904","phone":"6588893322"}],"requestId":"r"}"#;
     assert_eq!(hash_of(one), hash_of(other));
@@ -63,6 +63,11 @@ fn every_difference_in_meaning_makes_another_request() {
         json!({"part": {"index": 1, "count": 2}}),
         json!({"skipInvalid": true}),
         json!({"allowDuplicates": true}),
+        json!({"parentId": "0123456789abcdef0123-7"}),
+        json!({"parentId": "0123456789abcdef0123-8"}),
+        json!({"callType": "callOut"}),
+        json!({"callType": "scheduled"}),
+        json!({"callType": "callback"}),
     ]);
     for change in changes {
         let hash = hash_of(request_with(change.clone()).to_string());

@@ -16,6 +16,7 @@ fn everything() -> Value {
         "callingWindow": {"timeZone": "recipient", "days": ["mon"], "from": "09:00", "to": "24:00"},
         "machineDetection": "hangup", "priority": 3, "hooks": [{"url": "https://example.com", "events": ["call.ended"]}],
         "part": {"index": 0, "count": 1}, "skipInvalid": false, "allowDuplicates": "false",
+        "parentId": "0123456789abcdef0123-7", "callType": "callOut",
     }))
 }
 
@@ -102,7 +103,7 @@ fn the_words_of_the_schema_are_the_words_of_the_reader() {
     every(&words(schemars::schema_for!(RetryableResult)), |result| json!({"retry": {"on": [result]}}));
     every(&words(schemars::schema_for!(crate::model::MachineDetection)), |word| json!({"machineDetection": word}));
     every(
-        &words(schemars::schema_for!(crate::model::EventType)),
+        &words(schemars::schema_for!(crate::model::EventFilter)),
         |kind| json!({"hooks": [{"url": "https://example.com", "events": [kind]}]}),
     );
 }
@@ -138,9 +139,13 @@ fn a_document_built_from_the_types_is_accepted() {
         part: Some(PartDocument { index: 0, count: 1 }),
         skip_invalid: None,
         allow_duplicates: None,
+        parent_id: Some("0123456789abcdef0123-7".to_owned()),
+        call_type: Some(crate::model::CallType::Callback),
     };
     let judged = accepted(serde_json::to_vec(&document).unwrap());
     assert_eq!((judged.header.id.as_str(), judged.header.priority, judged.header.recording), ("built", 9, true));
+    assert_eq!(judged.header.parent.unwrap().to_string(), "0123456789abcdef0123-7");
+    assert_eq!(judged.header.call_type, crate::model::CallType::Callback);
 }
 
 /// Whether a value is what a schema describes, by the keywords that ours use; patterns are the reader's business.

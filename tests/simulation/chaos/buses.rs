@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use robocall::command::{Command, CommandReply};
 use robocall::model::{Event, Timestamp, WorkerId};
-use robocall::ports::{BusError, Clock, Command, CommandBus, CommandReply, EventBus, Incoming, Order};
+use robocall::ports::{BusError, Clock, CommandBus, EventBus, Incoming, Order};
 
 use super::{Accident, Fate, Loss};
 use crate::checker::Checker;

@@ -1,12 +1,14 @@
 //! The store that does not answer; every step through it is checked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use robocall::callflow::call::CallState;
 use robocall::model::event::{CallContext, RequestEvent};
+use robocall::model::note::{CallNote, CallNotes};
 use robocall::model::status::RequestSummary;
 use robocall::model::{
     CallId, Fact, Happening, LegId, Organisation, OrganisationId, Phone, RequestHeader, RequestId, Timestamp, Via,
@@ -181,6 +183,9 @@ impl CampaignStore for ChaosStore {
     async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
         self.in_passing("unblock_number", self.inner.unblock_number(organisation, phone)).await
     }
+    async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
+        self.in_passing("is_blocked", self.inner.is_blocked(organisation, phone)).await
+    }
     async fn blocked_numbers(&self, organisation: &OrganisationId) -> StoreResult<Vec<Phone>> {
         self.in_passing("blocked_numbers", self.inner.blocked_numbers(organisation)).await
     }
@@ -249,18 +254,37 @@ impl CampaignStore for ChaosStore {
     async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
         self.in_passing("unconfirmed", self.inner.unconfirmed(before, limit)).await
     }
-    async fn control(&self, key: &RequestKey, control: Control) -> StoreResult<Controlled> {
+    async fn control(&self, key: &RequestKey, control: Control, given: Option<&Given>) -> StoreResult<Controlled> {
         let checked = async {
-            let controlled = self.inner.control(key, control).await;
-            if controlled.is_ok() {
-                self.checker.controlled(key, control);
+            let controlled = self.inner.control(key, control, given).await;
+            if let Ok(Controlled { again, .. }) = &controlled {
+                self.checker.commanded(key, given, *again);
+                if !again {
+                    self.checker.controlled(key, control);
+                }
             }
             controlled
         };
         self.through("control", checked.boxed(), touches_request(key)).await
     }
+    async fn remember(
+        &self,
+        organisation: &OrganisationId,
+        id: &str,
+        fingerprint: &[u8; 32],
+        life: Duration,
+    ) -> StoreResult<Remembered> {
+        let asked = self.inner.remember(organisation, id, fingerprint, life);
+        self.in_passing("remember", asked).await
+    }
+    async fn answered(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()> {
+        self.in_passing("answered", self.inner.answered(organisation, id, answer)).await
+    }
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.in_passing("owner", self.inner.owner(organisation, call)).await
+    }
+    async fn request_of(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<RequestId> {
+        self.in_passing("request_of", self.inner.request_of(organisation, call)).await
     }
     async fn live_calls(
         &self,
@@ -280,8 +304,22 @@ impl CampaignStore for ChaosStore {
     async fn request(&self, key: &RequestKey) -> StoreResult<RequestSnapshot> {
         self.inner.request(key).await
     }
+    async fn requests(
+        &self,
+        organisation: &OrganisationId,
+        filter: &RequestFilter,
+        limit: u32,
+    ) -> StoreResult<RequestPage> {
+        self.inner.requests(organisation, filter, limit).await
+    }
     async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
         self.inner.calls(key, from, limit).await
+    }
+    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
+        self.in_passing("annotate", self.inner.annotate(key, index, note)).await
+    }
+    async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {
+        self.inner.notes(key, index).await
     }
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
         self.in_passing("organisation", self.inner.organisation(organisation)).await

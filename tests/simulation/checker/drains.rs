@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use robocall::model::{Disposition, DispositionResult, Event, Happening, Party, StepStatus, Timestamp};
+use robocall::model::{Disposition, DispositionResult, Event, Fact, Happening, Party, StepStatus, Timestamp};
 use robocall::ports::store::{Held, RequestKey, Token};
 
 use super::Checker;
@@ -115,7 +115,11 @@ impl Checker {
             return;
         }
         let key = RequestKey { organisation: header.organisation.clone(), request: header.id.clone() };
-        let secretive = self.seen.lock().unwrap().events.secretive.contains(&key);
+        // Recorded, be it at somebody's command, and of those who ask for secrets.
+        let at_command =
+            |fact: &Fact| matches!(&fact.what, Happening::CommandExecuted { command, .. } if &**command == "record");
+        let recorded = header.recording || this().any(at_command);
+        let secretive = recorded && self.seen.lock().unwrap().events.secretive.contains(&key);
         self.expect(secretive || self.is_wanted(attempt, &key), || {
             format!("I10: {attempt} was cut off in the middle of a step, and nobody had asked for it")
         });

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use robocall::command::{Command, CommandKind, CommandReply};
 use robocall::model::event::Event;
 use robocall::model::{
     AttemptId, CallId, Disposition, DispositionResult, Happening, LegId, LegRole, OrganisationId, Party, Phone,
 };
-use robocall::ports::store::{Control, Held, RequestKey};
-use robocall::ports::{Command, CommandKind, CommandReply, Order};
+use robocall::ports::Order;
+use robocall::ports::store::{Control, Given, Held, RequestKey};
 
 use super::{Checker, key_of};
 
@@ -18,6 +19,8 @@ pub(super) struct Orders {
     blocked: BTreeSet<(OrganisationId, Phone)>,
     /// Requests whose live calls were to be hung up.
     hung_up: BTreeSet<RequestKey>,
+    /// Commands to requests that were carried out.
+    obeyed: BTreeSet<(OrganisationId, Box<str>)>,
     /// Attempts that were live when somebody wanted their call hung up.
     wanted: BTreeSet<AttemptId>,
     /// Every answer, by the id of its command.
@@ -37,6 +40,16 @@ impl Checker {
             Control::Cancel { .. } => drop(orders.cancelled.insert(key.clone())),
         }
         *seen.tally.entry("requests paused, resumed or cancelled").or_default() += 1;
+    }
+
+    /// A command to a request was answered by the store: it is carried out once, however often it comes.
+    pub fn commanded(&self, key: &RequestKey, given: Option<&Given>, again: bool) {
+        let Some(Given { id, .. }) = given else { return };
+        let first = self.seen.lock().unwrap().orders.obeyed.insert((key.organisation.clone(), id.clone()));
+        self.expect(first != again, || format!("I7: command {id} to {} was given again: {again}", key.request));
+        if again {
+            self.count("commands to requests known again");
+        }
     }
 
     /// A number is on an organisation's do-not-call list.

@@ -13,10 +13,11 @@ use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{EventSink, MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore, Sabotage};
 use robocall::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use robocall::adapters::speech::SilentSpeech;
+use robocall::command::{Command, CommandKind};
 use robocall::dispatch::{FlowCatalogue, Programs};
 use robocall::model::{Organisation, OrganisationId, RequestId};
 use robocall::ports::store::{CampaignStore, RequestKey};
-use robocall::ports::{Clock, Command, CommandKind, Telephony};
+use robocall::ports::{Clock, Telephony};
 
 use crate::checker::Checker;
 use crate::dice::Dice;
@@ -248,7 +249,7 @@ impl World {
         for Submission { key, .. } in &self.submissions {
             let id = format!("{why}-{}-{}", key.request, self.clock.now()).into();
             let kind = CommandKind::Resume(key.request.clone());
-            drop(self.commands.send(Command { id, organisation: key.organisation.clone(), kind }));
+            drop(self.commands.send(Command { id, organisation: key.organisation.clone(), actor: None, kind }));
         }
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use robocall::callflow::call::Invitation;
+use robocall::command::{Command, CommandKind, SessionName};
 use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId, SessionType};
 use robocall::ports::store::CampaignStore;
-use robocall::ports::{Command, CommandKind, SessionName};
 
 use super::World;
 
@@ -148,7 +148,7 @@ impl World {
     fn send(&mut self, organisation: OrganisationId, kind: CommandKind) {
         let id = format!("command{}", self.dice.below(u64::MAX)).into();
         // Nobody waits for the reply: what counts is what the store acknowledged.
-        drop(self.commands.send(Command { id, organisation, kind }));
+        drop(self.commands.send(Command { id, organisation, actor: None, kind }));
     }
 
     fn invitation(&mut self) -> Invitation {

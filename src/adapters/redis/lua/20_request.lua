@@ -5,7 +5,8 @@
 -- hang up, `st` started, `en` ended at, `ku` kept until, `sv` served, `tk` score among the turns, `tm` timer, `sq` last event,
 -- `uc` calls at rest with unconfirmed events, `np` parts, `ns` sealed parts, `ba` first index of each part, `rt` and `mc` ring time
 -- and longest call in ms, `exp`, `sch`, `pr` priority, `win` 1 if it has a calling window, `nl` lanes, `cm` hash of what its
--- parts have in common, `fh` hash of its flow, `ref` 1 if it was refused.
+-- parts have in common, `fh` hash of its flow, `ref` 1 if it was refused, `cb` name, id
+-- and giver (may be empty) of the command that paused, resumed or cancelled it last.
 local Req, Entry, Facts = {}, {}, {}
 local QUEUED, ON_PROGRESS, RETRY, CANCELLED, EXPIRED, BLOCKED = 1, 2, 3, 6, 7, 8
 
@@ -68,11 +69,14 @@ end
 
 function Req.over_status(over) return over == 'C' and CANCELLED or EXPIRED end
 
--- Makes an event of the request, as it is now or as `summary` says, and keeps it until it is confirmed.
+local FOLLOWS_A_COMMAND = { paused = true, resumed = true, cancelled = true }
+
+-- Makes an event of the request, as it is now or as `summary` says, with the command that caused it, and keeps it until it is
+-- confirmed.
 function Req.emit(r, kind, summary)
   r.sq = r.sq + 1
   Req.changed(r)
-  local event = { r.sq, kind, now, summary or Req.summary(r) }
+  local event = { r.sq, kind, now, summary or Req.summary(r), FOLLOWS_A_COMMAND[kind] and r.cb or nil }
   call('HSET', Req.key(r.h) .. ':ev', text(r.sq), pack(event))
   call('ZADD', P .. 'rout', 'NX', text(now), r.h)
   return event

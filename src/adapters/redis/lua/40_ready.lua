@@ -123,7 +123,10 @@ function Org.settle(told_all)
   end
   for h in pairs(records_changed) do
     local r = records[h]
-    if r then call('HSET', Req.key(h), 'x', pack(r)) end
+    if r then
+      Listing.put(r)
+      call('HSET', Req.key(h), 'x', pack(r))
+    end
   end
   Lane.save()
   if org_changed then call('SET', P .. 'o', pack(O)) end

@@ -190,6 +190,16 @@ function Owner.of(id)
   return r and { r.id, id, x.cl, x.t, x.w } or {}
 end
 
+-- The request of a call that is there, held or not: records are kept under the hash that a call's id holds.
+function Owner.request_of(id)
+  local h, index = Entry.split(id)
+  local r = Req.get(h)
+  local e = r and Entry.get(r, index)
+  if e and e.st > 0 then return { r.id } end
+  -- The request may be lost, and the call not.
+  return r and call('EXISTS', Live.key(id)) == 1 and { r.id } or {}
+end
+
 -- Calls in somebody's hands, of one request or (empty) of all: request, id, claim, token, worker, stage, until when renewed,
 -- destination, facts.
 function Owner.live(h)

@@ -26,7 +26,7 @@ function Intake.open(h, id, header, common, part, count, hash, total, duplicates
     local anew = blank(id, h)
     if r then
       -- A rejected request may come again, put right. Its events go on counting.
-      anew.sq = r.sq
+      anew.sq, anew.ls, anew.lm = r.sq, r.ls, r.lm
       call('ZREM', P .. 'due', 'R' .. h)
       call('HDEL', Req.key(h), 'ref')
     end
@@ -35,6 +35,8 @@ function Intake.open(h, id, header, common, part, count, hash, total, duplicates
     r.sch, r.exp, r.rt, r.mc, r.win, r.fh = schedule, expiry, ring, longest, window, flow
     Req.put(r)
     call('HSET', Req.key(h), 'hd', header)
+    -- A version that knew no notes may have dropped one of this name.
+    call('UNLINK', Req.key(h) .. ':n')
     call('SADD', P .. 'requests', h)
     call('ZADD', P .. 'due', text(now + PARTS_WITHIN), 'P' .. h)
   end
@@ -206,12 +208,13 @@ end
 function Req.drop(r)
   local h, key = r.h, Req.key(r.h)
   if r.tk then Turns.leave(r) end
+  Listing.drop(r)
   for lane = 0, r.nl - 1 do
     for _, chunk in ipairs(call('ZRANGE', key .. ':k' .. lane, '0', '-1')) do call('UNLINK', key .. ':c' .. chunk) end
     call('UNLINK', key .. ':k' .. lane, key .. ':b' .. lane, key .. ':q' .. lane)
   end
   for part = 0, r.np - 1 do call('UNLINK', key .. ':p' .. part) end
-  call('UNLINK', key, key .. ':ev', key .. ':z', key .. ':parts', key .. ':zones', key .. ':lanes')
+  call('UNLINK', key, key .. ':ev', key .. ':z', key .. ':parts', key .. ':zones', key .. ':lanes', key .. ':n')
   call('ZREM', P .. 'due', 'S' .. h, 'E' .. h, 'P' .. h, 'R' .. h)
   call('ZREM', P .. 'timers', h)
   call('ZREM', P .. 'rout', h)

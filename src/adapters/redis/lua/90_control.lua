@@ -3,26 +3,41 @@ local Control = {}
 -- How much longer a request is kept whose events are not out when its retention is over.
 local GRACE = 60000
 
-function Control.request(h, what)
+function Control.request(h, what, id, actor)
   local r = Req.accepted(h)
   -- Of what nothing was acknowledged its submitter knows nothing yet.
   if not r or (r.life ~= 'C' and r.ns == 0) then return { 'missing' } end
+  local before, summary, seq = Once.given(id)
+  if before then
+    if before ~= what .. ' ' .. h then return { 'taken' } end
+    local events = {}
+    for _, unheard in ipairs(Req.unconfirmed(h)) do
+      if unheard[1] == seq then events[1] = unheard end
+    end
+    return { 'again', summary, events, Owner.of_request(r) }
+  end
   local closed = r.ov or r.en
+  local command = id ~= '' and { what == 'hangup' and 'cancel' or what, id, actor } or nil
   local event
   if what == 'pause' and not closed and not r.pau then
-    r.pau = 1
+    r.pau, r.cb = 1, command
     event = Req.emit(r, 'paused')
   elseif what == 'resume' and not closed and r.pau then
-    r.pau = nil
+    r.pau, r.cb = nil, command
     event, freed = Req.emit(r, 'resumed'), true
   elseif what == 'cancel' or what == 'hangup' then
     -- Whoever only stopped the dialling before may still want the rest to end.
     if what == 'hangup' then r.hu = 1 end
     Req.changed(r)
-    if not closed then event = Req.end_waiting(r, 'C') end
+    if not closed then
+      r.cb = command
+      event = Req.end_waiting(r, 'C')
+    end
   end
   Req.refresh(r)
-  return { 'done', Req.summary(r), { event }, Owner.of_request(r) }
+  summary = Req.summary(r)
+  Once.give(id, what .. ' ' .. h, summary, event)
+  return { 'done', summary, { event }, Owner.of_request(r) }
 end
 
 function Control.show(h)
@@ -141,6 +156,7 @@ function Control.look()
     local r = string.find('SEPR', kind, 1, true) and Req.get(h)
     if r and call('ZREM', P .. 'due', what) > 0 then
       if kind == 'S' then
+        Req.changed(r)
         Req.refresh(r)
       elseif kind == 'E' then
         if not r.ov and not r.en then events[#events + 1] = Req.end_waiting(r, 'E') end

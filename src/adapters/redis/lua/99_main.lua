@@ -40,12 +40,23 @@ local operations = {
   suspects = function() return Owner.suspects(number()) end,
   adopt = function() return Owner.adopt(arg(), number(), number(), arg(), arg()) end,
   owner = function() return Owner.of(arg()) end,
+  request_of = function() return Owner.request_of(arg()) end,
   live = function() return Owner.live(arg()) end,
   confirm_call = function() Control.confirm_call(arg(), number()) end,
   confirm_request = function() Control.confirm_request(arg(), number()) end,
   unconfirmed = function() return Control.unconfirmed(number(), number()) end,
-  control = function() return Control.request(arg(), arg()) end,
+  control = function() return Control.request(arg(), arg(), arg(), arg()) end,
+  remember = function() return Once.remember(arg(), arg(), number()) end,
+  answered = function() Once.answered(arg(), arg()) end,
   request = function() return Control.show(arg()) end,
+  annotate = function() return Notes.write(arg(), number(), { arg(), arg(), arg(), arg() }) end,
+  notes = function() return Notes.read(arg(), number()) end,
+  list = function()
+    local after, limit, wanted = arg(), number(), {}
+    for _ = 1, number() do wanted[arg()] = true end
+    return Listing.page(after, limit, wanted)
+  end,
+  list_mend = function() return Listing.mend(number(), arg()) end,
   header = function() return Control.header(arg()) end,
   calls = function() return Control.calls(arg(), number(), number()) end,
   organisation = function() return Control.organisation() end,
@@ -58,8 +69,8 @@ local operations = {
   windows = function() return Control.windows(arg(), number()) end,
 }
 
-local reads = { owner = true, live = true, request = true, header = true, calls = true, organisation = true, slots = true,
-  suspects = true }
+local reads = { owner = true, request_of = true, live = true, request = true, list = true, header = true,
+  calls = true, notes = true, organisation = true, slots = true, suspects = true }
 
 -- One asker's operations, up to the argument `last`: what they answer.
 local function carry_out(last)

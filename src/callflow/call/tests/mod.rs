@@ -5,6 +5,7 @@ mod company;
 mod dialling;
 mod ending;
 mod gathering;
+mod hostile;
 mod opting_out;
 mod properties;
 mod transferring;

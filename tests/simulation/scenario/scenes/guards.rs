@@ -110,10 +110,10 @@ fn a_leg_that_is_not_to_be_dialled_does_not_linger() {
         world.ask(&[ANSWERS], json!([says("one")]), json!({})).await;
         world.pass(1).await;
         assert_eq!(world.undialled_legs(), 1);
-        world.store.control(&key(), robocall::ports::store::Control::Pause).await.unwrap();
+        world.store.control(&key(), robocall::ports::store::Control::Pause, None).await.unwrap();
         world.pass(2).await;
         assert_eq!(world.undialled_legs(), 0, "its claim was given back");
-        world.store.control(&key(), robocall::ports::store::Control::Resume).await.unwrap();
+        world.store.control(&key(), robocall::ports::store::Control::Resume, None).await.unwrap();
         assert_eq!(world.until_over().await[0].0, CallStatus::Completed);
         world
     });
@@ -156,7 +156,8 @@ fn an_adopted_call_can_be_hung_up() {
         world.until(|what| matches!(what, Happening::Adopted { .. })).await;
         world.pass(1).await;
         let kind = CommandKind::HangUp(CallId::new(&key().organisation, &key().request, 0));
-        let reply = world.commands.send(Command { id: "h".into(), organisation: key().organisation, kind });
+        let reply =
+            world.commands.send(Command { id: "h".into(), organisation: key().organisation, actor: None, kind });
         assert_eq!(reply.await.unwrap(), CommandReply::Done);
         let began_at = world.clock.now();
         world.until_over().await;
@@ -170,7 +171,8 @@ fn an_order_that_comes_late_is_not_carried_out() {
     play(|mut world| async move {
         world.talking().await;
         let call = CallId::new(&key().organisation, &key().request, 0);
-        let command = Command { id: "h".into(), organisation: key().organisation, kind: CommandKind::HangUp(call) };
+        let command =
+            Command { id: "h".into(), organisation: key().organisation, actor: None, kind: CommandKind::HangUp(call) };
         let (held, owner) = world.store.owner(&key().organisation, call).await.unwrap().unwrap();
         for (late, expected) in [(3, CommandReply::Adopting), (1, CommandReply::Done)] {
             let command = Command { id: format!("h{late}").into(), ..command.clone() };

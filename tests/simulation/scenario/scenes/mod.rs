@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{MemoryCommandBus, Sabotage};
+use robocall::command::{Command, CommandKind, CommandReply};
 use robocall::model::{
     CallId, CallStatus, DispositionResult, Fact, Happening, LegRole, Organisation, Party, RequestStatus, StepStatus,
 };
+use robocall::ports::Clock;
 use robocall::ports::store::{CampaignStore, RequestKey};
-use robocall::ports::{Clock, Command, CommandKind, CommandReply};
 use serde_json::{Value, json};
 
 use super::World;

@@ -2,8 +2,8 @@
 
 use robocall::callflow::call::{Invitation, Refusal};
 use robocall::callflow::program::Target;
+use robocall::command::SessionName;
 use robocall::model::{LegId, SessionType, Timestamp};
-use robocall::ports::SessionName;
 
 use super::*;
 
@@ -15,7 +15,8 @@ impl World {
         let organisation = key().organisation;
         let kind = kind(CallId::new(&organisation, &key().request, 0));
         loop {
-            let command = Command { id: id.into(), organisation: organisation.clone(), kind: kind.clone() };
+            let command =
+                Command { id: id.into(), organisation: organisation.clone(), actor: None, kind: kind.clone() };
             let late = self.clock.sleep_until(self.clock.now() + Duration::from_secs(5));
             tokio::select! {
                 biased;
@@ -166,6 +167,24 @@ fn forbidden_prefixes_and_foreign_numbers_hold_for_those_called_in() {
 }
 
 #[test]
+fn that_nothing_is_recorded_any_more_is_said_when_it_is_so() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        assert_eq!(world.tell("a", |call| CommandKind::Record { call, on: true }).await, CommandReply::Done);
+        (0..2).for_each(|_| fate.prepare("record", Accident::LoseRequest));
+        let asked_at = world.clock.now();
+        assert_eq!(world.tell("b", |call| CommandKind::Record { call, on: false }).await, CommandReply::Done);
+        assert!(fate.all_happened() && world.clock.now().since(asked_at) >= 2 * SECOND, "two tries came to nothing");
+        let (_, history) = world.until_over().await.remove(0);
+        let stopped = happened_at(&history, |what| matches!(what, Happening::RecordingStopped { .. }));
+        assert!(stopped.len() == 1 && stopped[0].since(asked_at) >= 2 * SECOND, "{history:?}");
+        world
+    });
+}
+
+#[test]
 fn recording_is_turned_on_and_off_and_both_are_told() {
     play(|mut world| async move {
         world.worker(1);
@@ -213,7 +232,8 @@ fn a_callee_hears_on_while_the_store_is_away_and_somebody_is_called_in() {
         let away_from = world.clock.now();
         let supervises = |call| invite(call, LegRole::Supervisor, "Ext:2000", SessionType::Monitor);
         let kind = supervises(CallId::new(&key().organisation, &key().request, 0));
-        let reply = world.commands.send(Command { id: "b".into(), organisation: key().organisation, kind });
+        let reply =
+            world.commands.send(Command { id: "b".into(), organisation: key().organisation, actor: None, kind });
         world.pass(12).await;
         fate.cut_off(false);
         assert_eq!(reply.await, Ok(CommandReply::Unavailable), "nothing is known to be stored");

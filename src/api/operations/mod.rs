@@ -1,0 +1,38 @@
+//! Every operation there is, by what it is on.
+
+mod calls;
+mod events;
+mod notes;
+mod organisation;
+mod requests;
+
+use schemars::JsonSchema;
+
+use super::asked::ONCE_HEADER;
+use super::commands;
+use super::operation::{Answer, Operation, Parameter, Place, answer, text};
+
+/// Under which a command is known again.
+const ONCE: Parameter = text(
+    ONCE_HEADER,
+    Place::Header,
+    "^[!-~]{1,128}$",
+    "The command's id: given again within a day, it is not carried out again.",
+);
+
+const CALL_ID: Parameter = text("callId", Place::Path, "^[0-9a-f]{20}-(0|[1-9][0-9]{0,8})$", "The call.");
+
+/// What is answered to a command that calls nobody in.
+const DONE: &[Answer] = &[answer::<commands::Answer>(200, "It is done.")];
+
+/// No body is expected; an empty object may be sent.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// All of them.
+pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
+    let all =
+        [requests::OPERATIONS, calls::OPERATIONS, notes::OPERATIONS, events::OPERATIONS, organisation::OPERATIONS];
+    all.into_iter().flatten()
+}

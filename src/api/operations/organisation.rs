@@ -1,0 +1,78 @@
+//! Operations on the organisation, and its do-not-call list.
+
+use axum::http::Method;
+
+use crate::api::operation::{Operation, Parameter, Place, answer, small, text};
+use crate::api::{numbers, organisation};
+use crate::model::{Organisation, Scope, phone};
+
+const PHONE: Parameter = text("phone", Place::Path, phone::PATTERN, "The number, with its country code.");
+
+/// All of them.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "getOrganisation",
+        method: Method::GET,
+        path: "/v1/organisation",
+        scope: Scope::Read,
+        summary: "What the organisation may do, and its slots",
+        description: "",
+        parameters: &[],
+        body: None,
+        answers: &[answer::<organisation::Answer>(200, "The organisation.")],
+        refusals: &[],
+        handler: |api, asked| Box::pin(organisation::show(api, asked)),
+    },
+    Operation {
+        id: "changeOrganisation",
+        method: Method::PATCH,
+        path: "/v1/organisation",
+        scope: Scope::Admin,
+        summary: "Change what the organisation may do",
+        description: "What is not named stays. In force over all workers within a second.",
+        parameters: &[],
+        body: small::<Organisation>(true),
+        answers: &[answer::<organisation::Answer>(200, "The organisation as it is now.")],
+        refusals: &[413, 415],
+        handler: |api, asked| Box::pin(organisation::change(api, asked)),
+    },
+    Operation {
+        id: "getDoNotCall",
+        method: Method::GET,
+        path: "/v1/do-not-call/{phone}",
+        scope: Scope::Read,
+        summary: "Whether a number is never called",
+        description: "",
+        parameters: &[PHONE],
+        body: None,
+        answers: &[answer::<numbers::Answer>(200, "It is on the list.")],
+        refusals: &[404],
+        handler: |api, asked| Box::pin(numbers::show(api, asked)),
+    },
+    Operation {
+        id: "putDoNotCall",
+        method: Method::PUT,
+        path: "/v1/do-not-call/{phone}",
+        scope: Scope::Admin,
+        summary: "Never call a number",
+        description: "In force at once, for destinations that wait, too.",
+        parameters: &[PHONE],
+        body: None,
+        answers: &[answer::<numbers::Answer>(200, "It is on the list.")],
+        refusals: &[],
+        handler: |api, asked| Box::pin(numbers::block(api, asked)),
+    },
+    Operation {
+        id: "deleteDoNotCall",
+        method: Method::DELETE,
+        path: "/v1/do-not-call/{phone}",
+        scope: Scope::Admin,
+        summary: "Let a number be called again",
+        description: "",
+        parameters: &[PHONE],
+        body: None,
+        answers: &[answer::<numbers::Answer>(200, "It is on the list no more.")],
+        refusals: &[404],
+        handler: |api, asked| Box::pin(numbers::unblock(api, asked)),
+    },
+];

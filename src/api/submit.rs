@@ -1,0 +1,173 @@
+//! `POST /v1/call`: a request is checked here as a worker would, and handed in durably.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::answer::{Refusal, json};
+use super::asked::Asked;
+use super::status::{StatusDocument, without_details};
+use super::{Api, STORE_WITHIN};
+use crate::model::status::{Counts, RejectReason, RequestStatus, RequestSummary};
+use crate::model::{OrganisationId, RequestId};
+use crate::ports::StoreError;
+use crate::ports::store::RequestKey;
+use crate::reading::Problems;
+use crate::request::{AcceptedRequest, CallRequestDocument, CheckError, Limits, RefusedRequest, check};
+
+/// Most bytes of a request, as at the broker.
+pub(super) const MOST_BYTES: usize = 16 << 20;
+
+/// A request that would be accepted.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Validated")]
+pub(super) struct Valid {
+    /// `valid`.
+    status: &'static str,
+    /// The request.
+    request_id: RequestId,
+    /// Destinations, duplicates not counted.
+    total: u32,
+    /// Destinations left out because their number stood there before.
+    duplicates: u32,
+    /// Destinations that would fail undialled because they are wrong.
+    invalid: u32,
+    /// SHA-256 of the frozen flow, hexadecimal.
+    flow_hash: String,
+}
+
+/// What is answered to a request.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the shapes of what is answered")]
+pub(super) enum Submitted {
+    /// It is queued, or known already.
+    Queued(StatusDocument),
+    /// It could be.
+    Valid(Valid),
+}
+
+/// Takes a request in.
+pub(super) async fn submit(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
+    let only_validate = asked.query.word("validate", &[("true", true), ("false", false)]).unwrap_or_default();
+    std::mem::take(&mut asked.query).finish()?;
+    let accepted = checked(&api, asked.organisation(), &asked.body).await?;
+    if only_validate {
+        return Ok(json(StatusCode::OK, &valid(&accepted)));
+    }
+    without_details(&let_in(&api, asked.organisation(), &accepted, &asked.body).await?)
+}
+
+/// Takes in a request of our own making.
+pub(super) async fn hand_in(
+    api: &Arc<Api>,
+    organisation: &OrganisationId,
+    document: &CallRequestDocument,
+) -> Result<RequestSummary, Refusal> {
+    let written = serde_json::to_vec(document).map_err(|error| Refusal::wrong("", error.to_string()))?;
+    let body = Bytes::from(written);
+    let accepted = checked(api, organisation, &body).await?;
+    let_in(api, organisation, &accepted, &body).await
+}
+
+/// Lets a request in that has been checked, unless it is known: as it is then.
+async fn let_in(
+    api: &Api,
+    organisation: &OrganisationId,
+    accepted: &AcceptedRequest,
+    body: &[u8],
+) -> Result<RequestSummary, Refusal> {
+    let key = RequestKey { organisation: organisation.clone(), request: accepted.header.id.clone() };
+    if let Some(summary) = known(api, &key, accepted).await? {
+        return Ok(summary);
+    }
+    api.ports.gate.submit(organisation, body).await?;
+    Ok(submitted(accepted))
+}
+
+/// The judgement on a request, as a worker would judge it.
+async fn checked(api: &Arc<Api>, organisation: &OrganisationId, body: &Bytes) -> Result<AcceptedRequest, Refusal> {
+    let limits = Limits { max_bytes: Some(MOST_BYTES as u64), max_destinations: api.settings.max_destinations };
+    let (body, organisation, flows) = (body.clone(), organisation.clone(), Arc::clone(&api.ports.flows));
+    // Never closed.
+    let Ok(desk) = Arc::clone(&api.desks).acquire_owned().await else {
+        return Err(Refusal::unavailable("it is closing"));
+    };
+    let check = move || {
+        // Until it is done, whether or not anybody still waits for it.
+        let _desk = desk;
+        check(&*body, &organisation, &*flows, limits)
+    };
+    let checked = tokio::task::spawn_blocking(check).await.map_err(|error| {
+        tracing::error!(%error, "a request cannot be checked");
+        Refusal::unavailable("the request cannot be checked")
+    })?;
+    checked.map_err(|error| match error {
+        CheckError::Refused(RefusedRequest { problems, reason, .. }) => refused(reason, problems),
+        // It is in memory.
+        CheckError::Unreadable(error) => Refusal::wrong("", error.to_string()),
+    })
+}
+
+fn refused(reason: RejectReason, problems: Problems) -> Refusal {
+    match reason {
+        RejectReason::TooLarge => Refusal::too_large(Refusal::invalid(problems).message()),
+        RejectReason::Invalid | RejectReason::Conflict => Refusal::invalid(problems),
+    }
+}
+
+/// The request as it is now, if it is the same that was handed in before.
+async fn known(api: &Api, key: &RequestKey, asked: &AcceptedRequest) -> Result<Option<RequestSummary>, Refusal> {
+    let snapshot = match api.within(STORE_WITHIN, api.ports.store.request(key)).await {
+        Some(Ok(snapshot)) => snapshot,
+        Some(Err(StoreError::NotFound)) => return Ok(None),
+        failed => {
+            // Whether it is known is found out by whoever takes it in.
+            tracing::warn!(?failed, "a request is handed in without looking whether it is known");
+            return Ok(None);
+        }
+    };
+    let Some(header) = snapshot.header else { return Ok(None) };
+    // Of a request in parts, any part may be new: workers tell.
+    if header.part.is_some() && asked.header.part.is_some() {
+        return Ok(None);
+    }
+    if header.content_hash == asked.header.content_hash {
+        return Ok(Some(snapshot.summary));
+    }
+    Err(Refusal::conflict("requestId", "another request of this name exists, with other content"))
+}
+
+fn hexadecimal(hash: [u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn submitted(accepted: &AcceptedRequest) -> RequestSummary {
+    RequestSummary {
+        request_id: accepted.header.id.clone(),
+        status: RequestStatus::Submitted,
+        total: accepted.total,
+        duplicates: accepted.duplicates,
+        counts: Counts { queued: accepted.total, ..Counts::default() },
+        flow_hash: Some(hexadecimal(accepted.header.flow_hash)),
+        errors: Vec::new(),
+        error_count: 0,
+        reason: None,
+    }
+}
+
+fn valid(accepted: &AcceptedRequest) -> Valid {
+    Valid {
+        status: "valid",
+        request_id: accepted.header.id.clone(),
+        total: accepted.total,
+        duplicates: accepted.duplicates,
+        invalid: accepted.invalid,
+        flow_hash: hexadecimal(accepted.header.flow_hash),
+    }
+}

@@ -1,0 +1,114 @@
+//! What may be asked of a request, or of a live call, while it runs: the kinds of commands, what becomes of them, and the
+//! bodies in which both are written. They are the same whichever way a command comes.
+//!
+//! **Invariant:** pure. Who carries a command out, and how it gets there, is not known here.
+
+mod body;
+mod read;
+
+use crate::callflow::call::{Invitation, Refusal};
+use crate::callflow::program::Target;
+use crate::model::{CallId, KeyLabel, LegId, LegRole, OrganisationId, RequestId};
+
+pub use body::{
+    AddParticipantBody, CancelBody, CancelMode, EndSessionBody, RecordBody, SomebodyBody, SomebodyType, SuperviseBody,
+    body,
+};
+pub use read::{CALL_COMMANDS, REQUEST_COMMANDS, read, session_name};
+
+/// A command from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its id; a command given twice is carried out once.
+    pub id: Box<str>,
+    /// The tenant it is for.
+    pub organisation: OrganisationId,
+    /// Who gave it: an API key's label, `amqp`; none if that is not known.
+    pub actor: Option<KeyLabel>,
+    /// What is to be done.
+    pub kind: CommandKind,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandKind {
+    /// Dial nothing more of a request until it is resumed.
+    Pause(RequestId),
+    /// Go on with a paused request.
+    Resume(RequestId),
+    /// Dial nothing more of a request, ever.
+    Cancel {
+        /// The request.
+        request: RequestId,
+        /// Whether its live calls are hung up; otherwise they go on to their end.
+        hang_up: bool,
+    },
+    /// Hang a live call up.
+    HangUp(CallId),
+    /// Call somebody into a live call, or give whoever is there another session.
+    Invite {
+        /// The call.
+        call: CallId,
+        /// Whom, and as what.
+        invitation: Invitation,
+    },
+    /// End somebody's session in a live call, and nothing else.
+    EndSession {
+        /// The call.
+        call: CallId,
+        /// Whose.
+        session: SessionName,
+    },
+    /// Record a live call, or record it no more.
+    Record {
+        /// The call.
+        call: CallId,
+        /// Which of the two.
+        on: bool,
+    },
+}
+
+/// How a session in a call is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionName {
+    /// By its leg.
+    Leg(LegId),
+    /// By the supervisor who was called in.
+    Target(Target),
+}
+
+impl CommandKind {
+    /// Its name, as in its routing key.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            CommandKind::Pause(_) => "pause",
+            CommandKind::Resume(_) => "resume",
+            CommandKind::Cancel { .. } => "cancel",
+            CommandKind::HangUp(_) => "hangup",
+            CommandKind::Invite { invitation: Invitation { role: LegRole::Supervisor, .. }, .. } => "supervise",
+            CommandKind::Invite { .. } => "addParticipant",
+            CommandKind::EndSession { .. } => "endSession",
+            CommandKind::Record { .. } => "record",
+        }
+    }
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandReply {
+    /// Carried out.
+    Done,
+    /// Somebody is called in under this name, or was there already.
+    Invited(LegId),
+    /// It cannot be done as things stand.
+    Refused(Refusal),
+    /// No such request or call, or it has ended.
+    NotFound,
+    /// The worker that owned the call is being replaced: ask again.
+    Adopting,
+    /// Nobody answered in time.
+    Unavailable,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+use crate::model::{AttemptId, Phone, SessionType};
+use crate::reading::Problems;
+use serde_json::{Value, json};
+
+fn call() -> CallId {
+    CallId::new(&"bank".parse().unwrap(), &"r".parse().unwrap(), 7)
+}
+
+fn supervisor() -> LegId {
+    LegId { attempt: AttemptId { call: call(), claim: 3 }, role: LegRole::Supervisor, ordinal: 1 }
+}
+
+fn invite(role: LegRole, target: &str, caller: Option<Phone>, session: SessionType) -> CommandKind {
+    CommandKind::Invite {
+        call: call(),
+        invitation: Invitation { role, target: target.parse().unwrap(), caller, session },
+    }
+}
+
+fn kinds() -> Vec<CommandKind> {
+    let request: RequestId = "r".parse().unwrap();
+    vec![
+        CommandKind::Pause(request.clone()),
+        CommandKind::Resume(request.clone()),
+        CommandKind::Cancel { request: request.clone(), hang_up: false },
+        CommandKind::Cancel { request, hang_up: true },
+        CommandKind::HangUp(call()),
+        invite(LegRole::Supervisor, "Ext:1000", None, SessionType::Coaching),
+        invite(LegRole::Supervisor, "+6591234567", None, SessionType::BargeIn),
+        invite(LegRole::Participant, "Queue:sales", "+6531234567".parse().ok(), SessionType::BargeIn),
+        invite(LegRole::Participant, "sip:ann@example.org", None, SessionType::Monitor),
+        CommandKind::EndSession { call: call(), session: SessionName::Leg(supervisor()) },
+        CommandKind::EndSession { call: call(), session: SessionName::Target("Ext:1000".parse().unwrap()) },
+        CommandKind::Record { call: call(), on: true },
+        CommandKind::Record { call: call(), on: false },
+    ]
+}
+
+fn reading(name: &str, body: &Value) -> Result<CommandKind, Vec<String>> {
+    let mut problems = Problems::default();
+    let kind = read(name, body, &mut problems);
+    assert_eq!(kind.is_none(), !problems.is_empty());
+    kind.ok_or_else(|| problems.first().iter().map(ToString::to_string).collect())
+}
+
+/// What is wrong with a body to the call.
+fn wrong(name: &str, mut body: Value) -> Vec<String> {
+    body["callId"] = call().to_string().into();
+    reading(name, &body).unwrap_err()
+}
+
+#[test]
+fn every_command_is_read_as_it_was_written() {
+    for kind in kinds() {
+        assert_eq!(reading(kind.name(), &body(&kind).unwrap()), Ok(kind));
+    }
+}
+
+#[test]
+fn every_name_is_listed_once() {
+    let mut names: Vec<&str> = kinds().iter().map(CommandKind::name).collect();
+    names.dedup();
+    names.sort_unstable();
+    names.dedup();
+    let mut listed = [&REQUEST_COMMANDS[..], &CALL_COMMANDS].concat();
+    listed.sort_unstable();
+    assert_eq!(names, listed);
+}
+
+#[test]
+fn a_cancel_without_a_mode_lets_calls_go_on() {
+    let cancel = CommandKind::Cancel { request: "r".parse().unwrap(), hang_up: false };
+    assert_eq!(reading("cancel", &json!({"requestId": "r"})), Ok(cancel));
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_with_its_path() {
+    assert_eq!(
+        reading(
+            "addParticipant",
+            &json!({"from": {"type": "external", "number": "x"}, "to": {"typ": "queue"}, "spy": 1})
+        ),
+        Err(vec![
+            "callId: is missing".to_owned(),
+            "from.number: not an E.164 phone number: it must match ^\\+?[1-9]\\d{1,14}$".to_owned(),
+            "to.type: is missing".to_owned(),
+            "to.number: is missing".to_owned(),
+            "to.typ: unknown field, did you mean `type`?".to_owned(),
+            "spy: unknown field, did you mean `spyCall`?".to_owned(),
+        ])
+    );
+    let external = wrong("addParticipant", json!({"to": {"type": "external", "number": "911"}}));
+    assert_eq!(external, [r#"to.number: "911" is not E.164, +6591234567"#]);
+    assert!(
+        wrong("supervise", json!({"destination": "1000", "sessionType": "MONITOR"}))[0]
+            .contains("did you mean `Ext:1000`")
+    );
+    assert_eq!(
+        wrong("supervise", json!({"destination": "Ext:1", "sessionType": "MONITORS"})),
+        ["sessionType: must be one of: MONITOR, COACHING, BARGEIN; did you mean `MONITOR`?"]
+    );
+    assert_eq!(wrong("supervise", json!({})), ["destination: is missing", "sessionType: is missing"]);
+    assert!(wrong("endSession", json!({"session": "somebody"}))[0].starts_with("session: \"somebody\" is neither"));
+    assert_eq!(wrong("record", json!({"record": "maybe"})), ["record: must be true or false"]);
+    assert_eq!(wrong("record", json!({})), ["record: is missing"]);
+    assert_eq!(wrong("hangup", json!({"now": true})), ["now: unknown field"]);
+    assert_eq!(
+        reading("pause", &json!({"requestId": "r", "mode": "drain"})),
+        Err(vec!["mode: unknown field".to_owned()])
+    );
+    assert_eq!(reading("cancel", &json!({"requestId": "a b", "mode": "now"})).unwrap_err().len(), 2);
+    assert!(reading("stop", &json!({})).unwrap_err()[0].starts_with("no such command"));
+    assert_eq!(reading("pause", &json!([])), Err(vec!["must be an object, not an array".to_owned()]));
+}

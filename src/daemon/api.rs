@@ -1,0 +1,119 @@
+//! The interface over HTTP, between the servers of a deployment.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::runtime::Builder;
+
+use super::deployment::Deployment;
+use super::hooks::{check as check_hooks, deliver_hooks};
+use super::silent_speech;
+use super::worker::{DaemonError, random_number};
+use crate::adapters::amqp::BrokerEventLog;
+use crate::adapters::clock::SystemClock;
+use crate::api::{Api, ApiPorts, ApiSettings, Server, SpokenVoice};
+use crate::callflow::compile;
+use crate::config::{self, Settings};
+use crate::dispatch::{FlowCatalogue, Programs};
+use crate::ports::Clock;
+use crate::ports::store::ProcessId;
+use crate::reading::Problems;
+use crate::shutdown::Interrupts;
+
+/// How far the interface is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiStage {
+    /// It listens; servers may still be absent.
+    Listening(SocketAddr),
+    /// It was told to end: answers that are under way are still given.
+    Ending,
+}
+
+/// What the settings say of the interface.
+pub(super) fn settings_of(settings: &config::Api, max_destinations: u32) -> ApiSettings {
+    ApiSettings {
+        max_destinations,
+        requests_per_second: settings.requests_per_second,
+        unknown_keys_per_second: settings.unknown_keys_per_second,
+        event_streams: usize::try_from(settings.event_streams).unwrap_or(usize::MAX),
+        max_connections: usize::try_from(settings.max_connections).unwrap_or(usize::MAX),
+        body_mb: settings.body_mb,
+        voices: (settings.voices.iter())
+            .map(|(name, config::Voice { gender, language })| {
+                (name.clone(), SpokenVoice { gender: *gender, language: language.clone() })
+            })
+            .collect(),
+    }
+}
+
+/// Whether the voices that calls out may name can be voices.
+///
+/// # Errors
+/// The first that cannot.
+pub(super) fn check_voices(settings: &config::Api) -> Result<(), DaemonError> {
+    for (name, voice) in &settings.voices {
+        let mut message = json!({"msg": "x"});
+        message["language"] = voice.language.as_deref().into();
+        let mut problems = Problems::default();
+        compile(&json!({"steps": [{"name": "play", "message": message}]}), "", &mut problems);
+        if let Some(problem) = problems.first().first() {
+            return Err(DaemonError::Settings(format!("api.voices.{name}.language: {}", problem.message)));
+        }
+    }
+    Ok(())
+}
+
+/// Serves the interface until told to stop, and delivers events to webhooks whenever no other process does. `tell` is called at every stage of its life.
+///
+/// # Errors
+/// When it cannot begin.
+pub fn run_api(
+    settings: &Settings,
+    flows: FlowCatalogue,
+    interrupts: &Interrupts,
+    tell: impl Fn(ApiStage) + Send + 'static,
+) -> Result<(), DaemonError> {
+    check_hooks(&settings.hooks)?;
+    check_voices(&settings.api)?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let deployment = Deployment::new(settings, Arc::clone(&clock))?;
+        let ports = ApiPorts {
+            store: deployment.store(),
+            keys: deployment.keys(),
+            gate: Arc::new(deployment.client()?),
+            events: Arc::new(BrokerEventLog::new(deployment.client()?)),
+            // Which languages are spoken is for workers to say.
+            flows: Arc::new(Programs::new(flows, silent_speech())),
+            clock: Arc::clone(&clock),
+            random: Arc::new(random_number),
+        };
+        let api = Api::new(ports, settings_of(&settings.api, settings.worker.max_destinations));
+        let server = Server::listen(&settings.api.listen, api).await;
+        let server = server.map_err(|error| DaemonError::Settings(format!("api.listen: {error}")))?;
+        let address = server.address()?;
+        let delivering =
+            deliver_hooks(&deployment, settings, &clock, ProcessId(random_number()), interrupts.soft.clone());
+        tell(ApiStage::Listening(address));
+        let told = async {
+            interrupts.soft.cancelled().await;
+            tell(ApiStage::Ending);
+            std::future::pending::<()>().await;
+        };
+        let serving = async {
+            server.serve(interrupts.soft.clone()).await;
+            Ok(())
+        };
+        // Whichever fails ends the other.
+        let working = async { tokio::try_join!(serving, delivering).map(drop) };
+        tokio::select! {
+            biased;
+            () = interrupts.hard.cancelled() => {}
+            ended = working => ended?,
+            () = told => {}
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,132 @@
+//! Events on their way to webhooks: each at least once, those of a call in their order, and no receiver to another's harm.
+//!
+//! One deliverer reads the log of events and keeps, for each endpoint, what it has yet to be sent. Decisions are pure
+//! (`desk`, `turns`, `endpoint`, `verdict`, `template`, `signature`); `deliverer` drives the ports.
+//!
+//! **Invariants**
+//! - What the log's position has passed was wanted by nobody, or waits in the store, or is behind the cursor of an endpoint
+//!   that lags.
+//! - Nothing is sent without the lead, nor after the time until which it is sure.
+
+mod deliverer;
+pub mod desk;
+pub mod endpoint;
+mod reading;
+mod sending;
+pub mod signature;
+mod subscribers;
+pub mod template;
+mod turns;
+pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::hook::TemplateName;
+use crate::ports::hooks::{EventLog, HookSender, HookStore};
+use crate::ports::store::ProcessId;
+use crate::ports::{CampaignStore, Clock};
+
+use deliverer::{Ended, Leader};
+pub use endpoint::Rules;
+use sending::Office;
+pub use template::{Template, TemplateDocument};
+
+/// How long the lead is another's at most after its holder has died, and how much of that its holder makes use of, counted
+/// from when it asked.
+const LIFE: Duration = Duration::from_secs(30);
+const SURE: Duration = Duration::from_secs(20);
+
+/// How soon the lead is asked for again.
+const AGAIN: Duration = Duration::from_secs(3);
+
+/// Templates by their names.
+pub type Templates = BTreeMap<TemplateName, Template>;
+
+/// What delivering asks of the world.
+pub struct HookPorts {
+    /// Where events are read.
+    pub log: Arc<dyn EventLog>,
+    /// Where what is not delivered is kept.
+    pub store: Arc<dyn HookStore>,
+    /// Who sends.
+    pub sender: Arc<dyn HookSender>,
+    /// Where hooks of organisations and requests are.
+    pub campaigns: Arc<dyn CampaignStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How events are delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct HookSettings {
+    /// This process.
+    pub process: ProcessId,
+    /// What an endpoint may have.
+    pub rules: Rules,
+    /// Messages on their way at a time, to all endpoints.
+    pub connections: usize,
+    /// How long a message may take.
+    pub within: Duration,
+}
+
+/// Delivers events whenever this process has the lead, until told to stop: then what is on its way comes to its end, for
+/// which there is a bound, and the rest is another's.
+pub async fn deliver(
+    ports: Arc<HookPorts>,
+    settings: HookSettings,
+    templates: Arc<Templates>,
+    stop: CancellationToken,
+) {
+    let clock = Arc::clone(&ports.clock);
+    let office = Arc::new(Office {
+        ports: Arc::clone(&ports),
+        templates,
+        within: settings.within,
+        sure_until: AtomicI64::new(i64::MIN),
+        secrets: Mutex::default(),
+    });
+    while !stop.is_cancelled() {
+        let asked_at = clock.now();
+        match ports.store.lead(settings.process, LIFE).await {
+            Ok(Some(lead)) => match Leader::begin(Arc::clone(&office), &settings, lead, asked_at, stop.clone()).await {
+                Ok(leader) => {
+                    if leader.run().await == Ended::Lost {
+                        tracing::warn!("another process may deliver to webhooks now");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "nothing can be delivered to webhooks yet"),
+            },
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "nothing is delivered to webhooks: the database does not answer"),
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = clock.sleep_until(clock.now() + AGAIN) => {}
+        }
+    }
+}
+
+/// Chance that follows from a seed: waits are spread, and a seed tells one story.
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u128) -> Self {
+        Self((seed ^ seed >> 64) as u64)
+    }
+
+    /// From 0 to 1.
+    fn chance(&mut self) -> f64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ mixed >> 31) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,136 @@
+//! Commands to requests and to live calls, and the organisation's settings.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{Client, World, answered, long_request, request};
+
+/// A call that is answered and stays so; its path.
+async fn live_call(bank: &Client, request: &str, phone: &str) -> String {
+    bank.post("/v1/call", &long_request(request, phone)).await.ok();
+    let path = format!("/v1/calls?product=OUTBOUND&productId={request}");
+    let calls = bank.until(&path, |calls| calls[0]["callState"] == "ACTIVE").await;
+    format!("/v1/calls/{}", calls[0]["uii"].as_str().unwrap())
+}
+
+fn things(call: &Value, list: &str, field: &str) -> Vec<String> {
+    call[list].as_array().unwrap().iter().map(|thing| thing[field].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_paused_resumed_and_cancelled() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    bank.send(Method::PATCH, "/v1/organisation", &json!({"limit": 1})).await.ok();
+    bank.post("/v1/call", &long_request("first", "+9991000001")).await.ok();
+    bank.until("/v1/status/first", |status| status["counts"]["onProgress"] == 1).await;
+    bank.post("/v1/call", &request("r", &["+9991000002", "+9991000003"])).await.ok();
+    bank.until("/v1/status/r", |status| status["counts"]["queued"] == 2).await;
+    assert_eq!(bank.post("/v1/requests/r/pause", &json!({})).await.ok()["status"], "done");
+    assert_eq!(bank.get("/v1/status/r").await.ok()["status"], "paused");
+    // Without a body, too.
+    answered(bank.ask(Method::POST, "/v1/requests/r/resume")).await.ok();
+    assert_eq!(bank.get("/v1/status/r").await.ok()["status"], "submitted");
+    bank.post("/v1/requests/r/cancel", &json!({"mode": "hangup"})).await.ok();
+    let cancelled = bank.get("/v1/status/r").await.ok();
+    assert_eq!((&cancelled["status"], &cancelled["counts"]["cancelled"]), (&json!("cancelled"), &json!(2)));
+    bank.post("/v1/requests/first/cancel", &json!({"mode": "hangup"})).await.ok();
+    bank.until("/v1/status/first", |status| status["counts"]["onProgress"] == 0).await;
+    assert_eq!(bank.post("/v1/requests/none/pause", &json!({})).await.refused(404).0, "notFound");
+    let wrong = bank.post("/v1/requests/r/cancel", &json!({"mode": "now", "why": 1})).await;
+    assert_eq!(wrong.refused(400), ("invalid", vec!["mode", "why"]));
+    let clinic = world.client("clinic").await;
+    assert_eq!(clinic.post("/v1/requests/first/pause", &json!({})).await.refused(404).0, "notFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_call_is_supervised_joined_recorded_and_hung_up() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let call = live_call(&bank, "r", "+9991000001").await;
+    let early =
+        bank.post(&format!("{call}/sessions"), &json!({"destination": "Ext:1000", "sessionType": "COACHING"})).await;
+    assert_eq!(early.refused(409).0, "conflict", "there is nobody to coach");
+    let listening =
+        bank.post(&format!("{call}/sessions"), &json!({"destination": "Ext:1000", "sessionType": "MONITOR"})).await;
+    assert_eq!(listening.code.as_u16(), 202);
+    let session = listening.ok()["sessionId"].as_str().unwrap().to_owned();
+    let agent = json!({"to": {"type": "internal", "number": "2000", "alias": "Ann"}});
+    let agent = bank.post(&format!("{call}/participants"), &agent).await.ok();
+    let shown = bank.until(&call, |call| things(call, "participants", "status") == ["connected", "connected"]).await;
+    assert_eq!(things(&shown, "participants", "type"), ["supervisor", "participant"]);
+    assert_eq!(things(&shown, "participants", "legId"), [session.as_str(), agent["legId"].as_str().unwrap()]);
+    bank.delete(&format!("{call}/sessions/{session}")).await.ok();
+    bank.until(&call, |call| things(call, "participants", "status") == ["ended", "connected"]).await;
+    bank.post(&format!("{call}/recording"), &json!({"record": true})).await.ok();
+    bank.until(&call, |call| call["recordings"][0]["stoppedAt"] == Value::Null && call["recordings"][0] != Value::Null)
+        .await;
+    bank.post(&format!("{call}/recording"), &json!({"record": "false"})).await.ok();
+    bank.until(&call, |call| call["recordings"][0]["stoppedAt"] != Value::Null).await;
+    let clinic = world.client("clinic").await;
+    assert_eq!(clinic.post(&format!("{call}/hangup"), &json!({})).await.refused(404).0, "notFound");
+    bank.post(&format!("{call}/hangup"), &json!({})).await.ok();
+    let ended = bank.until(&call, |call| call["status"] == "completed").await;
+    assert_eq!(ended["disposition"]["by"], "us");
+    assert_eq!(bank.post(&format!("{call}/hangup"), &json!({})).await.refused(404).0, "notFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_given_twice_is_carried_out_once() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let call = live_call(&bank, "r", "+9991000001").await;
+    let body = json!({"destination": "Ext:1000", "sessionType": "MONITOR"});
+    let supervise = || {
+        let asked = bank.ask(Method::POST, &format!("{call}/sessions")).json(&body);
+        answered(asked.header("Idempotency-Key", "listen-1"))
+    };
+    let first = supervise().await.ok();
+    assert_eq!(first["commandId"], "listen-1");
+    bank.until(&call, |call| things(call, "participants", "status") == ["connected"]).await;
+    bank.delete(&format!("{call}/sessions/Ext:1000")).await.ok();
+    bank.until(&call, |call| things(call, "participants", "status") == ["ended"]).await;
+    assert_eq!(supervise().await.ok(), first, "it says what it said, and calls nobody");
+    let shown = bank.get(&call).await.ok();
+    assert_eq!(things(&shown, "participants", "status"), ["ended"]);
+    let named = bank.ask(Method::POST, &format!("{call}/hangup")).header("Idempotency-Key", "two words");
+    assert_eq!(answered(named).await.refused(400), ("invalid", vec!["Idempotency-Key"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_changes_its_own_settings_within_bounds() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let changed =
+        bank.send(Method::PATCH, "/v1/organisation", &json!({"limit": 3, "callerIds": ["+6531580000"]})).await.ok();
+    assert_eq!((&changed["settings"]["limit"], &changed["slots"]["limit"]), (&json!(3), &json!(3)));
+    assert_eq!(bank.get("/v1/organisation").await.ok(), changed);
+    for (body, path) in [
+        (json!({"limit": -1}), "limit"),
+        (json!({"limit": "3"}), "limit"),
+        (json!({"weight": 0}), "weight"),
+        (json!({"retentionSecs": 1}), "retentionSecs"),
+        (json!({"callerIds": ["six"]}), "callerIds[0]"),
+        (json!({"deniedPrefixes": ["+1"]}), "deniedPrefixes[0]"),
+    ] {
+        let refused = bank.send(Method::PATCH, "/v1/organisation", &body).await;
+        assert_eq!(refused.refused(400), ("invalid", vec![path]), "{body}");
+    }
+    assert_eq!(bank.get("/v1/organisation").await.ok(), changed, "nothing of it was taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_blocked_and_let_go_again() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let path = "/v1/do-not-call/+9991000001";
+    assert_eq!(bank.get(path).await.refused(404).0, "notFound");
+    assert_eq!(bank.send(Method::PUT, path, &json!({})).await.ok(), json!({"phone": "+9991000001", "blocked": true}));
+    assert_eq!(bank.get("/v1/do-not-call/9991000001").await.ok()["blocked"], true, "without the plus, too");
+    bank.post("/v1/call", &request("r", &["+9991000001"])).await.ok();
+    let ended = bank.until("/v1/status/r", |status| status["status"] == "completed").await;
+    assert_eq!(ended["counts"]["blocked"], 1);
+    assert_eq!(bank.delete(path).await.ok()["blocked"], false);
+    assert_eq!(bank.delete(path).await.refused(404).0, "notFound");
+    assert_eq!(bank.get("/v1/do-not-call/six").await.refused(400), ("invalid", vec!["phone"]));
+}

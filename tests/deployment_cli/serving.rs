@@ -1,0 +1,42 @@
+//! The interface over HTTP between real servers, with several workers and two processes that serve it.
+
+use std::process::Command;
+
+use crate::world::World;
+
+fn key(world: &World, organisation: &str) -> String {
+    let scopes = "submit,read,supervise,admin";
+    let made = world.answer(&["org", "key", "add", "--org", organisation, "--label", "client", "--scopes", scopes]);
+    made["apiKey"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_client_in_another_language_runs_a_campaign_over_two_workers() {
+    let mut world = World::start("20");
+    world.add_worker("w2");
+    let base = world.serve();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/client.py");
+    let asked = Command::new("python3").arg("-B").args([script, &base, &key(&world, "bank")]).output().unwrap();
+    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+}
+
+#[test]
+fn what_one_process_takes_in_another_tells_of() {
+    let mut world = World::start("20");
+    let (one, other) = (world.serve(), world.serve());
+    let key = key(&world, "bank");
+    let curl = |args: &[&str]| {
+        let header = format!("x-credential-api-key: {key}");
+        let said = Command::new("curl").args(["-sS", "-H", &header]).args(args).output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        serde_json::from_slice::<serde_json::Value>(&said.stdout).unwrap()
+    };
+    let request = crate::world::request("r1", &[crate::world::PRESSES, crate::world::BUSY]).to_string();
+    let json = ["-H", "content-type: application/json", "--data", &request];
+    let submit = |base: &str| curl(&[&json[..], &[&format!("{base}/v1/call")]].concat());
+    assert_eq!(submit(&one)["status"], "submitted");
+    world.wait_for_of("bank", "r1", "request.completed", 1);
+    let status = curl(&[&format!("{other}/v1/status/r1")]);
+    assert_eq!((&status["status"], status["details"].as_array().unwrap().len()), (&"completed".into(), 2));
+    assert_eq!(submit(&other)["status"], "completed", "it is known, wherever it came in");
+}
