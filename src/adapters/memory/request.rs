@@ -202,7 +202,7 @@ impl Request {
             RequestStatus::Paused
         } else if self.started {
             RequestStatus::OnProgress
-        } else if self.waits_for_schedule(now) {
+        } else if self.life == Life::Complete && self.waits_for_schedule(now) {
             RequestStatus::Scheduled
         } else {
             RequestStatus::Submitted

@@ -4,9 +4,10 @@ use super::StoreWorld;
 use super::scene::*;
 use crate::model::organisation::RequestOrder;
 use crate::model::request::WindowZone;
-use crate::model::{DispositionResult, Organisation, RequestHeader};
+use crate::model::{DispositionResult, Organisation, RequestHeader, RequestStatus};
 use crate::ports::store::*;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub async fn claims_come_in_file_order_and_never_twice(world: &dyn StoreWorld) {
     let store = world.store();
@@ -151,8 +152,12 @@ pub async fn first_come_first_served_if_the_organisation_asks_for_it(world: &dyn
 pub async fn a_schedule_is_waited_for(world: &dyn StoreWorld) {
     let store = world.store();
     let scheduled = RequestHeader { scheduled_at: Some(world.now() + secs(60)), ..header("r") };
-    let status = submit(&store, scheduled, 2).await.status;
-    assert_eq!(status, crate::model::RequestStatus::Scheduled);
+    // Not before its calls are known: whoever reads `scheduled` finds them.
+    let key = RequestKey { organisation: scheduled.organisation.clone(), request: scheduled.id.clone() };
+    assert_eq!(store.open_request(&Arc::new(scheduled), totals(2)).await.unwrap(), Opened::Load { next_chunk: 0 });
+    assert_eq!(store.request(&key).await.unwrap().summary.status, RequestStatus::Submitted);
+    assert_eq!(store.load_chunk(&key, 0, 0, &chunk(0..2)).await.unwrap(), Loaded::Stored);
+    assert_eq!(store.seal(&key, 0).await.unwrap().0.status, RequestStatus::Scheduled);
     world.advance(secs(59)).await;
     let nothing = store.claim(&worker("w"), 9).await.unwrap();
     assert!(nothing.claims.is_empty());

@@ -50,7 +50,7 @@ function Req.status(r)
   if r.en then return r.ov == 'E' and not r.st and 'expired' or 'completed' end
   if r.pau then return 'paused' end
   if r.st then return 'onProgress' end
-  return Req.waits(r) and 'scheduled' or 'submitted'
+  return r.life == 'C' and Req.waits(r) and 'scheduled' or 'submitted'
 end
 
 -- Status, total, duplicates, counts, hash of the flow, refusal. The counts are those of now, whatever is done before
