@@ -28,6 +28,8 @@ pub mod ports;
 pub mod reading;
 pub mod request;
 #[cfg(feature = "daemon")]
+pub mod retention;
+#[cfg(feature = "daemon")]
 pub mod shutdown;
 #[cfg(feature = "daemon")]
 pub mod telemetry;

@@ -109,7 +109,7 @@ fn the_core_knows_neither_ports_nor_the_outside() {
 
 #[test]
 fn roles_and_ports_name_no_adapter_and_roles_do_not_know_each_other() {
-    const ROLES: [&str; 3] = ["dispatch", "api", "hooks"];
+    const ROLES: [&str; 4] = ["dispatch", "api", "hooks", "retention"];
     let applies = |name: &str| ROLES.contains(&room(name)) || room(name) == "ports";
     let wrong = broken(applies, |name, path| {
         let named = path.split("::").next().unwrap_or_default();
@@ -136,7 +136,8 @@ fn no_adapter_knows_another() {
             let own = name.split('/').nth(1).unwrap_or_default();
             let mut parts = path.split("::");
             let foreign = parts.next() == Some("adapters") && parts.next().is_some_and(|other| other != own);
-            let above = ["daemon", "cli", "dispatch", "hooks"].contains(&path.split("::").next().unwrap_or_default());
+            let above = ["daemon", "cli", "dispatch", "hooks", "retention"]
+                .contains(&path.split("::").next().unwrap_or_default());
             foreign || above
         },
     );

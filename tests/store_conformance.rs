@@ -7,7 +7,7 @@ use robocall::adapters::memory::MemoryStore;
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::StoreWorld;
 use robocall::model::Timestamp;
-use robocall::ports::{CampaignStore, Clock};
+use robocall::ports::{CampaignStore, Clock, RecordingIndex};
 
 struct MemoryWorld {
     clock: Arc<ManualClock>,
@@ -25,6 +25,10 @@ impl MemoryWorld {
 #[async_trait::async_trait]
 impl StoreWorld for MemoryWorld {
     fn store(&self) -> Arc<dyn CampaignStore> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn recordings(&self) -> Arc<dyn RecordingIndex> {
         Arc::<MemoryStore>::clone(&self.store)
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Word {
     RateLimited,
     /// The call is changing hands: ask again.
     Adopting,
+    /// There are no such bytes.
+    OutOfRange,
     /// A part of the deployment does not answer: ask again.
     Unavailable,
 }
@@ -100,6 +102,10 @@ impl Refusal {
 
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, Word::TooLarge, message)
+    }
+
+    pub fn out_of_range(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, Word::OutOfRange, message)
     }
 
     pub fn rate_limited(retry_after: u32, message: impl Into<String>) -> Self {

@@ -18,6 +18,7 @@ mod openapi;
 mod operation;
 mod operations;
 mod organisation;
+mod recordings;
 mod requests;
 mod room;
 mod router;
@@ -33,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::callflow::program::Gender;
-use crate::ports::{ApiKeys, CampaignStore, Clock, EventLog, Gate};
+use crate::ports::{ApiKeys, CampaignStore, Clock, EventLog, Gate, RecordingArchive, RecordingIndex};
 use crate::request::FlowCompiler;
 
 pub use openapi::document;
@@ -55,6 +56,10 @@ pub struct ApiPorts {
     pub gate: Arc<dyn Gate>,
     /// What was published.
     pub events: Arc<dyn EventLog>,
+    /// What was recorded.
+    pub recordings: Arc<dyn RecordingIndex>,
+    /// Where that is kept.
+    pub archive: Arc<dyn RecordingArchive>,
     /// What understands flows, as workers do.
     pub flows: Arc<dyn FlowCompiler>,
     /// The time.
@@ -118,9 +123,14 @@ pub struct Api {
     room: Room,
     /// Requests that are checked at a time: that takes a core each.
     desks: Arc<Semaphore>,
+    /// A permit for each recording that is read.
+    readers: Arc<Semaphore>,
     /// The end has begun: streams, which have none of their own, end too.
     ending: CancellationToken,
 }
+
+/// Recordings that are read at a time: each is a connection to a server that has calls to carry.
+const READERS: usize = 32;
 
 /// Requests that are checked at a time.
 const DESKS: usize = 2;
@@ -135,8 +145,9 @@ impl Api {
         let room = Room::of(settings.body_mb);
         let hub = Arc::new(Hub::new(Arc::clone(&ports.events), Arc::clone(&ports.clock)));
         let listening = Arc::new(Semaphore::new(settings.event_streams.min(Semaphore::MAX_PERMITS)));
-        let (desks, ending) = (Arc::new(Semaphore::new(DESKS)), CancellationToken::new());
-        Arc::new(Self { ports, settings, door, flows: Flows::default(), hub, listening, room, desks, ending })
+        let (desks, readers) = (Arc::new(Semaphore::new(DESKS)), Arc::new(Semaphore::new(READERS)));
+        let ending = CancellationToken::new();
+        Arc::new(Self { ports, settings, door, flows: Flows::default(), hub, listening, room, desks, readers, ending })
     }
 
     /// What `future` gives, unless it takes longer than `bound`.

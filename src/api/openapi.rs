@@ -18,7 +18,7 @@ use super::operations;
 const DEFINITIONS: &str = "/components/schemas";
 
 /// What is answered besides what was asked for: the code, its name, and what it means.
-const REFUSALS: [(u16, &str, &str); 11] = [
+const REFUSALS: [(u16, &str, &str); 12] = [
     (400, "Invalid", "What was sent breaks the contracts; `errors` says where."),
     (401, "Unauthorised", "No key, or none that is known."),
     (403, "Forbidden", "The key is not good for it: another scope is needed."),
@@ -27,6 +27,7 @@ const REFUSALS: [(u16, &str, &str); 11] = [
     (409, "Conflict", "It cannot be done as things stand."),
     (413, "TooLarge", "The body has too many bytes."),
     (415, "NotJson", "The body is not said to be application/json."),
+    (416, "OutOfRange", "There are no such bytes."),
     (429, "RateLimited", "Too many questions; `Retry-After` says when to ask again."),
     (503, "Unavailable", "A part of the deployment does not answer, or the call is changing hands: ask again."),
     (504, "Unanswered", "No worker has answered in time; the result follows as an event."),

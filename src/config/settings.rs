@@ -72,6 +72,8 @@ pub struct Api {
     pub event_streams: u32,
     /// Requests that are held in memory at a time, in MiB; others wait.
     pub body_mb: u32,
+    /// For how many days recordings are kept where the organisation does not say; 0: for ever.
+    pub recording_days: u32,
     /// Voices that calls out may name, besides `female` and `male`.
     pub voices: BTreeMap<String, Voice>,
 }
@@ -95,6 +97,7 @@ impl Default for Api {
             max_connections: 4_096,
             event_streams: 1_000,
             body_mb: 256,
+            recording_days: 0,
             voices: BTreeMap::new(),
         }
     }

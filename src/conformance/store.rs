@@ -13,6 +13,7 @@ pub mod intake;
 pub mod noting;
 pub mod owners;
 pub mod publishing;
+pub mod recorded;
 pub mod repeating;
 pub mod scene;
 pub mod slots;
@@ -23,13 +24,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::Timestamp;
-use crate::ports::CampaignStore;
+use crate::ports::{CampaignStore, RecordingIndex};
 
 /// A store nobody has used, and its time.
 #[async_trait]
 pub trait StoreWorld: Send + Sync {
     /// The store.
     fn store(&self) -> Arc<dyn CampaignStore>;
+
+    /// The same store, asked for what was recorded.
+    fn recordings(&self) -> Arc<dyn RecordingIndex>;
 
     /// The store's time.
     fn now(&self) -> Timestamp;
@@ -110,6 +114,11 @@ macro_rules! store_conformance {
                 the_last_call_completes_the_request
                 an_ended_request_is_kept_for_its_retention
                 every_claim_is_a_new_attempt_and_dials_are_counted_apart
+            ]
+            recorded: [
+                what_was_recorded_is_found_by_its_attempt_and_by_its_age
+                a_recording_outlives_its_request
+                organisations_that_had_work_are_named
             ]
             slots: [
                 a_second_leg_takes_a_slot

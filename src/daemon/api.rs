@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::runtime::Builder;
 
 use super::deployment::Deployment;
 use super::hooks::{check as check_hooks, deliver_hooks};
+use super::phones::archive;
 use super::silent_speech;
 use super::worker::{DaemonError, random_number};
 use crate::adapters::amqp::BrokerEventLog;
@@ -19,6 +21,7 @@ use crate::dispatch::{FlowCatalogue, Programs};
 use crate::ports::Clock;
 use crate::ports::store::ProcessId;
 use crate::reading::Problems;
+use crate::retention::Retention;
 use crate::shutdown::Interrupts;
 
 /// How far the interface is in its life.
@@ -64,7 +67,8 @@ pub(super) fn check_voices(settings: &config::Api) -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Serves the interface until told to stop, and delivers events to webhooks whenever no other process does. `tell` is called at every stage of its life.
+/// Serves the interface until told to stop, delivers events to webhooks whenever no other process does, and deletes recordings
+/// that are old enough. `tell` is called at every stage of its life.
 ///
 /// # Errors
 /// When it cannot begin.
@@ -80,8 +84,19 @@ pub fn run_api(
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
+        let archive = archive(settings, Arc::clone(&clock))?;
+        let retention = Retention {
+            store: deployment.store(),
+            recordings: deployment.recordings(),
+            archive: Arc::clone(&archive),
+            clock: Arc::clone(&clock),
+            usual: (settings.api.recording_days > 0)
+                .then(|| Duration::from_secs(u64::from(settings.api.recording_days) * 24 * 3600)),
+        };
         let ports = ApiPorts {
             store: deployment.store(),
+            recordings: deployment.recordings(),
+            archive,
             keys: deployment.keys(),
             gate: Arc::new(deployment.client()?),
             events: Arc::new(BrokerEventLog::new(deployment.client()?)),
@@ -113,6 +128,7 @@ pub fn run_api(
             () = interrupts.hard.cancelled() => {}
             ended = working => ended?,
             () = told => {}
+            never = retention.keep_on() => match never {},
         }
         Ok(())
     })

@@ -9,7 +9,7 @@ use crate::adapters::redis::{RedisHooks, RedisSettings, RedisStore};
 use crate::config::Settings;
 use crate::ports::hooks::Keeping;
 use crate::ports::store::ProcessId;
-use crate::ports::{ApiKeys, CampaignStore, Clock, HookStore};
+use crate::ports::{ApiKeys, CampaignStore, Clock, HookStore, RecordingIndex};
 
 /// The servers of a deployment.
 pub struct Deployment {
@@ -94,6 +94,11 @@ impl Deployment {
 
     /// The waiting room.
     pub fn store(&self) -> Arc<dyn CampaignStore> {
+        Arc::<RedisStore>::clone(&self.store)
+    }
+
+    /// Which recordings there are.
+    pub fn recordings(&self) -> Arc<dyn RecordingIndex> {
         Arc::<RedisStore>::clone(&self.store)
     }
 

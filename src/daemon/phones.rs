@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::simulator::remote_telephony;
 use super::worker::DaemonError;
-use crate::adapters::asterisk::{Asterisk, AsteriskSettings, IsOurs, NodeSettings, Templates};
+use crate::adapters::asterisk::{Asterisk, AsteriskArchive, AsteriskSettings, IsOurs, NodeSettings, Templates};
+use crate::adapters::memory::MemoryArchive;
 use crate::config::{self, Backend, Settings};
-use crate::ports::{Clock, Telephony};
+use crate::ports::{Clock, RecordingArchive, Telephony};
 
 /// The phone network.
 pub enum Phones {
@@ -57,6 +58,32 @@ impl Phones {
     }
 }
 
+/// Where what is recorded on the phone network is kept. A simulated one keeps nothing.
+///
+/// # Errors
+/// When the settings do not name one.
+pub fn archive(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn RecordingArchive>, DaemonError> {
+    Ok(match settings.telephony.backend {
+        Backend::Simulator => Arc::new(MemoryArchive::default()),
+        Backend::Asterisk => {
+            let archive = AsteriskArchive::new(&nodes(&settings.asterisk), clock);
+            Arc::new(archive.map_err(|error| DaemonError::Settings(format!("asterisk.nodes: {error}")))?)
+        }
+    })
+}
+
+fn nodes(settings: &config::Asterisk) -> Vec<NodeSettings> {
+    let node = |url: &String| NodeSettings {
+        name: url.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or(url).to_owned(),
+        url: url.clone(),
+        user: settings.user.clone(),
+        password: settings.password.clone(),
+        max_legs: NonZeroU32::new(settings.max_legs),
+        legs_per_second: NonZeroU32::new(settings.legs_per_second),
+    };
+    settings.nodes.iter().map(node).collect()
+}
+
 fn asterisk(
     settings: &config::Asterisk,
     clock: Arc<dyn Clock>,
@@ -75,21 +102,12 @@ fn asterisk(
     if settings.nodes.is_empty() {
         return Err(wrong("nodes", &"at least one is needed"));
     }
-    let node = |url: &String| NodeSettings {
-        name: url.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or(url).to_owned(),
-        url: url.clone(),
-        user: settings.user.clone(),
-        password: settings.password.clone(),
-        max_legs: NonZeroU32::new(settings.max_legs),
-        legs_per_second: NonZeroU32::new(settings.legs_per_second),
-    };
-    let nodes = settings.nodes.iter().map(node).collect();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
     let recordings = settings.recordings.clone();
     if !recordings.bytes().all(plain) || recordings.starts_with('/') || recordings.split('/').any(|part| part == "..") {
         return Err(wrong("recordings", &"letters, digits and - _ . / are allowed, and a place within the folder"));
     }
-    let settings = AsteriskSettings { recordings, ..AsteriskSettings::new(nodes, endpoints, clock) };
+    let settings = AsteriskSettings { recordings, ..AsteriskSettings::new(nodes(settings), endpoints, clock) };
     let is_ours = is_ours.unwrap_or_else(|| Arc::clone(&settings.is_ours));
     Asterisk::new(AsteriskSettings { is_ours, ..settings }).map_err(|error| wrong("nodes", &error))
 }

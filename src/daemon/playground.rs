@@ -13,7 +13,8 @@ use super::silent_speech;
 use super::worker::{DaemonError, random_number};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{
-    EventSink, MemoryCommandBus, MemoryEventBus, MemoryEventLog, MemoryGate, MemoryKeys, MemoryQueue, MemoryStore,
+    EventSink, MemoryArchive, MemoryCommandBus, MemoryEventBus, MemoryEventLog, MemoryGate, MemoryKeys, MemoryQueue,
+    MemoryStore,
 };
 use crate::adapters::simulator::{NetworkSettings, SimulatedNetwork};
 use crate::api::{Api, ApiPorts, Server};
@@ -58,7 +59,8 @@ impl Playground {
         let clock = SystemClock::at_speed(speed).map_err(|error| DaemonError::Settings(error.to_string()))?;
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let network = SimulatedNetwork::new(Arc::clone(&clock), network);
-        let store: Arc<dyn CampaignStore> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let recordings = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let store: Arc<dyn CampaignStore> = Arc::<MemoryStore>::clone(&recordings);
         let (queue, commands) = (Arc::new(MemoryQueue::new()), Arc::new(MemoryCommandBus::new()));
         let (log, mut sinks) = (MemoryEventLog::default(), sinks);
         sinks.push(log.sink());
@@ -88,6 +90,9 @@ impl Playground {
             keys: Arc::clone(&keys) as _,
             gate: Arc::new(MemoryGate::new(queue, commands, Arc::clone(&clock))),
             events: Arc::new(log),
+            recordings,
+            // The phone network keeps nothing.
+            archive: Arc::new(MemoryArchive::default()),
             flows: programs,
             clock: Arc::clone(&clock),
             random: Arc::new(random_number),

@@ -146,7 +146,7 @@ async fn abandon<'s>(shared: &'s Shared, seat: &Seat, ledger: Ledger<'_>) -> Res
         ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
     }
     let result = if was_answered(ledger.history()) { DispositionResult::Answered } else { DispositionResult::Unknown };
-    let end = AttemptEnd { disposition: Disposition::new(result, None), refusal: None, retry_at: None };
+    let end = AttemptEnd::of(Disposition::new(result, None));
     Ok(Begun::Over(settle(shared, ledger, end).await))
 }
 

@@ -132,11 +132,9 @@ async fn begin(shared: &Arc<Shared>, fresh: Fresh) -> Result<Begun<'_>, Fenced> 
     let end = match ready {
         Ok(ready) => return place(shared, seat, ledger, ready).await,
         Err(NotReady::Refused(disposition, status)) => {
-            AttemptEnd { disposition, refusal: Some(status), retry_at: None }
+            AttemptEnd { refusal: Some(status), ..AttemptEnd::of(disposition) }
         }
-        Err(NotReady::Blocked) => {
-            AttemptEnd { disposition: by_us(DispositionResult::Blocked), refusal: None, retry_at: None }
-        }
+        Err(NotReady::Blocked) => AttemptEnd::of(by_us(DispositionResult::Blocked)),
         Err(NotReady::Later) => {
             give_back(shared, &ledger.held).await;
             let clock = &shared.ports.clock;
@@ -258,7 +256,7 @@ async fn place<'s>(
         }
         Dialled::Unknown => {
             let disposition = Disposition::new(DispositionResult::Unknown, None);
-            AttemptEnd { disposition, refusal: None, retry_at: None }
+            AttemptEnd::of(disposition)
         }
     };
     Ok(Begun::Over(settle(shared, ledger, end).await))
@@ -360,7 +358,7 @@ fn end_of_unsent(ledger: &Ledger<'_>, now: Timestamp) -> AttemptEnd {
     let unsent =
         |fact: &&Fact| matches!(&fact.what, Happening::RetryScheduled { disposition: end, .. } if *end == disposition);
     let before = ledger.history().iter().filter(unsent).count();
-    AttemptEnd { disposition, refusal: None, retry_at: (before < UNSENT_TRIES).then_some(now + AGAIN) }
+    AttemptEnd { retry_at: (before < UNSENT_TRIES).then_some(now + AGAIN), ..AttemptEnd::of(disposition) }
 }
 
 /// How an attempt ends, and whether another follows: at once through the next trunk, or when policy grants one.
@@ -373,7 +371,7 @@ fn end_of(shared: &Shared, ledger: &Ledger<'_>, disposition: Disposition, from_t
         let rounds = trunk::rounds(trunks, ledger.history());
         retry::decide(&ledger.context.header.retry, disposition.result, rounds, now)
     };
-    AttemptEnd { disposition, refusal: None, retry_at }
+    AttemptEnd { retry_at, ..AttemptEnd::of(disposition) }
 }
 
 /// Ends an attempt and brings what comes in exchange.

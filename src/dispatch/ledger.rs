@@ -64,10 +64,7 @@ impl<'s> Ledger<'s> {
         let attempt = self.history.iter().rev();
         let mut attempt = attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. }));
         attempt.find_map(|fact| match &fact.what {
-            // A name alone leads nowhere.
-            Happening::RecordingStarted { recording } => {
-                Some(Some(Some(recording.clone()).filter(|place| place.contains("://"))))
-            }
+            Happening::RecordingStarted { recording } => Some(Some(kept_at(recording))),
             Happening::RecordingStopped { .. } => Some(None),
             _ => None,
         })?
@@ -152,16 +149,29 @@ impl<'s> Ledger<'s> {
         }
     }
 
+    /// Where what was recorded of this attempt is kept, if it is.
+    fn recorded(&self) -> Option<Box<str>> {
+        let attempt = self.history.iter().rev();
+        let mut attempt = attempt.take_while(|fact| !matches!(fact.what, Happening::Dialing { .. }));
+        attempt.find_map(|fact| match &fact.what {
+            Happening::RecordingStarted { recording: place } | Happening::RecordingStopped { url: Some(place) } => {
+                kept_at(place)
+            }
+            _ => None,
+        })
+    }
+
     /// Ends the attempt, asking for as many destinations to carry instead; asks until the store answers.
     ///
     /// # Errors
     /// When the call is somebody else's.
     pub async fn finish(mut self, end: AttemptEnd, refill: u32) -> Result<Finished, Fenced> {
+        let end = AttemptEnd { recording: self.recorded(), ..end };
         let ports = &self.shared.ports;
         let ended = loop {
             let (before, fresh) = self.history.split_at(self.stored);
             let after = u32::try_from(before.len()).unwrap_or(u32::MAX);
-            let ask = || ports.store.finish(&self.held, &self.shared.settings.id, after, fresh, end, refill);
+            let ask = || ports.store.finish(&self.held, &self.shared.settings.id, after, fresh, end.clone(), refill);
             match super::insist::insist(&*ports.clock, ask).await {
                 Err(StoreError::Forgotten) => {
                     if !self.say_again().await? {
@@ -198,4 +208,9 @@ pub fn publish_requests(shared: &Shared, events: Vec<RequestEvent>) {
     for event in events {
         shared.publisher.publish(Event::Request(Arc::new(event)));
     }
+}
+
+/// A recording's place, if it is one: a name alone leads nowhere.
+fn kept_at(recording: &str) -> Option<Box<str>> {
+    recording.contains("://").then(|| recording.into())
 }

@@ -15,6 +15,7 @@ pub mod note;
 pub mod organisation;
 pub mod phone;
 pub mod private;
+mod recording;
 pub mod request;
 mod session_type;
 pub mod status;
@@ -33,6 +34,7 @@ pub use ids::{
 pub use organisation::Organisation;
 pub use phone::{InvalidPhone, Phone};
 pub use private::Private;
+pub use recording::Recording;
 pub use request::{CallType, CallingWindow, MachineDetection, RequestHeader, RetryPolicy};
 pub use session_type::SessionType;
 pub use status::{CallStatus, RequestStatus, StepStatus, TransferStatus};

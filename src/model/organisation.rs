@@ -30,6 +30,11 @@ pub struct Organisation {
     /// How long an ended request is kept, in seconds.
     #[schemars(range(min = 60, max = 31_536_000))]
     pub retention_secs: u64,
+    /// How long what was recorded of a call is kept after its end, in seconds; null: as the operator has it.
+    // Left out as hooks are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 315_360_000))]
+    pub recording_retention_secs: Option<u64>,
     /// Where its events are sent; each address once. What they are signed with is not among the settings.
     // Left out if there are none: workers of earlier versions know no such field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +60,7 @@ impl Default for Organisation {
             caller_ids: Vec::new(),
             denied_prefixes: Vec::new(),
             retention_secs: 7 * 24 * 3600,
+            recording_retention_secs: None,
             hooks: Vec::new(),
             dispositions: Vec::new(),
             time_zone: None,
@@ -68,6 +74,9 @@ impl Organisation {
 
     /// How long an ended request can be kept, in seconds: a minute to a year.
     pub const RETENTION: RangeInclusive<u64> = 60..=31_536_000;
+
+    /// How long what was recorded can be kept, in seconds: a minute to ten years.
+    pub const RECORDING_RETENTION: RangeInclusive<u64> = 60..=315_360_000;
 
     /// Most webhooks.
     pub const MOST_HOOKS: usize = 20;
@@ -84,6 +93,11 @@ impl Organisation {
             ("weight", u64::from(self.weight), 1..=most),
             ("callsPerSecond", u64::from(self.calls_per_second.unwrap_or(1)), 1..=most),
             ("retentionSecs", self.retention_secs, Self::RETENTION),
+            (
+                "recordingRetentionSecs",
+                self.recording_retention_secs.unwrap_or(*Self::RECORDING_RETENTION.start()),
+                Self::RECORDING_RETENTION,
+            ),
         ] {
             if !bounds.contains(&value) {
                 let message = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
@@ -145,6 +159,7 @@ mod tests {
         let written = serde_json::to_value(Organisation::default()).unwrap();
         let names: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
         assert!(!names.contains(&"hooks") && !names.contains(&"dispositions") && !names.contains(&"timeZone"));
+        assert!(!names.contains(&"recordingRetentionSecs"));
         assert_eq!(serde_json::from_value::<Organisation>(written).unwrap(), Organisation::default());
         let mut used = Organisation { time_zone: Some("Asia/Singapore".to_owned()), ..Organisation::default() };
         used.dispositions.push("Promise to pay".parse().unwrap());

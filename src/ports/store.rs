@@ -206,7 +206,7 @@ pub enum NotNow {
 }
 
 /// How an attempt ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptEnd {
     /// How it ended.
     pub disposition: Disposition,
@@ -215,6 +215,15 @@ pub struct AttemptEnd {
     pub refusal: Option<StepStatus>,
     /// When another attempt is due, if policy grants one. The store grants none if the request is over by then.
     pub retry_at: Option<Timestamp>,
+    /// Where what was recorded of it is kept, if it is.
+    pub recording: Option<Box<str>>,
+}
+
+impl AttemptEnd {
+    /// An end after which nothing is tried again.
+    pub const fn of(disposition: Disposition) -> Self {
+        Self { disposition, refusal: None, retry_at: None, recording: None }
+    }
 }
 
 /// What a write under a token found.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Method;
 use robocall::adapters::clock::SystemClock;
-use robocall::adapters::memory::{MemoryEventLog, MemoryKeys, MemoryStore};
+use robocall::adapters::memory::{MemoryArchive, MemoryEventLog, MemoryKeys, MemoryStore};
 use robocall::api::{Api, ApiPorts, ApiSettings, Server};
 use robocall::command::{Command, CommandReply};
 use robocall::model::{ApiKey, ApiKeyRecord, OrganisationId, Scope};
@@ -42,7 +42,7 @@ impl Gate for Silent {
 
 /// Takes as long as it is let for a flow, and likes none.
 #[derive(Default)]
-struct Slow {
+pub struct Slow {
     begun: Mutex<usize>,
     more: Notify,
     let_go: (Mutex<bool>, Condvar),
@@ -74,8 +74,19 @@ impl Slow {
 
 /// The interface, its address without a scheme, and a key.
 async fn alone(flows: Arc<dyn FlowCompiler>) -> (String, String) {
-    robocall::tls::install_provider();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::at_speed(20.0).unwrap());
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    alone_over(store, Arc::default(), clock, flows).await
+}
+
+/// The same over a store and an archive.
+pub async fn alone_over(
+    store: Arc<MemoryStore>,
+    archive: Arc<MemoryArchive>,
+    clock: Arc<dyn Clock>,
+    flows: Arc<dyn FlowCompiler>,
+) -> (String, String) {
+    robocall::tls::install_provider();
     let (keys, key) = (Arc::new(MemoryKeys::default()), ApiKey::from_random([5; 32]));
     let record = ApiKeyRecord {
         id: key.id().clone(),
@@ -86,7 +97,9 @@ async fn alone(flows: Arc<dyn FlowCompiler>) -> (String, String) {
     };
     keys.create(&record, &key.hash()).await.unwrap();
     let ports = ApiPorts {
-        store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
+        store: Arc::<MemoryStore>::clone(&store),
+        recordings: store,
+        archive,
         keys,
         gate: Arc::new(Silent),
         events: Arc::new(MemoryEventLog::default()),

@@ -15,5 +15,6 @@ mod hostile;
 mod listening;
 mod looking;
 mod noting;
+mod recordings;
 mod submitting;
 mod world;

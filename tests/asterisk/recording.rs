@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use robocall::adapters::asterisk::AsteriskSettings;
+use futures_util::StreamExt as _;
+use robocall::adapters::asterisk::{AsteriskArchive, AsteriskSettings};
 use robocall::callflow::program::Target;
 use robocall::model::LegId;
-use robocall::ports::Telephony as _;
+use robocall::ports::recordings::{Part, Sound};
 use robocall::ports::telephony::LegEvent;
+use robocall::ports::{ArchiveError, RecordingArchive as _, Telephony as _};
 
 use crate::call::Line;
 use crate::outcomes::in_real_time;
-use crate::sound::Sound;
+use crate::sound::Sound as Heard;
 use crate::world::{bed, client_with, hears_for, node, number, tone_of};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +41,7 @@ fn kept(name: &str) -> u64 {
 }
 
 /// What was recorded, once Asterisk is done with it.
-pub async fn recorded(name: String) -> Sound {
+pub async fn recorded(name: String) -> Heard {
     let look = move || {
         let over = (0..300).any(|_| {
             std::thread::sleep(Duration::from_millis(100));
@@ -47,7 +49,7 @@ pub async fn recorded(name: String) -> Sound {
         });
         assert!(over, "{name} goes on");
         let file: PathBuf = bed().recording(&name);
-        Sound::read(&std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))).unwrap()
+        Heard::read(&std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))).unwrap()
     };
     tokio::task::spawn_blocking(look).await.unwrap()
 }
@@ -190,5 +192,49 @@ fn a_recording_goes_on_through_a_transfer_and_has_both() {
         for hertz in [CALLEES, 620.0] {
             assert!(end.loudness_at(hertz) > THERE, "{hertz} Hz: {}", end.loudness_at(hertz));
         }
+    });
+}
+
+#[test]
+fn a_recording_is_handed_out_in_parts_and_deleted_and_nothing_else_is() {
+    in_real_time(async {
+        let mut line = Line::open().await;
+        let leg = line.reach(1, number("17", "")).await;
+        let name = format!("{leg}/handed-out");
+        let place = line.phones.record(leg, &name, true, line.soon()).await.unwrap().unwrap();
+        line.play(leg, 1, &tone_of(700.0, SECOND)).await;
+        line.until(leg, |event| *event == finished(1)).await;
+        line.bye(leg).await;
+        recorded(name.clone()).await;
+        let file = std::fs::read(bed().recording(&name)).unwrap();
+        let archive = AsteriskArchive::new(&[node(bed())], Arc::clone(&line.clock)).unwrap();
+        let read = async |part: Part| {
+            let Sound { size, range, mut bytes } = archive.open(&place, part).await.unwrap();
+            let mut heard = Vec::new();
+            while let Some(piece) = bytes.next().await {
+                heard.extend(piece.unwrap());
+            }
+            (size, range, heard)
+        };
+        let size = file.len() as u64;
+        assert!(size > 16_000, "{size}");
+        assert_eq!(read(Part::Whole).await, (size, Some(0..size), file.clone()));
+        assert_eq!(read(Part::Between(44, 9_999)).await, (size, Some(44..10_000), file[44..10_000].to_vec()));
+        assert_eq!(read(Part::Last(1)).await, (size, Some(size - 1..size), file[file.len() - 1..].to_vec()));
+        assert_eq!(read(Part::From(size)).await, (size, None, Vec::new()));
+        let base = place.split_once("recordings/").unwrap().0;
+        for elsewhere in [
+            "http://127.0.0.1:1/ari/recordings/stored/x/file".to_owned(),
+            format!("{base}channels"),
+            format!("{base}recordings/stored/../../channels/file"),
+            format!("{base}recordings/stored/x/file?y=/file"),
+        ] {
+            assert_eq!(archive.open(&elsewhere, Part::Whole).await.err(), Some(ArchiveError::Elsewhere), "{elsewhere}");
+            assert_eq!(archive.delete(&elsewhere).await, Err(ArchiveError::Elsewhere), "{elsewhere}");
+        }
+        archive.delete(&place).await.unwrap();
+        assert!(!bed().recording(&name).exists());
+        assert_eq!(archive.delete(&place).await, Err(ArchiveError::Missing));
+        assert_eq!(archive.open(&place, Part::Whole).await.err(), Some(ArchiveError::Missing));
     });
 }

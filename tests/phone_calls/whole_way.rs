@@ -1,8 +1,9 @@
 //! From a request to what is known of it afterwards.
 
+use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scene::{bed, deployment, details, name, number, recorded, request, says, steps};
 use crate::world::World;
@@ -44,6 +45,26 @@ fn a_callee_presses_a_key_and_is_put_through() {
     let path = place.strip_prefix(&bed.url()).unwrap();
     let recorded = bed.ari("GET", path);
     assert!(recorded.status == 200 && recorded.body.len() > 100_000, "{} bytes", recorded.body.len());
+
+    // And over HTTP, whole and in part, by its name.
+    let file = std::env::temp_dir().join(format!("robocall-recording-{}.wav", std::process::id()));
+    let base = world.serve();
+    let made = world.answer(&["org", "key", "add", "--org", "default", "--label", "x", "--scopes", "read,supervise"]);
+    let curl = |more: &[&str], path: &str| {
+        let key = format!("x-credential-api-key: {}", made["apiKey"].as_str().unwrap());
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-w", "%{http_code}", "-H", &key, "-o"]).arg(&file).args(more);
+        let said = curl.arg(format!("{base}{path}")).output().unwrap();
+        (String::from_utf8_lossy(&said.stdout).into_owned(), std::fs::read(&file).unwrap())
+    };
+    let (_, shown) = curl(&[], &format!("/v1/calls/{}", call["callId"].as_str().unwrap()));
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    let recording =
+        format!("/v1/recordings/{}", shown["recordings"][0]["id"].as_str().unwrap_or_else(|| panic!("{shown:#}")));
+    let (code, whole) = curl(&[], &recording);
+    assert!(code == "200" && whole.starts_with(b"RIFF") && whole.len() > 100_000, "{code}: {} bytes", whole.len());
+    assert_eq!(curl(&["-r", "8-11"], &recording), ("206".to_owned(), b"WAVE".to_vec()));
+    std::fs::remove_file(&file).unwrap();
 
     // What the phone network saw: each dialled once, the key pressed, the callee spoken to.
     assert_eq!((bed.carrier.invites(&callee), bed.carrier.pressed(&callee)), (1, "1".to_owned()));

@@ -286,7 +286,7 @@ async fn what_ends_while_the_server_becomes_another_brings_nobody_who_is_on_the_
             clock.sleep_until(clock.now() + Duration::from_millis(nth * 5)).await;
             let end = ends(DispositionResult::Answered);
             loop {
-                match store.finish(&held, &worker("w"), after, &[], end, 1).await {
+                match store.finish(&held, &worker("w"), after, &[], end.clone(), 1).await {
                     Ok(Written::Done(finished)) => return indices(&finished.refill),
                     Ok(Written::Fenced) => return Vec::new(),
                     Err(_) => clock.sleep_until(clock.now() + Duration::from_millis(50)).await,

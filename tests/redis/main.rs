@@ -26,7 +26,7 @@ use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::StoreWorld;
 use robocall::model::Timestamp;
-use robocall::ports::{CampaignStore, Clock};
+use robocall::ports::{CampaignStore, Clock, RecordingIndex};
 
 struct RedisWorld {
     prefix: String,
@@ -47,6 +47,10 @@ impl RedisWorld {
 #[async_trait::async_trait]
 impl StoreWorld for RedisWorld {
     fn store(&self) -> Arc<dyn CampaignStore> {
+        Arc::<RedisStore>::clone(&self.store)
+    }
+
+    fn recordings(&self) -> Arc<dyn RecordingIndex> {
         Arc::<RedisStore>::clone(&self.store)
     }
 

@@ -311,8 +311,9 @@ impl Twins {
                     None => ends(DispositionResult::Answered),
                 };
                 let name = &name(worker);
-                let finished = self.ask_of(&held, |store, held| async move {
-                    store.finish(&held, name, after, &[], end, refill).await
+                let finished = self.ask_of(&held, |store, held| {
+                    let end = end.clone();
+                    async move { store.finish(&held, name, after, &[], end, refill).await }
                 });
                 if let (Written::Done(memory), Written::Done(redis)) = (finished.memory, finished.redis) {
                     self.ended.push((held, after, end));
@@ -324,10 +325,10 @@ impl Twins {
                     return;
                 }
                 let (held, after, end) = self.ended[which % self.ended.len()].clone();
-                self.ask_of(
-                    &held,
-                    |store, held| async move { store.finish(&held, &name(0), after, &[], end, 3).await },
-                );
+                self.ask_of(&held, |store, held| {
+                    let end = end.clone();
+                    async move { store.finish(&held, &name(0), after, &[], end, 3).await }
+                });
             }
             Step::RequestSlot { which, leg } => {
                 let Some(at) = self.hand(which) else { return };

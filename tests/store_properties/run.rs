@@ -230,7 +230,7 @@ impl Run {
                     Some(secs) => retries(DispositionResult::Busy, now + Duration::from_secs(secs)),
                     None => ends(DispositionResult::Answered),
                 };
-                let finished = store.finish(&held, &Self::name(worker), after, &[], end, refill).await.unwrap();
+                let finished = store.finish(&held, &Self::name(worker), after, &[], end.clone(), refill).await.unwrap();
                 self.hands.retain(|hand| hand.1 != held);
                 if let Written::Done(finished) = finished {
                     self.ended.push((held, after, end));

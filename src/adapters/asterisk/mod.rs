@@ -13,6 +13,7 @@
 //!   answered, and who is gone. Keys, ends of playbacks and verdicts are not: nobody waits for these without a bound.
 //! - Reading events waits for nothing but events.
 
+mod archive;
 mod ari;
 mod checkup;
 mod detection;
@@ -38,6 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 
+pub use self::archive::AsteriskArchive;
 pub use self::ari::http::InvalidAddress;
 pub use self::checkup::NodeReport;
 pub use self::endpoints::{Endpoints, InvalidTemplate, Templates};

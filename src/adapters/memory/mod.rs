@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here waits while the state is locked, and no answer depends on the order of a hash.
 
+mod archive;
 mod audit;
 mod claims;
 mod command_bus;
@@ -20,6 +21,7 @@ mod outbox;
 mod queue;
 mod ready;
 mod record;
+mod recordings;
 mod request;
 mod ring;
 mod slab;
@@ -28,6 +30,7 @@ mod store;
 mod sweep;
 mod transitions;
 
+pub use archive::MemoryArchive;
 pub use audit::{Audit, BooksAudit, CallAudit, LeaseAudit, OrganisationAudit, RequestAudit, SlotsAudit};
 pub use command_bus::MemoryCommandBus;
 pub use event_bus::{EventSink, MemoryEventBus};

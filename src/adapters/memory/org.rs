@@ -7,7 +7,9 @@ use super::once::Once;
 use super::ring::Share;
 use super::slab::{Place, ReqIx};
 use crate::model::organisation::RequestOrder;
-use crate::model::{LegId, Organisation, OrganisationId, Phone, RequestCursor, Timestamp, WorkerId};
+use crate::model::{
+    AttemptId, LegId, Organisation, OrganisationId, Phone, Recording, RequestCursor, Timestamp, WorkerId,
+};
 use crate::policy::rate::{self, ArrivalTime};
 use crate::policy::slots::{self, External};
 use crate::ports::store::Token;
@@ -42,6 +44,7 @@ pub(super) struct Org {
     pub share: Share,
     pub blocked: BTreeSet<Phone>,
     pub once: Once,
+    pub recordings: BTreeMap<AttemptId, Recording>,
     /// Its requests, whatever their state.
     pub requests: BTreeSet<ReqIx>,
     /// Those that are shown, in the order in which they were accepted.
@@ -65,6 +68,7 @@ impl Org {
             arrival: ArrivalTime::default(),
             blocked: BTreeSet::new(),
             once: Once::default(),
+            recordings: BTreeMap::new(),
             requests: BTreeSet::new(),
             listed: BTreeMap::new(),
             turns: Turns::default(),

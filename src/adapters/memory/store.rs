@@ -73,7 +73,7 @@ impl MemoryStore {
     }
 
     /// Carries out one operation at one instant.
-    fn with<T>(&self, operation: impl FnOnce(&mut State) -> T) -> T {
+    pub(super) fn with<T>(&self, operation: impl FnOnce(&mut State) -> T) -> T {
         let now = self.clock.now();
         // A panic elsewhere must not stop every call that is live: the state is no worse than after a crash.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use super::state::State;
 use crate::callflow::call::CallState;
 use crate::model::event::RequestEvent;
 use crate::model::{
-    CallStatus, Disposition, DispositionResult, EventType, Fact, Happening, Party, Timestamp, Via, WorkerId,
+    CallStatus, Disposition, DispositionResult, EventType, Fact, Happening, Party, Recording, Timestamp, Via, WorkerId,
 };
 use crate::ports::store::{AttemptEnd, DialDecision, Finished, Held, NotNow, Stage, Token, Written};
 
@@ -146,17 +146,17 @@ impl State {
         let (status, last) = match retry_at {
             Some(due) => (CallStatus::RetryScheduled, Happening::RetryScheduled { disposition: end.disposition, due }),
             None => {
-                let status = final_status(end, dialled);
+                let status = final_status(&end, dialled);
                 (status, Happening::Ended { status, disposition: end.disposition, refusal: end.refusal })
             }
         };
         let (history, event) = self.end_attempt(place, status, last);
-        let refill = if refill > 0 {
-            let org = self.requests[place.0].org;
-            self.claim_from(org, worker, refill.min(BATCH))
-        } else {
-            Vec::new()
-        };
+        let org = self.requests[place.0].org;
+        if let Some(kept_at) = end.recording {
+            let recording = Recording { attempt: held.attempt, place: kept_at, ended_at: now };
+            self.org_mut(org).recordings.insert(held.attempt, recording);
+        }
+        let refill = if refill > 0 { self.claim_from(org, worker, refill.min(BATCH)) } else { Vec::new() };
         Written::Done(Finished { history, events: event.into_iter().collect(), refill })
     }
 
@@ -226,7 +226,7 @@ impl State {
 }
 
 /// The status of a call whose last attempt ended so. What was refused undialled has failed.
-fn final_status(end: AttemptEnd, dialled: bool) -> CallStatus {
+fn final_status(end: &AttemptEnd, dialled: bool) -> CallStatus {
     let refused = !dialled && end.refusal.is_some();
     if refused { CallStatus::Failed } else { CallStatus::after(end.disposition.result) }
 }

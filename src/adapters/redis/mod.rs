@@ -20,6 +20,7 @@ mod losses;
 mod notes;
 mod once;
 mod port;
+mod recordings;
 mod reply;
 mod requests;
 mod ring;

@@ -16,6 +16,7 @@ const ORGANISATION: &str = concat!(
     include_str!("lua/30_lanes.lua"),
     include_str!("lua/40_ready.lua"),
     include_str!("lua/50_claims.lua"),
+    include_str!("lua/55_recordings.lua"),
     include_str!("lua/60_transitions.lua"),
     include_str!("lua/70_leases.lua"),
     include_str!("lua/80_intake.lua"),

@@ -94,7 +94,7 @@ impl RedisStore {
         end: AttemptEnd,
         refill: u32,
     ) -> StoreResult<Written<Finished>> {
-        let AttemptEnd { disposition, refusal, retry_at } = end;
+        let AttemptEnd { disposition, refusal, retry_at, recording } = end;
         let organisation = &held.organisation;
         let ops = Ops::none().op("finish").held(held).text(worker.as_str()).int(after);
         let mut ops = ops.bytes(&codec::facts(facts)?).time(retry_at);
@@ -109,6 +109,7 @@ impl RedisStore {
             ops = ops.int(status_number(status));
             ops = ops.bytes(&codec::happening(&Happening::Ended { status, disposition, refusal })?);
         }
+        let ops = ops.text(recording.as_deref().unwrap_or_default());
         let refill = if self.ring.is_closed() { 0 } else { refill };
         let mut asked = self.ask(organisation, ops.int(refill)).await?;
         let mut answer = asked.answers.list()?;

@@ -4,6 +4,7 @@ mod calls;
 mod events;
 mod notes;
 mod organisation;
+mod recordings;
 mod requests;
 
 use schemars::JsonSchema;
@@ -32,7 +33,13 @@ struct Nothing {}
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
-    let all =
-        [requests::OPERATIONS, calls::OPERATIONS, notes::OPERATIONS, events::OPERATIONS, organisation::OPERATIONS];
+    let all = [
+        requests::OPERATIONS,
+        calls::OPERATIONS,
+        notes::OPERATIONS,
+        recordings::OPERATIONS,
+        events::OPERATIONS,
+        organisation::OPERATIONS,
+    ];
     all.into_iter().flatten()
 }

@@ -12,7 +12,7 @@ pub async fn an_answered_call_completes_and_frees_its_slot(world: &dyn StoreWorl
     let facts = [fact(world.now(), Happening::Answered)];
     world.advance(secs(3)).await;
     let end = ends(DispositionResult::Answered);
-    let finished = done(store.finish(&claim.held, &worker("w"), after, &facts, end, 0).await.unwrap());
+    let finished = done(store.finish(&claim.held, &worker("w"), after, &facts, end.clone(), 0).await.unwrap());
     let ended = Happening::Ended { status: CallStatus::Completed, disposition: end.disposition, refusal: None };
     assert_eq!(finished.history[1..], [facts[0].clone(), fact(world.now(), ended)]);
     assert!(finished.events.is_empty() && finished.refill.is_empty());
@@ -27,7 +27,7 @@ pub async fn an_end_with_a_gap_is_not_written(world: &dyn StoreWorld) {
     submit(&store, header("r"), 1).await;
     let (claim, after) = claim_and_dial(&store).await;
     let end = ends(DispositionResult::Busy);
-    let gap = store.finish(&claim.held, &worker("w"), after + 1, &[], end, 0).await;
+    let gap = store.finish(&claim.held, &worker("w"), after + 1, &[], end.clone(), 0).await;
     assert!(matches!(gap, Ok(Written::Fenced) | Err(StoreError::Forgotten)), "{gap:?}");
     assert_eq!(leased(&store).await, 1);
     finish(&store, &claim.held, after, end).await;
@@ -42,7 +42,7 @@ pub async fn ending_twice_is_ending_once(world: &dyn StoreWorld) {
     ] {
         let (claim, after) = claim_and_dial(&store).await;
         let facts = [fact(world.now(), Happening::Ringing)];
-        let first = done(store.finish(&claim.held, &worker("w"), after, &facts, end, 0).await.unwrap());
+        let first = done(store.finish(&claim.held, &worker("w"), after, &facts, end.clone(), 0).await.unwrap());
         let counts = summary(&store, &key("r")).await.counts;
         assert_eq!(counts.of(status), 1);
         let second = done(store.finish(&claim.held, &worker("w"), after, &facts, end, 5).await.unwrap());
@@ -59,7 +59,7 @@ pub async fn ending_twice_does_not_free_the_next_attempts_slot(world: &dyn Store
     submit(&store, header("r"), 1).await;
     let (first, after) = claim_and_dial(&store).await;
     let end = retries(DispositionResult::Busy, world.now());
-    let history = finish(&store, &first.held, after, end).await.history;
+    let history = finish(&store, &first.held, after, end.clone()).await.history;
     let (second, _) = claim_and_dial(&store).await;
     assert_eq!(second.held.attempt.claim, 2);
     let again = finish(&store, &first.held, after, end).await;
@@ -114,7 +114,7 @@ pub async fn a_refused_claim_fails_undialled(world: &dyn StoreWorld) {
     for (end, status) in cases {
         let claim = claim_one(&store).await;
         let index = claim.destination.index;
-        let first = finish(&store, &claim.held, 0, end).await;
+        let first = finish(&store, &claim.held, 0, end.clone()).await;
         assert!(
             matches!(first.history[..], [ref last] if last.what == Happening::Ended { status, disposition: end.disposition, refusal: end.refusal })
         );

@@ -219,7 +219,7 @@ pub async fn claim_and_dial(store: &Store) -> (Claim, u32) {
 
 /// An end that is not tried again.
 pub fn ends(result: DispositionResult) -> AttemptEnd {
-    AttemptEnd { disposition: Disposition::new(result, Some(Party::Callee)), refusal: None, retry_at: None }
+    AttemptEnd::of(Disposition::new(result, Some(Party::Callee)))
 }
 
 /// An end that is tried again.

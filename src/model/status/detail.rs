@@ -6,8 +6,8 @@ use super::{CallEntry, StepStatus, TransferStatus, display};
 use crate::model::event::{CallContext, CallStatusHint};
 use crate::model::note::{AgentDisposition, CallNotes, CustomerFlags, Remark};
 use crate::model::{
-    AnsweredBy, CallType, Disposition, DispositionResult, Fact, Happening, KeyLabel, LegId, LegRole, Phone, Private,
-    Timestamp,
+    AnsweredBy, AttemptId, CallId, CallType, Disposition, DispositionResult, Fact, Happening, KeyLabel, LegId, LegRole,
+    Phone, Private, Timestamp,
 };
 
 /// One call in full.
@@ -153,6 +153,10 @@ pub enum ParticipantStatus {
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordingEntry<'a> {
+    /// Under which it is had once the attempt is over: the attempt's name. All that is recorded of one is one recording.
+    #[serde(serialize_with = "display")]
+    #[schemars(with = "String")]
+    pub id: AttemptId,
     /// Where it is kept, or its name if that is nowhere.
     pub url: &'a str,
     /// When it began.
@@ -203,7 +207,7 @@ impl<'a> CallDetail<'a> {
             participants: (legs.iter().filter(|leg| leg.id.role.is_third_party()))
                 .map(|leg| leg.as_participant(until(entry.ended_at)))
                 .collect(),
-            recordings: recordings(facts),
+            recordings: recordings(context.call, facts),
             customer_flag: notes.customer,
             agent_disposition: notes.disposition.as_ref(),
             notes: notes.disposition.as_ref().and_then(|disposition| disposition.notes.as_ref()),
@@ -317,12 +321,14 @@ impl<'a> Leg<'a> {
     }
 }
 
-fn recordings(facts: &[Fact]) -> Vec<RecordingEntry<'_>> {
+fn recordings(call: CallId, facts: &[Fact]) -> Vec<RecordingEntry<'_>> {
+    let mut id = AttemptId { call, claim: 0 };
     let mut recordings: Vec<RecordingEntry<'_>> = Vec::new();
     for Fact { at, what } in facts {
         match what {
+            Happening::Dialing { claim, .. } => id.claim = *claim,
             Happening::RecordingStarted { recording } => {
-                recordings.push(RecordingEntry { url: recording, started_at: *at, stopped_at: None });
+                recordings.push(RecordingEntry { id, url: recording, started_at: *at, stopped_at: None });
             }
             Happening::RecordingStopped { url } => {
                 if let Some(last) = recordings.last_mut().filter(|last| last.stopped_at.is_none()) {

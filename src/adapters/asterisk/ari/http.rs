@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::poll_fn;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -172,6 +172,23 @@ impl Http {
             sent.as_mut().poll(context)
         })
         .await
+    }
+
+    /// Opens something of any size; none if there is no such thing. Its body is the asker's to wait for.
+    ///
+    /// # Errors
+    /// When no answer begins in time, or it is a refusal.
+    pub async fn open(&self, path: &str) -> Result<Option<Response>, TelephonyError> {
+        let request = self.client.get(format!("{}/{path}", self.base));
+        let request = request.basic_auth(&self.user, Some(self.password.expose_secret()));
+        let until = self.clock.now() + self.answer_within;
+        let sent = async { request.send().await.map_err(|error| TelephonyError::Unavailable(innermost(&error))) };
+        let response = self.before(until, sent).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(response)),
+            status => Err(TelephonyError::Unavailable(format!("ARI answers {status}"))),
+        }
     }
 
     async fn send(&self, ask: Ask) -> Result<Answer, TelephonyError> {

@@ -126,7 +126,7 @@ local function finish_again(id, token, after, added)
 end
 
 -- `dialled` and `undialled` are the last facts and statuses of a call that ends for good.
-function Attempt.finish(id, claim, token, worker, after, added, retry_at, retry, dialled, undialled, refill)
+function Attempt.finish(id, claim, token, worker, after, added, retry_at, retry, dialled, undialled, recording, refill)
   local r, e, x, facts = Live.held(id, claim, token)
   if not x then
     local again = finish_again(id, token, after, added)
@@ -134,6 +134,7 @@ function Attempt.finish(id, claim, token, worker, after, added, retry_at, retry,
   end
   local appended, last = Facts.append(x, facts, after, added)
   if not last then return { after > x.n and 'forgotten' or 'fenced' } end
+  if recording ~= '' then Recordings.note(id .. '.' .. text(claim), recording) end
   if x.ox then
     Live.release(id, x)
     call('DEL', Live.key(id))

@@ -24,7 +24,7 @@ local operations = {
   end,
   finish = function()
     return Attempt.finish(arg(), number(), number(), arg(), number(), arg(), number(), arg(), { number(), arg() },
-      { number(), arg() }, number())
+      { number(), arg() }, arg(), number())
   end,
   slot = function() return Owner.request_slot(arg(), number(), number(), arg(), number()) end,
   block = function() return call('SADD', P .. 'blocked', arg()) end,
@@ -48,6 +48,9 @@ local operations = {
   control = function() return Control.request(arg(), arg(), arg(), arg()) end,
   remember = function() return Once.remember(arg(), arg(), number()) end,
   answered = function() Once.answered(arg(), arg()) end,
+  recording = function() return Recordings.of(arg()) end,
+  recordings = function() return Recordings.before(number(), number()) end,
+  forget_recording = function() Recordings.forget(arg()) end,
   request = function() return Control.show(arg()) end,
   annotate = function() return Notes.write(arg(), number(), { arg(), arg(), arg(), arg() }) end,
   notes = function() return Notes.read(arg(), number()) end,
@@ -70,7 +73,7 @@ local operations = {
 }
 
 local reads = { owner = true, request_of = true, live = true, request = true, list = true, header = true,
-  calls = true, notes = true, organisation = true, slots = true, suspects = true }
+  calls = true, notes = true, recording = true, recordings = true, organisation = true, slots = true, suspects = true }
 
 -- One asker's operations, up to the argument `last`: what they answer.
 local function carry_out(last)
