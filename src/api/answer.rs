@@ -128,6 +128,11 @@ impl Refusal {
         Self::new(StatusCode::GATEWAY_TIMEOUT, Word::Unavailable, message)
     }
 
+    /// The first thing that is wrong with what was sent.
+    pub fn first(&self) -> Option<&RequestError> {
+        self.errors.first()
+    }
+
     /// In words.
     pub fn message(&self) -> &str {
         &self.message
@@ -136,6 +141,11 @@ impl Refusal {
     /// The same, but if it says that there is no such thing, with what there is not.
     pub fn about(self, what: impl FnOnce() -> String) -> Self {
         if self.status == Word::NotFound { Self::not_found(what()) } else { self }
+    }
+
+    /// The same, said as an older interface says it.
+    pub fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
     }
 
     /// The same, but what is wrong stands elsewhere; what is wrong in several places that are one there is said once.

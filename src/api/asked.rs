@@ -9,11 +9,12 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::Api;
 use super::answer::Refusal;
 use super::room::Place;
-use crate::model::{ApiKey, ApiKeyRecord, OrganisationId};
+use crate::model::{ApiKey, ApiKeyRecord, OrganisationId, RequestId};
 use crate::reading::{Problems, kind_of, not_one_of, shown_name, unknown_field};
 use crate::request::strict_json;
 
@@ -77,6 +78,18 @@ impl Asked {
             Some(Value::Object(_)) | None => Err(Refusal::invalid(problems)),
             Some(other) => Err(Refusal::wrong("", format!("must be an object, not {}", kind_of(&other)))),
         }
+    }
+
+    /// A name for a request that has none: with the same `Idempotency-Key` it is the same.
+    pub fn name_for(&self, what: &str, api: &Api) -> Result<RequestId, Refusal> {
+        let id = self.command_id(api)?;
+        let name = if self.headers.contains_key(ONCE_HEADER) {
+            let digest = Sha256::digest(&*id);
+            digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        } else {
+            String::from(id)
+        };
+        format!("{what}-{name}").parse().map_err(|error: crate::model::IdError| Refusal::wrong("", error.to_string()))
     }
 
     /// The command's id: as given, or one that nobody else has.

@@ -8,7 +8,6 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::answer::{Refusal, json};
 use super::asked::{Asked, ONCE_HEADER};
@@ -162,7 +161,6 @@ struct Read<'v> {
 pub(super) async fn call_out(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     std::mem::take(&mut asked.query).finish()?;
     let body = Value::Object(asked.object()?);
-    let id = asked.command_id(&api)?;
     let mut problems = Problems::default();
     let read = read(&body, &api, &mut problems);
     let Some(Read { request, from, to, steps }) = read.filter(|_| problems.is_empty()) else {
@@ -171,7 +169,7 @@ pub(super) async fn call_out(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let is_named = request.is_some();
     let request = match request {
         Some(request) => request,
-        None => made_name(&asked, &id)?,
+        None => asked.name_for("call-out", &api)?,
     };
     let (owners, steps): (Vec<usize>, Vec<StepDocument>) = steps.into_iter().unzip();
     let phone = |path: &str, text: &str| text.parse::<Phone>().map_err(|error| Refusal::wrong(path, error.to_string()));
@@ -186,17 +184,6 @@ pub(super) async fn call_out(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let summary = summary.map_err(|refusal| refusal.at(|path| place(path, &owners, is_named)))?;
     let call_id = CallId::new(asked.organisation(), &summary.request_id, 0).to_string();
     Ok(json(StatusCode::OK, &Answer { status: StatusDocument::without_details(summary), call_id }))
-}
-
-/// A name for a request that has none: with the same key it is the same.
-fn made_name(asked: &Asked, id: &str) -> Result<RequestId, Refusal> {
-    let name = if asked.headers.contains_key(ONCE_HEADER) {
-        let digest = Sha256::digest(id);
-        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
-    } else {
-        id.to_owned()
-    };
-    format!("call-out-{name}").parse().map_err(|error: crate::model::IdError| Refusal::wrong("", error.to_string()))
 }
 
 /// Where that which is wrong with the request stands in what was asked.

@@ -9,21 +9,17 @@ use axum::response::Response;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::answer::{Refusal, json};
 use super::asked::Asked;
-use super::calls::absent;
+use super::following::Earlier;
 use super::{Api, submit};
 use crate::model::note::{AgentDisposition, CallNote, Remark};
-use crate::model::request::WindowZone;
-use crate::model::{
-    CallId, CallType, CallingWindow, Destination, DispositionName, EventFilter, Organisation, RequestHeader, RequestId,
-    Timestamp,
-};
+use crate::model::{CallId, CallType, DispositionName, Organisation, RequestId, Timestamp};
 use crate::ports::store::RequestKey;
 use crate::reading::{Fields, Problems};
-use crate::request::{CallRequestDocument, CallingWindowDocument, DestinationDocument, Flag, HookDocument, Weekday};
+use crate::request::{CallRequestDocument, Flag};
 
 /// How `callBackDTS` is written.
 const DTS: &str = "%Y%m%d%H%M%S";
@@ -161,75 +157,20 @@ fn on_the_clock(text: &str, settings: &Organisation) -> Result<Timestamp, String
 
 /// Makes the request that calls back: by the same call and time it is the same one.
 async fn call_back(api: &Arc<Api>, key: &RequestKey, call: CallId, at: Timestamp) -> Result<Callback, Refusal> {
-    let header = api.request(key).await?.header;
-    let found = api.ask(api.ports.store.calls(key, call.index(), 1)).await?;
-    let found = found.into_iter().find(|found| found.destination.index == call.index());
-    let (Some(header), Some(found)) = (header, found) else { return Err(Refusal::not_found(absent(call))) };
-    let document = document(&header, &found.destination, call, at)?;
+    let earlier = Earlier::find(api, key, call).await?;
+    let Some(phone) = earlier.person.number.phone() else {
+        return Err(Refusal::conflict("callback", "the call has no number that can be called"));
+    };
+    let name = format!("callback-{call}-{}", at.as_millis());
+    let name = name.parse().map_err(|error: crate::model::IdError| Refusal::wrong("callback", error.to_string()))?;
+    let document = CallRequestDocument {
+        scheduled_at: Some(at),
+        call_type: Some(CallType::Callback),
+        ..earlier.followed_by(name, earlier.same_person(phone))?
+    };
     let summary = submit::hand_in(api, &key.organisation, &document).await;
     // What is wrong with it stands in no body that anybody sent.
     let summary = summary.map_err(|refusal| refusal.at(|_| "callback".to_owned()))?;
     let call_id = CallId::new(&key.organisation, &summary.request_id, 0).to_string();
     Ok(Callback { request_id: summary.request_id, call_id, scheduled_at: at })
-}
-
-/// A request of one, to the same person with the same flow.
-fn document(
-    header: &RequestHeader,
-    person: &Destination,
-    call: CallId,
-    at: Timestamp,
-) -> Result<CallRequestDocument, Refusal> {
-    let Some(phone) = person.number.phone() else {
-        return Err(Refusal::conflict("callback", "the call has no number that can be called"));
-    };
-    let name = format!("callback-{call}-{}", at.as_millis());
-    let name = name.parse().map_err(|error: crate::model::IdError| Refusal::wrong("callback", error.to_string()))?;
-    let flow: Map<String, Value> = serde_json::from_str(&header.flow).map_err(|error| {
-        tracing::error!(request = %header.id, %error, "a flow was frozen by another version");
-        Refusal::unavailable("the flow was frozen by another version of this program")
-    })?;
-    let properties = person.properties.iter();
-    let destination = DestinationDocument {
-        caller: person.caller,
-        properties: properties.map(|(name, value)| (name.to_string(), Value::from(&**value))).collect(),
-        external_id: person.external_id.as_deref().map(str::to_owned),
-        time_zone: person.time_zone.as_deref().map(str::to_owned),
-        ..DestinationDocument::of(phone)
-    };
-    let hooks = header.hooks.iter().map(|hook| HookDocument {
-        url: hook.url.to_string(),
-        events: hook.events.iter().filter_map(|event| event.parse::<EventFilter>().ok()).collect(),
-    });
-    Ok(CallRequestDocument {
-        caller: header.caller,
-        enable_call_recording: Some(Flag(header.recording)),
-        scheduled_at: Some(at),
-        ring_timeout_secs: u32::try_from(header.ring_timeout.as_secs()).ok(),
-        max_call_duration_secs: u32::try_from(header.max_call_duration.as_secs()).ok(),
-        calling_window: header.calling_window.as_ref().map(window),
-        machine_detection: Some(header.machine_detection),
-        priority: Some(header.priority),
-        hooks: hooks.collect(),
-        parent_id: Some(call.to_string()),
-        call_type: Some(CallType::Callback),
-        ..CallRequestDocument::of_one(name, destination, flow)
-    })
-}
-
-/// Hours as they are written.
-fn window(window: &CallingWindow) -> CallingWindowDocument {
-    use Weekday::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
-    let days = [Mon, Tue, Wed, Thu, Fri, Sat, Sun].into_iter().enumerate();
-    let opens = |day: usize| window.days & 1 << day != 0;
-    let hour = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-    CallingWindowDocument {
-        time_zone: match &window.time_zone {
-            WindowZone::Named(name) => name.to_string(),
-            WindowZone::Recipient => "recipient".to_owned(),
-        },
-        days: Some(days.filter(|(day, _)| opens(*day)).map(|(_, day)| day).collect()),
-        from: hour(window.from_minute),
-        to: hour(window.to_minute),
-    }
 }

@@ -12,6 +12,7 @@ mod commands;
 mod disposition;
 mod door;
 mod events;
+mod following;
 mod notes;
 mod numbers;
 mod openapi;
@@ -22,6 +23,7 @@ mod recordings;
 mod requests;
 mod room;
 mod router;
+mod schedule;
 mod server;
 mod status;
 mod submit;
@@ -85,6 +87,8 @@ pub struct ApiSettings {
     pub body_mb: u32,
     /// Voices that calls out may name.
     pub voices: BTreeMap<String, SpokenVoice>,
+    /// Installed flows, by the menus whose calls they are.
+    pub menus: BTreeMap<String, String>,
 }
 
 /// A voice, as far as a message says which.
@@ -106,6 +110,7 @@ impl Default for ApiSettings {
             event_streams: 1_000,
             body_mb: 256,
             voices: BTreeMap::new(),
+            menus: BTreeMap::new(),
         }
     }
 }

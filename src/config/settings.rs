@@ -76,6 +76,8 @@ pub struct Api {
     pub recording_days: u32,
     /// Voices that calls out may name, besides `female` and `male`.
     pub voices: BTreeMap<String, Voice>,
+    /// Installed flows, by the ids of menus that `POST /v1/calls` names.
+    pub menus: BTreeMap<String, String>,
 }
 
 /// A voice that has a name.
@@ -99,6 +101,7 @@ impl Default for Api {
             body_mb: 256,
             recording_days: 0,
             voices: BTreeMap::new(),
+            menus: BTreeMap::new(),
         }
     }
 }

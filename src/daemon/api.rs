@@ -47,6 +47,7 @@ pub(super) fn settings_of(settings: &config::Api, max_destinations: u32) -> ApiS
                 (name.clone(), SpokenVoice { gender: *gender, language: language.clone() })
             })
             .collect(),
+        menus: settings.menus.clone(),
     }
 }
 
@@ -67,6 +68,19 @@ pub(super) fn check_voices(settings: &config::Api) -> Result<(), DaemonError> {
     Ok(())
 }
 
+/// Whether the flows of menus are installed.
+///
+/// # Errors
+/// The first that is not.
+pub(super) fn check_menus(settings: &config::Api, flows: &FlowCatalogue) -> Result<(), DaemonError> {
+    match settings.menus.iter().find(|(_, flow)| !flows.0.contains_key(*flow)) {
+        Some((menu, flow)) => {
+            Err(DaemonError::Settings(format!("api.menus.{menu}: no flow {flow} is installed: see worker.flows")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Serves the interface until told to stop, delivers events to webhooks whenever no other process does, and deletes recordings
 /// that are old enough. `tell` is called at every stage of its life.
 ///
@@ -80,6 +94,7 @@ pub fn run_api(
 ) -> Result<(), DaemonError> {
     check_hooks(&settings.hooks)?;
     check_voices(&settings.api)?;
+    check_menus(&settings.api, &flows)?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::world::{World, long_request};
 
 /// What cannot be said in a schema: a flow must be installed under its name, a template may only name properties, and so
-/// on; a call out may only name voices that there are, and a call-back is in the future; which calls are listed by what needs
+/// on; a call out may only name voices that there are, and a call-back or a
+/// call at a time is in the future, a menu has a flow; which calls are listed by what needs
 /// a name; and an organisation's webhooks have an address each. Everything else that the document allows must be accepted.
 const SETTINGS: &str = r#"
 [[operations]]
@@ -23,6 +24,10 @@ checks.positive_data_acceptance.expected-statuses = [200, 400, 401, 403, 404, 40
 [[operations]]
 include-name = "POST /v1/calls/{callId}/disposition"
 checks.positive_data_acceptance.expected-statuses = [200, 201, 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-name = "POST /v1/calls"
+checks.positive_data_acceptance.expected-statuses = [201, 400, 401, 403, 404, 409, 429]
 
 [[operations]]
 include-name = "GET /v1/calls"

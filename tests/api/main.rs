@@ -16,5 +16,6 @@ mod listening;
 mod looking;
 mod noting;
 mod recordings;
+mod scheduling;
 mod submitting;
 mod world;

@@ -50,6 +50,13 @@ impl Answered {
     }
 }
 
+/// Flows that requests may name.
+fn installed() -> FlowCatalogue {
+    let says = |text: &str| json!({"steps": [{"name": "play", "message": {"msg": text}}]});
+    let flows = [("reminder", says("Good morning.")), ("for a name", says("Good morning, {{name}}."))];
+    FlowCatalogue(flows.into_iter().map(|(name, flow)| (name.to_owned(), flow)).collect())
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::with(|_| {}).await
@@ -65,7 +72,7 @@ impl World {
             api,
             network: NetworkSettings::default(),
             speed: 20.0,
-            flows: FlowCatalogue::default(),
+            flows: installed(),
             sinks: Vec::new(),
         };
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();

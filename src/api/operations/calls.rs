@@ -3,8 +3,9 @@
 use axum::http::Method;
 
 use super::{CALL_ID, DONE, Nothing, ONCE};
+use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{Answer, Kind, Link, Operation, Parameter, Place, answer, linked, small, text};
-use crate::api::{calls, commands};
+use crate::api::{calls, commands, schedule};
 use crate::command;
 use crate::model::Scope;
 use crate::model::status::CallDetail;
@@ -33,8 +34,31 @@ const OF_LIVE: &[Link] = &[
     Link("changeCustomerFlag", "callId", "$response.body#/0/uii"),
 ];
 
+/// Of a call that will be made.
+const OF_SCHEDULED: &[Link] =
+    &[Link("getCall", "callId", "$response.body#/id"), Link("getStatus", "requestId", "$response.body#/request_id")];
+
 /// All of them.
 pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "scheduleCall",
+        method: Method::POST,
+        path: "/v1/calls",
+        scope: Scope::Submit,
+        summary: "Have somebody called at a time, in the older form",
+        description: "A request of one, with the flow of a menu or of an earlier call. Asked again with the same \
+                      `Idempotency-Key` it is the same request: nobody is called twice.",
+        parameters: &[text(
+            ONCE_HEADER,
+            Place::Header,
+            "^[!-~]{1,128}$",
+            "From which the request's name is made: the same key is the same request.",
+        )],
+        body: small::<schedule::Body>(true),
+        answers: &[linked::<schedule::Answer>(201, "It will be made.", OF_SCHEDULED)],
+        refusals: &[404, 409, 413, 415],
+        handler: |api, asked| Box::pin(schedule::schedule(api, asked)),
+    },
     Operation {
         id: "listActiveCalls",
         method: Method::GET,
