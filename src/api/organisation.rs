@@ -15,6 +15,9 @@ use crate::model::{Organisation, OrganisationId};
 use crate::ports::store::SlotUse;
 use crate::reading::Problems;
 
+/// How often a change is tried that others are in the way of.
+const TRIES: u8 = 10;
+
 /// An organisation as it is now.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "OrganisationAnswer")]
@@ -57,10 +60,15 @@ async fn shown(api: &Api, organisation: &OrganisationId) -> Result<Response, Ref
 pub(super) async fn change(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     std::mem::take(&mut asked.query).finish()?;
     let given = asked.object()?;
-    let before = api.ask(api.ports.store.organisation(asked.organisation())).await?;
-    let settings = merged(&before, given)?;
-    api.ask(api.ports.store.set_organisation(asked.organisation(), settings)).await?;
-    shown(&api, asked.organisation()).await
+    let (store, organisation) = (&api.ports.store, asked.organisation());
+    for _ in 0..TRIES {
+        let before = api.ask(store.organisation(organisation)).await?;
+        let after = merged(&before, given.clone())?;
+        if api.ask(store.change_organisation(organisation, &before, after)).await? {
+            return shown(&api, organisation).await;
+        }
+    }
+    Err(Refusal::unavailable("others change the settings at this moment: ask again"))
 }
 
 /// Settings with others written over them.

@@ -156,6 +156,9 @@ fn prefix_of(text: &str) -> Result<String, String> {
     if sound { Ok(digits.to_owned()) } else { Err(format!("`{text}` must be 1 to 15 digits")) }
 }
 
+/// How often a change is tried again that others are in the way of.
+const TRIES: u8 = 10;
+
 /// Does it.
 pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
     let which = match &command {
@@ -169,8 +172,17 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
     match &command {
         OrgCommand::Show(_) | OrgCommand::Key(_) => {}
         OrgCommand::Set(args) => {
-            let before = console.ask_store(store.organisation(org))?;
-            console.ask_store(store.set_organisation(org, args.changed(before)?))?;
+            let mut tries = 0..TRIES;
+            loop {
+                let before = console.ask_store(store.organisation(org))?;
+                let after = args.changed(before.clone())?;
+                if console.ask_store(store.change_organisation(org, &before, after))? {
+                    break;
+                }
+                if tries.next().is_none() {
+                    return Err(Failure::Internal("others change the settings at this moment".to_owned()));
+                }
+            }
         }
         OrgCommand::Block(args) => {
             for phone in &args.phones {

@@ -162,6 +162,7 @@ macro_rules! store_conformance {
                 expiry_after_a_dial_completes
                 an_unconfigured_organisation_has_the_defaults
                 settings_take_effect_at_once
+                settings_that_somebody_else_has_changed_are_left_alone
                 waking_follows_whatever_may_have_freed_something
                 calls_are_shown_in_order_page_by_page
                 what_does_not_exist_is_not_found

@@ -667,7 +667,15 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// The organisation's settings.
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation>;
 
-    /// Sets them.
+    /// Sets them if they are still as somebody has read them; whether they were.
+    async fn change_organisation(
+        &self,
+        organisation: &OrganisationId,
+        before: &Organisation,
+        after: Organisation,
+    ) -> StoreResult<bool>;
+
+    /// Sets them, whatever they are.
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()>;
 
     /// Sets what other applications hold, as they write it: none, or text that should be a whole number.

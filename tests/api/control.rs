@@ -98,6 +98,30 @@ async fn a_command_given_twice_is_carried_out_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn changes_of_one_organisation_at_the_same_time_are_all_made() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let changes = [
+        json!({"limit": 3}),
+        json!({"weight": 5}),
+        json!({"callsPerSecond": 7}),
+        json!({"retentionSecs": 3600}),
+        json!({"timeZone": "Asia/Singapore"}),
+        json!({"recordingRetentionSecs": 60}),
+    ];
+    let asked = changes.iter().map(|change| bank.send(Method::PATCH, "/v1/organisation", change));
+    for answer in futures_util::future::join_all(asked).await {
+        answer.ok();
+    }
+    let settings = bank.get("/v1/organisation").await.ok()["settings"].clone();
+    for change in changes {
+        for (field, value) in change.as_object().unwrap() {
+            assert_eq!(settings[field], *value, "{field} was lost");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_organisation_changes_its_own_settings_within_bounds() {
     let world = World::new().await;
     let bank = world.client("bank").await;

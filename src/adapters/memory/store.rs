@@ -282,6 +282,21 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.organisation(organisation)))
     }
 
+    async fn change_organisation(
+        &self,
+        organisation: &OrganisationId,
+        before: &Organisation,
+        after: Organisation,
+    ) -> StoreResult<bool> {
+        Ok(self.with(|state| {
+            let is_so = state.organisation(organisation) == *before;
+            if is_so {
+                state.set_organisation(organisation, after);
+            }
+            is_so
+        }))
+    }
+
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.with(|state| state.set_organisation(organisation, settings));
         Ok(())

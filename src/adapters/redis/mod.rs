@@ -19,6 +19,7 @@ mod listing;
 mod losses;
 mod notes;
 mod once;
+mod organisations;
 mod port;
 mod recordings;
 mod reply;

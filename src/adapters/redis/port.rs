@@ -205,6 +205,15 @@ impl CampaignStore for RedisStore {
         self.read_settings(organisation).await
     }
 
+    async fn change_organisation(
+        &self,
+        organisation: &OrganisationId,
+        before: &Organisation,
+        after: Organisation,
+    ) -> StoreResult<bool> {
+        self.change_settings(organisation, before, &after).await
+    }
+
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.write_settings(organisation, &settings).await
     }

@@ -5,16 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::Value;
 
-use super::codec::{self, unreadable};
+use super::codec;
 use super::intake::{first_call, unexpected};
 use super::listing::read_shown;
 use super::reply::{Reply, call_status, readable};
 use super::script::Ops;
 use super::store::{AT_A_TIME, RedisStore};
-use crate::model::organisation::RequestOrder;
-use crate::model::{
-    AttemptId, CallId, CallStatus, Organisation, OrganisationId, Phone, RequestId, Timestamp, WorkerId,
-};
+use crate::model::{AttemptId, CallId, CallStatus, OrganisationId, Phone, RequestId, Timestamp, WorkerId};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
@@ -98,34 +95,6 @@ impl RedisStore {
             from += want;
         }
         Ok(calls)
-    }
-
-    pub(super) async fn read_settings(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
-        let mut answer = self.send(organisation, Ops::none().op("organisation")).await?.list()?;
-        let (settings, limit) = (answer.bytes()?, answer.small()?);
-        let mut organisation: Organisation = match &*settings {
-            b"" => Organisation::default(),
-            text => serde_json::from_slice(text).map_err(unreadable)?,
-        };
-        // Its own key counts: other applications read it, and may write it.
-        organisation.limit = limit;
-        Ok(organisation)
-    }
-
-    pub(super) async fn write_settings(
-        &self,
-        organisation: &OrganisationId,
-        settings: &Organisation,
-    ) -> StoreResult<()> {
-        let text = serde_json::to_vec(settings).map_err(unreadable)?;
-        self.ring.expect(organisation, self.now()).await?;
-        let ops = Ops::none().op("set_organisation").bytes(&text).int(settings.limit);
-        let ops = ops.int(settings.weight).int(u8::from(settings.request_order == RequestOrder::FirstCome));
-        let ops = match settings.calls_per_second {
-            Some(rate) => ops.int(rate),
-            None => ops.text(""),
-        };
-        self.send(organisation, ops.unsigned(settings.retention_secs)).await.map(drop)
     }
 
     /// A piece at a time, outside the script: the list may be long, and nobody must wait for it.

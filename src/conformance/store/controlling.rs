@@ -139,6 +139,21 @@ pub async fn an_unconfigured_organisation_has_the_defaults(world: &dyn StoreWorl
     assert_eq!(store.slot_use(&organisation("new")).await.unwrap(), expected);
 }
 
+pub async fn settings_that_somebody_else_has_changed_are_left_alone(world: &dyn StoreWorld) {
+    let (store, bank) = (world.store(), organisation("bank"));
+    let unset = store.organisation(&bank).await.unwrap();
+    let wide = Organisation { limit: 9, ..unset.clone() };
+    let heavy = Organisation { weight: 3, ..wide.clone() };
+    assert!(store.change_organisation(&bank, &unset, wide.clone()).await.unwrap());
+    assert!(!store.change_organisation(&bank, &unset, heavy.clone()).await.unwrap(), "it has a limit now");
+    assert_eq!(store.organisation(&bank).await.unwrap(), wide);
+    assert!(store.change_organisation(&bank, &wide, heavy.clone()).await.unwrap());
+    assert!(store.change_organisation(&bank, &heavy, heavy.clone()).await.unwrap(), "what is nothing new is done, too");
+    assert_eq!(store.organisation(&bank).await.unwrap(), heavy);
+    submit(&store, header("r"), 20).await;
+    assert_eq!(claim_all(&store, 20).await.len(), 9, "and it is in force");
+}
+
 pub async fn settings_take_effect_at_once(world: &dyn StoreWorld) {
     let store = world.store();
     limit(&store, "bank", 0).await;

@@ -324,6 +324,14 @@ impl CampaignStore for ChaosStore {
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation> {
         self.in_passing("organisation", self.inner.organisation(organisation)).await
     }
+    async fn change_organisation(
+        &self,
+        organisation: &OrganisationId,
+        before: &Organisation,
+        after: Organisation,
+    ) -> StoreResult<bool> {
+        self.inner.change_organisation(organisation, before, after).await
+    }
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.inner.set_organisation(organisation, settings).await
     }

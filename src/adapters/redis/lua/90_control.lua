@@ -89,6 +89,11 @@ function Control.organisation()
   return { call('GET', P .. 'settings') or '', text(read_slots().limit) }
 end
 
+-- Whether it is still as somebody has read it.
+function Control.is_organisation(settings, limit)
+  return (call('GET', P .. 'settings') or '') == settings and read_slots().limit == limit
+end
+
 function Control.set_external(value)
   if value then call('SET', P .. 'external', value) else call('DEL', P .. 'external') end
   slots, freed = nil, true

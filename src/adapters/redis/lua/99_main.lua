@@ -66,6 +66,13 @@ local operations = {
   set_organisation = function()
     Control.set_organisation(arg(), arg(), number(), number(), number(), number())
   end,
+  change_organisation = function()
+    local settings, limit = arg(), number()
+    local is_so = Control.is_organisation(settings, limit)
+    local after = { arg(), arg(), number(), number(), number(), number() }
+    if is_so then Control.set_organisation(unpack(after, 1, 6)) end
+    return is_so and 1 or 0
+  end,
   set_external = function() Control.set_external(number() == 1 and arg() or nil) end,
   slots = function() return Control.slots() end,
   look = function() return Control.look() end,
