@@ -19,6 +19,7 @@ mod openapi;
 mod operation;
 mod operations;
 mod organisation;
+mod page;
 mod recordings;
 mod requests;
 mod room;

@@ -16,7 +16,7 @@ use super::answer::Refusal;
 use super::asked::{Asked, Query, is_json};
 use super::operation::Operation;
 use super::server::Peer;
-use super::{Api, openapi, operations};
+use super::{Api, openapi, operations, page};
 
 /// The routes of all operations, and of their document.
 pub(super) fn router(api: &Arc<Api>) -> Router {
@@ -38,6 +38,7 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
     }
     router
         .route("/v1/openapi.json", on(MethodFilter::GET, openapi::serve))
+        .route("/v1/openapi.html", on(MethodFilter::GET, page::serve))
         .method_not_allowed_fallback(async || Refusal::no_such_method().respond())
         .fallback(async |uri: Uri| Refusal::not_found(format!("there is nothing at {}", uri.path())).respond())
 }

@@ -53,7 +53,7 @@ pub fn run(args: ApiArgs, json: bool) -> Result<Exit, Failure> {
             let _unread = writeln!(out, "{}", json!({"status": "listening", "address": at})).and_then(|()| out.flush());
         }
         (ApiStage::Listening(at), false) => {
-            say(&format!("Serving at http://{at}/v1, described at /v1/openapi.json.\n"))
+            say(&format!("Serving at http://{at}/v1, described at /v1/openapi.html.\n"))
         }
         (ApiStage::Ending, true) => {}
         (ApiStage::Ending, false) => say("Ending: what is under way is still answered.\n"),

@@ -119,4 +119,7 @@ async fn the_document_describes_every_operation_and_needs_no_key() {
     let document: Value = nobody.get(world.url("/v1/openapi.json")).send().await.unwrap().json().await.unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document, robocall::api::document());
+    let page = nobody.get(world.url("/v1/openapi.html")).send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(page.text().await.unwrap().contains("<h2 id=\"superviseCall\">"));
 }
