@@ -7,7 +7,7 @@ use super::product::{Deployment, HANG_UP, INSTANT, Network, Servers, request};
 use super::throughput::count;
 
 /// Slots that other applications hold: so many that nothing can be dialled.
-const ALL: &str = "1000000";
+pub const ALL: &str = "1000000";
 
 /// What ten thousand waiting destinations cost while others hold every slot.
 pub fn waiting(table: &mut Table) {

@@ -1,6 +1,6 @@
 //! What the program costs on real servers, against a floor: `./dev bench`, or `cargo bench --bench stack -- SECTION…`.
 //!
-//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`. Each starts a private RabbitMQ and Redis, and runs
+//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`, `api`. Each starts a private RabbitMQ and Redis, and runs
 //! workers and a phone network as processes of their own. Figures that depend on the machine are ratios within one run;
 //! processor time is what the kernel counted. The table at the end says what was wanted and what was found.
 
@@ -10,10 +10,12 @@
     reason = "a bench that cannot go on fails, and measures real time"
 )]
 
+mod api;
 #[path = "../../tests/support/asterisk/mod.rs"]
 mod asterisk;
 mod calls;
 mod floor;
+mod http;
 mod loads;
 mod measure;
 mod product;
@@ -47,6 +49,7 @@ const SECTIONS: &[Section] = &[
     ("fairness", loads::fairness),
     ("memory", loads::memory),
     ("calls", calls::measure),
+    ("api", api::measure),
 ];
 
 fn main() {

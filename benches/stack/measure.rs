@@ -1,7 +1,7 @@
 //! What the kernel says of a process, medians, and the table.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Ticks of processor time a second, as Linux shows them to programs on every architecture of ours.
@@ -20,6 +20,20 @@ pub fn memory(pid: u32, field: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
     line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
+}
+
+/// The machine's processors, as `taskset` lists them.
+pub fn processors() -> String {
+    fs::read_to_string("/sys/devices/system/cpu/online").unwrap().trim().to_owned()
+}
+
+/// Keeps processes, all their threads, to some processors.
+pub fn keep_to(processors: &str, pids: &[u32]) {
+    for pid in pids {
+        let mut command = Command::new("taskset");
+        let done = command.args(["-a", "-c", "-p", processors, &pid.to_string()]).stdout(Stdio::null()).status();
+        assert!(done.unwrap().success(), "process {pid} is not kept to processors {processors}");
+    }
 }
 
 /// A process that ends with whoever holds this.

@@ -50,6 +50,11 @@ impl Servers {
         (cpu(self.database_pid), cpu(self.broker_pid))
     }
 
+    /// Their process numbers.
+    pub fn pids(&self) -> [u32; 2] {
+        [self.database_pid, self.broker_pid]
+    }
+
     /// Bytes that the database says it uses.
     pub fn database_memory(&self) -> f64 {
         redis_field(&self.database.url(), "used_memory").parse().unwrap()
@@ -141,10 +146,16 @@ impl Deployment<'_> {
 
     /// A worker with these settings, too.
     pub fn worker_with<const N: usize>(&self, id: &str, settings: [(&str, String); N]) -> Process {
+        let process = Process(self.program(&["worker", "--id", id], settings).spawn().unwrap());
+        self.servers.queues.wait_for(&self.name(&format!("robocall.worker.{id}")));
+        // A database that is new is left alone for so long.
+        std::thread::sleep(Duration::from_millis(4_500));
+        process
+    }
+
+    fn program<const N: usize>(&self, words: &[&str], settings: [(&str, String); N]) -> Command {
         let mut command = Command::new(PROGRAM);
-        command
-            .args(["worker", "--id", id])
-            .env("ROBOCALL_LOG", std::env::var("ROBOCALL_LOG").unwrap_or("error".into()));
+        command.args(words).env("ROBOCALL_LOG", std::env::var("ROBOCALL_LOG").unwrap_or("error".into()));
         let variables = [
             ("AMQP__URL", self.servers.broker.url()),
             ("AMQP__PREFIX", self.name("")),
@@ -155,11 +166,26 @@ impl Deployment<'_> {
         ];
         let all = variables.into_iter().chain(settings);
         command.envs(all.map(|(key, value)| (format!("ROBOCALL__{key}"), value)));
-        let process = Process(command.spawn().unwrap());
-        self.servers.queues.wait_for(&self.name(&format!("robocall.worker.{id}")));
-        // A database that is new is left alone for so long.
-        std::thread::sleep(Duration::from_millis(4_500));
-        process
+        command
+    }
+
+    /// The interface over HTTP, for whoever asks as often as they like; and where it listens.
+    pub fn interface(&self) -> (Process, String) {
+        let often = [("API__REQUESTS_PER_SECOND", "1000000".to_owned())];
+        let mut command = self.program(&["api", "--listen", "127.0.0.1:0", "--json"], often);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split('"').find(|text| text.contains(':') && text.len() > 3).unwrap().to_owned();
+        (Process(child), address)
+    }
+
+    /// A key that is good for looking at an organisation.
+    pub fn key(&self, organisation: &str) -> String {
+        let words = ["org", "key", "add", "--org", organisation, "--label", "bench", "--scopes", "read", "--json"];
+        let said = self.program(&words, []).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        said.split("\"apiKey\":").nth(1).unwrap().split('"').nth(1).unwrap().to_owned()
     }
 
     /// Publishes a request.
@@ -196,9 +222,15 @@ impl Deployment<'_> {
 
 /// A request to so many people. `more`: fields, each followed by a comma.
 pub fn request(id: &str, flow: &str, destinations: u32, more: &str) -> Vec<u8> {
+    request_to(id, flow, 0..destinations, more)
+}
+
+/// The same, to these people of all there are.
+pub fn request_to(id: &str, flow: &str, people: std::ops::Range<u32>, more: &str) -> Vec<u8> {
     let mut text = format!("{{\"requestId\":\"{id}\",{more}\"callFlow\":{flow},\"destinations\":[");
-    for number in 0..destinations {
-        if number > 0 {
+    let first = people.start;
+    for number in people {
+        if number > first {
             text.push(',');
         }
         text.push_str(&format!("{{\"phone\":\"+65{}\"}}", 80_000_000 + number));

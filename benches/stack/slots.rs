@@ -10,7 +10,7 @@ use super::throughput::count;
 const SLOTS: u32 = 6;
 
 /// Everybody answers after a fifth of a second on average, and is hung up on: not all at once, as no two people are.
-const SHORT: &str = r#"{"population": {"shares": {"answer": 1, "machine": 0, "busy": 0, "unanswered": 0, "reject": 0,
+pub const SHORT: &str = r#"{"population": {"shares": {"answer": 1, "machine": 0, "busy": 0, "unanswered": 0, "reject": 0,
     "unreachable": 0, "invalid": 0, "congestion": 0}, "early_hang_up": 0, "post_dial": [0.05, 0.15], "ring": [0.05, 0.15]}}"#;
 
 /// Measures with one worker and with four.

@@ -235,9 +235,9 @@ pub(super) fn json(code: StatusCode, document: &impl Serialize) -> Response {
 }
 
 /// JSON that is written already.
-pub(super) fn bytes_of_json(code: StatusCode, bytes: Vec<u8>) -> Response {
+pub(super) fn bytes_of_json(code: StatusCode, bytes: impl Into<Body>) -> Response {
     let mut response = plain(code);
-    *response.body_mut() = Body::from(bytes);
+    *response.body_mut() = bytes.into();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -8,9 +8,9 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Api;
 use super::answer::{Refusal, json};
 use super::asked::Asked;
+use super::{Api, STORE_WITHIN};
 use crate::model::event::CallStatusHint;
 use crate::model::status::CallDetail;
 use crate::model::{CallId, Fact, Happening, Number, Phone, RequestId, Timestamp};
@@ -107,6 +107,8 @@ pub(super) async fn list(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
     if is_other {
         return Err(Refusal::not_found("productId is not this key's organisation"));
     }
+    let listing = api.within(STORE_WITHIN, api.listings.acquire()).await;
+    let _held_while_calls_are = listing.ok_or_else(|| Refusal::unavailable("too many list live calls: ask again"))?;
     let live = api.ask(api.ports.store.live_calls(asked.organisation(), request.as_ref())).await?;
     let mut requests = Requests { api: &api, known: BTreeMap::new() };
     let mut wanted = Vec::new();

@@ -84,7 +84,7 @@ pub struct ApiSettings {
     pub max_connections: usize,
     /// Most who listen to events at a time.
     pub event_streams: usize,
-    /// Bytes of requests that are held at a time, in MiB.
+    /// Bytes of requests that are held at a time, in MiB; and of pages of calls on their way to clients as many again.
     pub body_mb: u32,
     /// Voices that calls out may name.
     pub voices: BTreeMap<String, SpokenVoice>,
@@ -127,6 +127,10 @@ pub struct Api {
     listening: Arc<Semaphore>,
     /// Room for bodies that are on their way.
     room: Room,
+    /// Room for pages of calls that are on their way.
+    pages: Room,
+    /// Listings of live calls at a time: each reads all that an organisation has.
+    listings: Semaphore,
     /// Requests that are checked at a time: that takes a core each.
     desks: Arc<Semaphore>,
     /// A permit for each recording that is read.
@@ -141,6 +145,9 @@ const READERS: usize = 32;
 /// Requests that are checked at a time.
 const DESKS: usize = 2;
 
+/// Listings of live calls that are read at a time.
+const LISTINGS: usize = 2;
+
 /// How long the store may take for what one question needs.
 const STORE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -148,12 +155,13 @@ impl Api {
     /// The interface over some ports.
     pub fn new(ports: ApiPorts, settings: ApiSettings) -> Arc<Self> {
         let door = Door::new(Arc::clone(&ports.keys), settings.requests_per_second, settings.unknown_keys_per_second);
-        let room = Room::of(settings.body_mb);
+        let (room, pages) = (Room::of(settings.body_mb), Room::of(settings.body_mb));
+        let listings = Semaphore::new(LISTINGS);
         let hub = Arc::new(Hub::new(Arc::clone(&ports.events), Arc::clone(&ports.clock)));
         let listening = Arc::new(Semaphore::new(settings.event_streams.min(Semaphore::MAX_PERMITS)));
         let (desks, readers) = (Arc::new(Semaphore::new(DESKS)), Arc::new(Semaphore::new(READERS)));
-        let ending = CancellationToken::new();
-        Arc::new(Self { ports, settings, door, flows: Flows::default(), hub, listening, room, desks, readers, ending })
+        let (flows, ending) = (Flows::default(), CancellationToken::new());
+        Arc::new(Self { ports, settings, door, flows, hub, listening, room, pages, listings, desks, readers, ending })
     }
 
     /// What `future` gives, unless it takes longer than `bound`.

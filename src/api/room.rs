@@ -1,4 +1,4 @@
-//! Room for bodies that are on their way: bounded over all questions, and of that half for one organisation, so that one
+//! Room for bodies and pages that are on their way: bounded over all questions, and of that half for one organisation, so that one
 //! which announces much and sends nothing does not keep others out.
 
 use std::collections::BTreeMap;

@@ -3,22 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Api;
 use super::answer::{Refusal, bytes_of_json};
 use super::asked::Asked;
+use super::room::Place;
+use super::{Api, STORE_WITHIN};
 use crate::callflow::Program;
 use crate::model::event::{CallContext, CallStatusHint};
 use crate::model::status::{CallEntry, RequestSummary, StepLabel};
-use crate::model::{CallId, RequestHeader, RequestId, Timestamp};
+use crate::model::{CallId, OrganisationId, RequestHeader, RequestId, Timestamp};
 use crate::ports::store::{CallSnapshot, RequestKey, RequestSnapshot};
 
 /// Most calls on a page, and as many if nobody says how many.
 pub(super) const PAGE: u32 = 1_000;
+
+/// Calls that are read at a time: what was read is written while more is read, and then let go.
+const PIECE: u32 = 250;
 
 /// Bytes that an entry has as a rule: room is made for a page of them at once.
 const ENTRY: usize = 3_000;
@@ -105,14 +110,97 @@ pub(super) async fn status(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
     let key = RequestKey { organisation: asked.organisation().clone(), request };
     asked.query.finish()?;
     let snapshot = api.request(&key).await?;
-    let shared = api.shared(&snapshot)?;
-    let calls = match &shared {
-        Some(_) => api.ask(api.ports.store.calls(&key, from, limit)).await?,
-        None => Vec::new(),
-    };
-    let next = calls.last().map(|last| last.destination.index + 1).filter(|next| *next < snapshot.summary.total);
-    let write = move || document(&snapshot.summary, shared.as_ref(), calls, next);
-    Ok(bytes_of_json(StatusCode::OK, write_aside(limit as usize > FEW, write).await?))
+    let Some(shared) = api.shared(&snapshot)? else { return without_details(&snapshot.summary) };
+    let page = Page { from, end: from.saturating_add(limit).min(snapshot.summary.total) };
+    let place = api.place_for(&key.organisation, page.calls()).await?;
+    let text = beginning(&snapshot.summary).map_err(unwritten)?;
+    let (mut text, last) = api.written(&key, Arc::new(shared), &page, text).await?;
+    let next = last.map(|last| last + 1).filter(|next| *next < snapshot.summary.total);
+    end(&mut text, next).map_err(unwritten)?;
+    Ok(bytes_of_json(StatusCode::OK, Bytes::from_owner(Held { text, _place: place })))
+}
+
+/// Some calls of a request: from an index up to another.
+struct Page {
+    from: u32,
+    end: u32,
+}
+
+impl Page {
+    fn calls(&self) -> usize {
+        self.end.saturating_sub(self.from) as usize
+    }
+}
+
+/// A page on its way, and its place among all that are: it is free when the client has taken the last of it.
+struct Held {
+    text: Vec<u8>,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl Api {
+    /// A place for a page of so many calls, unless it is so short that it needs none.
+    async fn place_for(&self, organisation: &OrganisationId, calls: usize) -> Result<Place, Refusal> {
+        if calls <= FEW {
+            return Ok(Place::default());
+        }
+        let place = self.within(STORE_WITHIN, self.pages.take(organisation, (calls * ENTRY) as u64)).await;
+        place.ok_or_else(|| Refusal::unavailable("too many pages are on their way: ask again"))
+    }
+
+    /// Adds the entries of a page, a piece at a time; and the index of the last.
+    async fn written(
+        &self,
+        key: &RequestKey,
+        shared: Arc<Shared>,
+        page: &Page,
+        mut text: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<u32>), Refusal> {
+        let read = |at: u32| self.ask(self.ports.store.calls(key, at, PIECE.min(page.end.saturating_sub(at))));
+        let (mut at, mut last) = (page.from, None);
+        let mut calls = if at < page.end { read(at).await? } else { Vec::new() };
+        while let Some(call) = calls.last() {
+            let is_first = last.replace(call.destination.index).is_none();
+            at = at.saturating_add(PIECE);
+            let long = page.calls() > FEW;
+            let piece = Piece { shared: Arc::clone(&shared), calls, is_first };
+            let writing = write_aside(long, move || piece.write(text));
+            if at >= page.end {
+                return Ok((writing.await?, last));
+            }
+            let (written, more) = tokio::join!(writing, read(at));
+            (text, calls) = (written?, more?);
+        }
+        Ok((text, last))
+    }
+}
+
+/// Calls that were read and are not written yet.
+struct Piece {
+    shared: Arc<Shared>,
+    calls: Vec<CallSnapshot>,
+    is_first: bool,
+}
+
+impl Piece {
+    fn write(self, mut text: Vec<u8>) -> serde_json::Result<Vec<u8>> {
+        if !self.is_first {
+            text.push(b',');
+        }
+        entries(&self.shared, self.calls, &mut text)?;
+        Ok(text)
+    }
+}
+
+fn unwritten(error: serde_json::Error) -> Refusal {
+    tracing::error!(%error, "an answer cannot be written");
+    Refusal::unavailable("the answer cannot be written")
 }
 
 /// Writes something here if it is short, otherwise where it holds nobody up.
@@ -128,30 +216,24 @@ async fn write_aside(
     } else {
         write()
     };
-    written.map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
-        Refusal::unavailable("the answer cannot be written")
-    })
+    written.map_err(unwritten)
 }
 
-/// The document of a request and some of its calls.
-fn document(
-    summary: &RequestSummary,
-    shared: Option<&Shared>,
-    calls: Vec<CallSnapshot>,
-    next: Option<u32>,
-) -> serde_json::Result<Vec<u8>> {
+/// The document of a request up to its first call.
+fn beginning(summary: &RequestSummary) -> serde_json::Result<Vec<u8>> {
     // The calls go into the summary's object, behind its last field.
     let mut text = serde_json::to_vec(summary)?;
     text.pop();
     text.extend_from_slice(br#","details":["#);
-    if let Some(shared) = shared {
-        entries(shared, calls, &mut text)?;
-    }
-    text.extend_from_slice(br#"],"nextCursor":"#);
-    serde_json::to_writer(&mut text, &next.map(|next| next.to_string()))?;
-    text.push(b'}');
     Ok(text)
+}
+
+/// What follows the last call.
+fn end(text: &mut Vec<u8>, next: Option<u32>) -> serde_json::Result<()> {
+    text.extend_from_slice(br#"],"nextCursor":"#);
+    serde_json::to_writer(&mut *text, &next.map(|next| next.to_string()))?;
+    text.push(b'}');
+    Ok(())
 }
 
 /// Writes the entries of some calls of a request, with commas between them.
@@ -191,9 +273,27 @@ impl Shared {
 
 /// A request that was handed in and that nobody has looked at yet, or one as it is now.
 pub(super) fn without_details(summary: &RequestSummary) -> Result<Response, Refusal> {
-    let text = document(summary, None, Vec::new(), None).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
-        Refusal::unavailable("the answer cannot be written")
-    })?;
+    let mut text = beginning(summary).map_err(unwritten)?;
+    end(&mut text, None).map_err(unwritten)?;
     Ok(bytes_of_json(StatusCode::OK, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::api::room::Room;
+
+    #[test]
+    fn a_page_holds_its_place_until_its_last_byte_is_taken() {
+        let (room, bank) = (Room::of(32), "bank".parse().unwrap());
+        let take = || room.take(&bank, 16 << 20).now_or_never();
+        let mut page = Bytes::from_owner(Held { text: vec![b'x'; 100], _place: take().unwrap() });
+        let taken = page.split_to(99);
+        drop(taken);
+        assert!(take().is_none(), "a byte is on its way still");
+        drop(page);
+        assert!(take().is_some());
+    }
 }

@@ -165,6 +165,7 @@ macro_rules! store_conformance {
                 settings_that_somebody_else_has_changed_are_left_alone
                 waking_follows_whatever_may_have_freed_something
                 calls_are_shown_in_order_page_by_page
+                a_page_runs_through_parts_and_chunks_whatever_became_of_each_call
                 what_does_not_exist_is_not_found
             ]
             finding: [

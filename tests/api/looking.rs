@@ -28,6 +28,33 @@ async fn status_comes_in_pages_that_fit_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_of_every_length_have_each_call_once() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let phones: Vec<String> = (0..1_101).map(|index| format!("+99920{index:05}")).collect();
+    let mut many = request("many", &phones.iter().map(String::as_str).collect::<Vec<_>>());
+    many["scheduledAt"] = json!("2099-01-01T00:00:00Z");
+    bank.post("/v1/call", &many).await.ok();
+    // Before all of it is taken in, no call of it is shown.
+    bank.until("/v1/status/many", |status| status["nextCursor"] == "1000").await;
+    // As many as are read at a time and one more or less, a few, all.
+    for limit in [1_000_u32, 500, 251, 250, 249, 50] {
+        let (mut seen, mut from) = (Vec::new(), Some("0".to_owned()));
+        while let Some(cursor) = from {
+            let page = bank.get(&format!("/v1/status/many?limit={limit}&cursor={cursor}")).await.ok();
+            let entries = page["details"].as_array().unwrap();
+            assert!(entries.len() == limit as usize || page["nextCursor"].is_null(), "{limit} from {cursor}");
+            seen.extend(entries.iter().map(|entry| entry["destination"].as_str().unwrap().to_owned()));
+            from = page["nextCursor"].as_str().map(str::to_owned);
+        }
+        assert!(seen == phones, "{limit} at a time: {} calls", seen.len());
+    }
+    // Behind the last there is an empty page, not an error.
+    let behind = bank.get("/v1/status/many?cursor=1101").await.ok();
+    assert_eq!((&behind["details"], &behind["nextCursor"]), (&json!([]), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_are_listed_by_status_newest_first() {
     let world = World::new().await;
     let bank = world.client("bank").await;

@@ -85,12 +85,13 @@ impl RedisStore {
                 return Err(StoreError::NotFound);
             }
             let over = answer.text()?;
-            let found = answer.lists()?;
+            let found = answer.bytes()?;
             if found.is_empty() {
                 break;
             }
-            for call in found {
-                calls.push(read_call(&over, call)?);
+            let mut left = &*found;
+            while !left.is_empty() {
+                calls.push(read_call(&over, &mut left)?);
             }
             from += want;
         }
@@ -198,8 +199,22 @@ fn read_live(organisation: &OrganisationId, mut list: Reply) -> StoreResult<Live
     })
 }
 
-fn read_call(over: &str, mut list: Reply) -> StoreResult<CallSnapshot> {
-    let (index, status, held) = (list.small()?, call_status(list.small()?)?, list.int()? == 1);
+/// The next of calls that stand one after the other.
+fn read_call(over: &str, bytes: &mut &[u8]) -> StoreResult<CallSnapshot> {
+    let half = || unreadable("half a call");
+    let number = |bytes: &mut &[u8]| {
+        let (number, rest) = bytes.split_first_chunk::<4>().ok_or_else(half)?;
+        *bytes = rest;
+        Ok::<_, StoreError>(u32::from_be_bytes(*number))
+    };
+    let index = number(bytes)?;
+    let ([status, held], rest) = bytes.split_first_chunk::<2>().ok_or_else(half)?;
+    let (status, held) = (call_status(u32::from(*status))?, *held == 1);
+    *bytes = rest;
+    let (of_destination, of_facts) = (number(bytes)? as usize, number(bytes)? as usize);
+    let (destination, rest) = bytes.split_at_checked(of_destination).ok_or_else(half)?;
+    let (facts, rest) = rest.split_at_checked(of_facts).ok_or_else(half)?;
+    *bytes = rest;
     // What waited when the request ended as a whole has ended with it, though its entry was not touched.
     let status = match over {
         _ if held || status.is_final() => status,
@@ -208,8 +223,8 @@ fn read_call(over: &str, mut list: Reply) -> StoreResult<CallSnapshot> {
         "E" | "I" => CallStatus::Expired,
         other => return Err(unexpected(other)),
     };
-    let destination = codec::read_destination(index, &list.bytes()?)?;
-    Ok(CallSnapshot { destination, status, history: codec::read_facts(&list.bytes()?)? })
+    let destination = codec::read_destination(index, destination)?;
+    Ok(CallSnapshot { destination, status, history: codec::read_facts(facts)? })
 }
 
 /// Names that a plain command answered.

@@ -200,6 +200,37 @@ pub async fn calls_are_shown_in_order_page_by_page(world: &dyn StoreWorld) {
     assert_eq!(shown, (0..7).map(|index| (index, CallStatus::Queued)).collect::<Vec<_>>());
 }
 
+pub async fn a_page_runs_through_parts_and_chunks_whatever_became_of_each_call(world: &dyn StoreWorld) {
+    let store = world.store();
+    let whole = header("r");
+    // As recipients' time zones divide a file.
+    let every_other = |from: u32| Chunk { zones: Vec::new(), destinations: [from, from + 2].map(destination).into() };
+    submit_chunks(&store, part_of(&whole, 0, 2), vec![every_other(0), every_other(1)]).await;
+    submit_chunks(&store, part_of(&whole, 1, 2), vec![chunk(0..3)]).await;
+    let mut expected = [(CallStatus::Queued, false); 7];
+    let mut note = |claim: &Claim, status| expected[claim.destination.index as usize] = (status, true);
+    let (ended, after) = claim_and_dial(&store).await;
+    finish(&store, &ended.held, after, ends(DispositionResult::Answered)).await;
+    note(&ended, CallStatus::Completed);
+    let (retried, after) = claim_and_dial(&store).await;
+    finish(&store, &retried.held, after, retries(DispositionResult::Busy, world.now() + secs(900))).await;
+    note(&retried, CallStatus::RetryScheduled);
+    let (live, _) = claim_and_dial(&store).await;
+    note(&live, CallStatus::OnProgress);
+    // Nothing has happened to it that could be told.
+    claim_one(&store).await;
+    for (from, limit) in [(0, 7), (0, 4), (1, 5), (3, 2), (4, 9), (6, 1), (7, 1)] {
+        let page = store.calls(&key("r"), from, limit).await.unwrap();
+        let indices: Vec<u32> = page.iter().map(|call| call.destination.index).collect();
+        assert_eq!(indices, (from..7.min(from + limit)).collect::<Vec<_>>());
+        for call in page {
+            let index = call.destination.index;
+            assert_eq!(call.destination.number, destination(if index < 4 { index } else { index - 4 }).number);
+            assert_eq!((call.status, !call.history.is_empty()), expected[index as usize], "call {index}");
+        }
+    }
+}
+
 pub async fn what_does_not_exist_is_not_found(world: &dyn StoreWorld) {
     let store = world.store();
     assert_eq!(store.request(&key("r")).await.unwrap_err(), StoreError::NotFound);

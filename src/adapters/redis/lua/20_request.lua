@@ -67,6 +67,9 @@ function Req.recount(r, from, to)
   Req.changed(r)
 end
 
+-- Whether a call of that status changes no more.
+function Req.is_final(status) return status > RETRY end
+
 function Req.over_status(over) return over == 'C' and CANCELLED or EXPIRED end
 
 local FOLLOWS_A_COMMAND = { paused = true, resumed = true, cancelled = true }
@@ -115,6 +118,8 @@ end
 
 -- A call's entry: status (0 if its destination never came), chunk, offset, claims, dials, confirmed events.
 local ENTRY, ENTRY_SIZE = '>BI2I3I4I2I2', 14
+-- More chunks than a part has.
+local CHUNKS = 65536
 
 -- The part that an index is of, and the index there.
 local function part_of(r, index)
@@ -124,14 +129,57 @@ local function part_of(r, index)
   end
 end
 
+-- The entries from an index up to another, of one part, as far as they are there; and up to where they are of it.
+local function read_entries(r, from, to)
+  local part, place = part_of(r, from)
+  if r.np > 1 then to = min(to, (r.ba[part + 2] or r.tot) - 1) end
+  local key, first, found = Req.key(r.h) .. ':p' .. part, place * ENTRY_SIZE, {}
+  local raw = call('GETRANGE', key, text(first), text(first + (to - from + 1) * ENTRY_SIZE - 1))
+  for i = 0, floor(#raw / ENTRY_SIZE) - 1 do
+    local st, ch, off, cl, di, co = struct.unpack(ENTRY, raw, i * ENTRY_SIZE + 1)
+    found[i + 1] = { key = key, at = first + i * ENTRY_SIZE, part = part, index = from + i, st = st, ch = ch, off = off,
+      cl = cl, di = di, co = co }
+  end
+  return found, to
+end
+
 function Entry.get(r, index)
   if r.life ~= 'C' or index >= r.tot then return nil end
-  local part, place = part_of(r, index)
-  local e = { key = Req.key(r.h) .. ':p' .. part, at = place * ENTRY_SIZE, part = part, index = index }
-  local raw = call('GETRANGE', e.key, text(e.at), text(e.at + ENTRY_SIZE - 1))
-  if #raw < ENTRY_SIZE then return nil end
-  e.st, e.ch, e.off, e.cl, e.di, e.co = struct.unpack(ENTRY, raw)
-  return e
+  return read_entries(r, index, index)[1]
+end
+
+-- The entries from an index up to another, and with each its destination as it was loaded: a part and a chunk are read at
+-- once, since a page of them one by one would hold everybody up.
+function Entry.range(r, from, to)
+  local found, by_chunk = {}, {}
+  while r.life == 'C' and from <= to do
+    local entries, last = read_entries(r, from, to)
+    for _, e in ipairs(entries) do
+      -- Its destination never came.
+      if e.st > 0 then
+        found[#found + 1] = e
+        local place = e.part * CHUNKS + e.ch
+        local chunk = by_chunk[place]
+        if not chunk then
+          chunk = { key = Req.key(r.h) .. ':c' .. e.part .. '.' .. e.ch, first = e.off, last = e.off }
+          by_chunk[place] = chunk
+        end
+        chunk.first, chunk.last, e.chunk = min(chunk.first, e.off), max(chunk.last, e.off), chunk
+      end
+    end
+    from = last + 1
+  end
+  for _, chunk in pairs(by_chunk) do
+    local raw = call('GETRANGE', chunk.key, text(chunk.first), text(chunk.last + 6))
+    local _, length = struct.unpack('>I4I3', raw, chunk.last - chunk.first + 1)
+    chunk.raw = raw .. call('GETRANGE', chunk.key, text(chunk.last + 7), text(chunk.last + 6 + length))
+  end
+  for _, e in ipairs(found) do
+    local raw, at = e.chunk.raw, e.off - e.chunk.first + 1
+    local _, length = struct.unpack('>I4I3', raw, at)
+    e.destination = string.sub(raw, at + 7, at + 6 + length)
+  end
+  return found
 end
 
 function Entry.put(e)
@@ -195,12 +243,26 @@ function Facts.push(x, facts, event, what)
 end
 
 -- What a call at rest keeps: under which token its last attempt ended, its last fact's time, its events and facts.
-function Facts.rest(r, index)
-  local raw = call('HGET', Req.key(r.h) .. ':z', text(index))
+local function read_rest(raw)
   if not raw then return { fb = 0, la = 0, e = 0, n = 0 }, '' end
   local x, at = {}, nil
   x.fb, x.la, x.e, x.n, at = struct.unpack('>I8I8I2I2', raw)
   return x, string.sub(raw, at)
+end
+
+function Facts.rest(r, index)
+  return read_rest(call('HGET', Req.key(r.h) .. ':z', text(index)))
+end
+
+-- The facts of several calls at rest, by index.
+function Facts.of_several(r, indices)
+  local facts, fields = {}, {}
+  if #indices == 0 then return facts end
+  for i, index in ipairs(indices) do fields[i] = text(index) end
+  for i, raw in ipairs(call('HMGET', Req.key(r.h) .. ':z', unpack(fields))) do
+    facts[indices[i]] = select(2, read_rest(raw))
+  end
+  return facts
 end
 
 function Facts.lay(r, index, x, facts)

@@ -48,24 +48,26 @@ end
 
 function Control.header(h) return call('HGET', Req.key(h), 'hd') or '' end
 
--- Index, status, whether held, destination, facts of each call from an index on.
+-- Of each call from an index on, one after the other: its index, status, whether it is held, the lengths of its destination and
+-- its facts, and these. As lists they would take longer to be answered than to be found.
 function Control.calls(h, from, limit)
   local r = Req.get(h)
   if not r then return { 'missing' } end
-  local found = {}
-  if r.life ~= 'C' then return { 'done', '', found } end
-  for index = from, min(from + limit, r.tot) - 1 do
-    local e = Entry.get(r, index)
-    if e and e.st > 0 then
-      local id, held, facts = Entry.call_id(h, index), 0, nil
-      if e.cl > 0 then
-        facts = call('HGET', Live.key(id), 'f')
-        if facts then held = 1 else facts = select(2, Facts.rest(r, index)) end
-      end
-      found[#found + 1] = { index, e.st, held, Entry.destination(r, e), facts or '' }
+  local found, resting = Entry.range(r, from, min(from + limit, r.tot) - 1), {}
+  for _, e in ipairs(found) do
+    if e.cl > 0 then
+      -- What has ended for good is held by nobody.
+      if not Req.is_final(e.st) then e.facts = call('HGET', Live.key(Entry.call_id(h, e.index)), 'f') end
+      if not e.facts then resting[#resting + 1] = e.index end
     end
   end
-  return { 'done', r.ov or '', found }
+  local laid_down, shown = Facts.of_several(r, resting), {}
+  for i, e in ipairs(found) do
+    local facts = e.facts or laid_down[e.index] or ''
+    local head = struct.pack('>I4BBI4I4', e.index, e.st, e.facts and 1 or 0, #e.destination, #facts)
+    shown[i] = head .. e.destination .. facts
+  end
+  return { 'done', r.ov or '', table.concat(shown) }
 end
 
 function Control.set_organisation(settings, limit, weight, order, per_second, retention)
