@@ -35,6 +35,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// The offset of the oldest event that is kept; none if there is none.
     async fn first(&self) -> StoreResult<Option<u64>>;
 
+    /// Reads what is published from now on: all of it, once this has answered.
+    async fn listen(&self) -> StoreResult<Box<dyn LogReader>>;
+
     /// Reads from an offset on, or from the first event that is kept after it.
     async fn read(&self, from: u64) -> StoreResult<Box<dyn LogReader>>;
 }
@@ -42,7 +45,8 @@ pub trait EventLog: Send + Sync + 'static {
 /// Somebody who reads the log.
 #[async_trait]
 pub trait LogReader: Send {
-    /// The next event; waits for it, through lost connections. Must not be dropped half-way by whoever wants to read on.
+    /// The next event; waits for it, through lost connections. One whose offset is not above that of the one before is of
+    /// another log, which was begun when the one before was lost, and everything there is of it follows. Must not be dropped half-way by whoever wants to read on.
     async fn next(&mut self) -> LoggedHookEvent;
 }
 

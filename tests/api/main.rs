@@ -17,5 +17,6 @@ mod looking;
 mod noting;
 mod recordings;
 mod scheduling;
+mod slow_log;
 mod submitting;
 mod world;

@@ -37,6 +37,10 @@ impl EventLog for BrokerEventLog {
         Ok(tail.next_until_silence(SILENCE).await.map(|event| event.offset))
     }
 
+    async fn listen(&self) -> StoreResult<Box<dyn LogReader>> {
+        Ok(Box::new(Reader(self.0.tail(TailFrom::Next).await.map_err(unavailable)?)))
+    }
+
     async fn read(&self, from: u64) -> StoreResult<Box<dyn LogReader>> {
         Ok(Box::new(Reader(self.0.tail(TailFrom::Offset(from)).await.map_err(unavailable)?)))
     }

@@ -70,6 +70,10 @@ impl EventLog for MemoryEventLog {
         Ok(self.lock().1.front().map(|event| event.offset))
     }
 
+    async fn listen(&self) -> StoreResult<Box<dyn LogReader>> {
+        self.read(self.end().await?).await
+    }
+
     async fn read(&self, from: u64) -> StoreResult<Box<dyn LogReader>> {
         Ok(Box::new(Reader { log: self.clone(), from }))
     }

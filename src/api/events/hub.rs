@@ -2,16 +2,17 @@
 //! does not keep up is let go.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OnceCell, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::{CallId, EventFilter, OrganisationId, RequestId};
-use crate::ports::hooks::LoggedHookEvent;
+use crate::ports::hooks::{LogReader, LoggedHookEvent};
 use crate::ports::{Clock, EventLog, StoreError};
 
 /// Events that wait for one listener; who lets more come together is let go.
@@ -23,6 +24,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// An event as listeners are told of it.
 #[derive(Debug)]
 pub(super) struct Told {
+    /// Which log it is of: counted up whenever one is begun anew, from the first that this process read.
+    pub log: u32,
     /// Its place in the log.
     pub offset: u64,
     pub organisation: OrganisationId,
@@ -30,11 +33,13 @@ pub(super) struct Told {
     /// What it is about: a request, or a request and a call.
     pub subject: Box<str>,
     /// The CloudEvent in JSON.
-    pub body: Vec<u8>,
+    body: Vec<u8>,
+    /// As it is sent, written by the first to whom it is.
+    text: OnceLock<Bytes>,
 }
 
 impl Told {
-    pub fn of(event: LoggedHookEvent) -> Self {
+    pub fn of(event: LoggedHookEvent, log: u32) -> Self {
         #[derive(Deserialize)]
         struct Subject<'a> {
             #[serde(borrow)]
@@ -42,7 +47,19 @@ impl Told {
         }
         let LoggedHookEvent { offset, organisation, kind, body } = event;
         let subject = serde_json::from_slice(&body).map(|Subject { subject }| subject.into()).unwrap_or_default();
-        Self { offset, organisation, kind, subject, body }
+        Self { log, offset, organisation, kind, subject, body, text: OnceLock::new() }
+    }
+
+    /// As it is sent: JSON has no line ends.
+    pub fn text(&self) -> Bytes {
+        let written = || {
+            let mut text = Vec::with_capacity(self.body.len() + 64);
+            text.extend_from_slice(format!("id: {}\nevent: {}\ndata: ", self.offset, self.kind).as_bytes());
+            text.extend(self.body.iter().filter(|byte| !matches!(byte, b'\n' | b'\r')));
+            text.extend_from_slice(b"\n\n");
+            text.into()
+        };
+        self.text.get_or_init(written).clone()
     }
 }
 
@@ -68,20 +85,27 @@ impl Wanted {
     }
 }
 
+/// Where the reader is.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Which log is read.
+    log: u32,
+    /// Everything from there on is passed on; none while nobody knows where that is.
+    next: Option<u64>,
+}
+
 /// The reader, and who listens.
 pub(in crate::api) struct Hub {
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
-    /// One more than the offset of the last event that was passed on; before any, where reading began.
-    next: AtomicU64,
-    begun: AtomicBool,
+    place: watch::Sender<Place>,
+    reading: OnceCell<AbortOnDropHandle<()>>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     listeners: BTreeMap<OrganisationId, Vec<Listener>>,
-    reading: Option<AbortOnDropHandle<()>>,
 }
 
 impl State {
@@ -101,7 +125,8 @@ struct Listener {
 
 impl Hub {
     pub fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { log, clock, next: AtomicU64::new(0), begun: AtomicBool::new(false), state: Mutex::default() }
+        let place = watch::Sender::default();
+        Self { log, clock, place, reading: OnceCell::new(), state: Mutex::default() }
     }
 
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {
@@ -112,9 +137,12 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the reader is: everything from there on is passed on.
-    pub(super) fn next(&self) -> u64 {
-        self.next.load(Ordering::Acquire)
+    /// Where the reader is: everything from there on is passed on. Waits until that is known.
+    pub(super) async fn reached(&self) -> u64 {
+        let mut place = self.place.subscribe();
+        // The hub outlives whoever asks it.
+        let known = place.wait_for(|place| place.next.is_some()).await;
+        known.ok().and_then(|place| place.next).unwrap_or(0)
     }
 
     /// How many of an organisation listen.
@@ -124,45 +152,63 @@ impl Hub {
         state.listeners.get(organisation).map_or(0, Vec::len)
     }
 
-    /// Listens from now on; the reader begins with the first who does.
-    pub(super) async fn listen(self: &Arc<Self>, wanted: Wanted) -> Result<Receiver<Arc<Told>>, StoreError> {
+    /// Listens from now on, to the log of that number; the reader begins with the first who does.
+    pub(super) async fn listen(self: &Arc<Self>, wanted: Wanted) -> Result<(Receiver<Arc<Told>>, u32), StoreError> {
         let (to, from) = channel(WAITING);
-        {
+        let log = {
             let mut state = self.lock();
             state.forget_the_gone();
             state.listeners.entry(wanted.organisation.clone()).or_default().push(Listener { wanted, to });
-        }
-        if !self.begun.load(Ordering::Acquire) {
-            let end = self.log.end().await?;
-            let mut state = self.lock();
-            if state.reading.is_none() {
-                self.next.store(end, Ordering::Release);
-                self.begun.store(true, Ordering::Release);
-                state.reading = Some(AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).read(end))));
-            }
-        }
-        Ok(from)
+            // Under the lock: what is passed on to them is of this log or a later one.
+            self.place.borrow().log
+        };
+        let begun = self.reading.get_or_try_init(async || {
+            let reader = self.log.listen().await?;
+            Ok(AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).read(reader))))
+        });
+        begun.await?;
+        Ok((from, log))
     }
 
-    async fn read(self: Arc<Self>, end: u64) {
-        loop {
-            let from = self.next().max(end);
-            match self.log.read(from).await {
-                Ok(mut reader) => loop {
-                    self.pass_on(Told::of(reader.next().await));
-                },
+    /// Passes everything on. Where the log ended when that began may take seconds to be found out, and whoever has missed
+    /// nothing need not know.
+    async fn read(self: Arc<Self>, mut reader: Box<dyn LogReader>) {
+        let passing_on = async {
+            let mut last = None;
+            loop {
+                let event = reader.next().await;
+                let is_anew = last.replace(event.offset).is_some_and(|last| event.offset <= last);
+                self.pass_on(event, is_anew);
+            }
+        };
+        tokio::join!(passing_on, self.find_end());
+    }
+
+    async fn find_end(&self) {
+        while self.place.borrow().next.is_none() {
+            match self.log.end().await {
+                Ok(end) => {
+                    self.place.send_if_modified(|place| {
+                        let is_news = place.next.is_none();
+                        place.next.get_or_insert(end);
+                        is_news
+                    });
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "events are not heard");
+                    tracing::warn!(%error, "it is not known where the log of events ends");
                     self.clock.sleep_until(self.clock.now() + AGAIN).await;
                 }
             }
         }
     }
 
-    fn pass_on(&self, event: Told) {
-        let event = Arc::new(event);
+    /// `is_anew`: it is the first of another log.
+    fn pass_on(&self, event: LoggedHookEvent, is_anew: bool) {
+        let offset = event.offset;
         let mut state = self.lock();
+        let log = self.place.borrow().log + u32::from(is_anew);
         if let Some(listeners) = state.listeners.get_mut(&event.organisation) {
+            let event = Arc::new(Told::of(event, log));
             listeners.retain(|Listener { wanted, to }| {
                 if wanted.lets_through(&event) { to.try_send(Arc::clone(&event)).is_ok() } else { !to.is_closed() }
             });
@@ -170,7 +216,11 @@ impl Hub {
                 state.listeners.remove(&event.organisation);
             }
         }
-        self.next.store(event.offset + 1, Ordering::Release);
+        self.place.send_modify(|place| {
+            // The end that was found out may be further on than what is passed on.
+            let next = if is_anew { 0 } else { place.next.unwrap_or(0) };
+            *place = Place { log, next: Some(next.max(offset + 1)) };
+        });
     }
 }
 
@@ -181,7 +231,6 @@ mod tests {
 
     use super::*;
     use crate::model::Timestamp;
-    use crate::ports::hooks::LogReader;
     use crate::ports::store::StoreResult;
 
     /// A log that does not answer.
@@ -194,6 +243,10 @@ mod tests {
         }
 
         async fn first(&self) -> StoreResult<Option<u64>> {
+            Err(StoreError::Unavailable("gone".to_owned()))
+        }
+
+        async fn listen(&self) -> StoreResult<Box<dyn LogReader>> {
             Err(StoreError::Unavailable("gone".to_owned()))
         }
 

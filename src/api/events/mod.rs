@@ -1,5 +1,6 @@
 //! `GET /v1/events`: events as they come, as server-sent events.
 
+mod catching_up;
 mod hub;
 mod stream;
 
@@ -13,6 +14,7 @@ use super::Api;
 use super::answer::{Refusal, plain};
 use super::asked::Asked;
 use crate::model::{CallId, EventFilter, RequestId};
+use catching_up::CatchingUp;
 use hub::Wanted;
 use stream::Stream;
 
@@ -45,9 +47,10 @@ pub(super) async fn tell(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
         return Err(Refusal::unavailable("as many of this organisation listen as there is room left for others"));
     }
     let wanted = Wanted { organisation: asked.organisation().clone(), request, call, types: types.unwrap_or_default() };
-    let listening = api.ask(api.hub.listen(wanted.clone())).await?;
-    let looked_at = api.ports.clock.now();
-    let stream = Stream { key: asked.key, wanted, seen, listening, place, api, looked_at };
+    let (listening, log) = api.ask(api.hub.listen(wanted.clone())).await?;
+    let missed = seen.map(|seen| CatchingUp::begin(Arc::clone(&api.hub), wanted, seen, log));
+    let now = api.ports.clock.now();
+    let stream = Stream { key: asked.key, log, seen, missed, listening, place, api, looked_at: now, told_at: now };
     let mut response = plain(StatusCode::OK);
     *response.body_mut() = Body::from_stream(stream.run());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -9,62 +9,62 @@ use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Receiver;
 
-use super::hub::{Told, Wanted};
+use super::catching_up::{CatchingUp, Missed};
+use super::hub::Told;
 use crate::api::{Api, STORE_WITHIN};
 use crate::model::{ApiKey, Timestamp};
-use crate::ports::hooks::LogReader;
 
 /// How often somebody who is told nothing is told that, since a proxy may cut what is silent; and how often it is looked
 /// whether a key is still good.
 const BEAT: Duration = Duration::from_secs(15);
 
+/// Events that are sent in one piece, if so many have come.
+const TOGETHER: usize = 64;
+
+/// What is said before the first event of another log.
+const ANEW: &[u8] = b": the log was begun anew\n\n";
+
 /// One listener.
 pub(super) struct Stream {
     pub key: ApiKey,
-    pub wanted: Wanted,
+    /// Which log the last event they have seen is of.
+    pub log: u32,
     /// The last event they have seen, if they say.
     pub seen: Option<u64>,
+    /// What they may have missed, until they have been told.
+    pub missed: Option<CatchingUp>,
     pub listening: Receiver<Arc<Told>>,
     /// Their place among those who listen.
     pub place: OwnedSemaphorePermit,
     pub api: Arc<Api>,
     /// When their key was last looked at.
     pub looked_at: Timestamp,
-}
-
-/// How far a listener is.
-enum Stage {
-    /// They may have missed something.
-    Asked,
-    /// It is read from the log.
-    CatchingUp(Box<dyn LogReader>),
-    /// They hear what comes.
-    Hearing,
+    /// When they were last told something.
+    pub told_at: Timestamp,
 }
 
 impl Stream {
     /// The pieces of the answer; it ends when the listener does not keep up, their key is not good any more, or this
     /// process ends.
     pub fn run(self) -> impl stream::Stream<Item = Result<Bytes, Infallible>> + Send {
-        let stage = if self.seen.is_some() { Stage::Asked } else { Stage::Hearing };
-        stream::unfold((self, stage, true), |(mut stream, mut stage, first)| async move {
+        stream::unfold((self, true), |(mut stream, first)| async move {
             // Something at once: clients and proxies wait for the beginning.
-            let piece =
-                if first { Some(": robocall\n\n".into()) } else { stream.next_before_the_end(&mut stage).await };
-            piece.map(|piece| (Ok(piece), (stream, stage, false)))
+            let piece = if first { Some(": robocall\n\n".into()) } else { stream.next_before_the_end().await };
+            stream.told_at = stream.api.ports.clock.now();
+            piece.map(|piece| (Ok(piece), (stream, false)))
         })
     }
 
-    async fn next_before_the_end(&mut self, stage: &mut Stage) -> Option<Bytes> {
+    async fn next_before_the_end(&mut self) -> Option<Bytes> {
         let ending = self.api.ending.clone();
         tokio::select! {
             biased;
             () = ending.cancelled() => None,
-            piece = self.next(stage) => piece,
+            piece = self.next() => piece,
         }
     }
 
-    async fn next(&mut self, stage: &mut Stage) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Bytes> {
         let clock = Arc::clone(&self.api.ports.clock);
         loop {
             // However much there is to tell.
@@ -74,69 +74,51 @@ impl Stream {
                 }
                 self.looked_at = clock.now();
             }
-            if !matches!(stage, Stage::Hearing) {
-                // There is something to read, or there is soon; half-way nothing may be dropped.
-                let event = self.missed(stage).await?;
-                if let Some(piece) = event.and_then(|event| self.told(&event)) {
-                    return Some(piece);
+            let beat = clock.sleep_until(self.told_at + BEAT);
+            let mut piece = Vec::new();
+            if let Some(missed) = &mut self.missed {
+                let missed = tokio::select! {
+                    biased;
+                    missed = missed.next() => missed,
+                    () = beat => return Some(": nothing new\n\n".into()),
+                };
+                match missed {
+                    Some(Missed::Event(event)) => self.tell(&event, &mut piece),
+                    Some(Missed::Gone) => self.seen = None,
+                    Some(Missed::Unreadable) => return None,
+                    None => self.missed = None,
                 }
-                continue;
-            }
-            let beat = clock.sleep_until(clock.now() + BEAT);
-            let event = tokio::select! {
-                biased;
-                event = self.listening.recv() => event?,
-                () = beat => return Some(": nothing new\n\n".into()),
-            };
-            if let Some(piece) = self.told(&event) {
-                return Some(piece);
-            }
-        }
-    }
-
-    /// An event as it is sent, if it is wanted and new: what was read from the log may come again from the hub.
-    fn told(&mut self, event: &Told) -> Option<Bytes> {
-        let is_new = self.seen.is_none_or(|seen| event.offset > seen);
-        if is_new {
-            self.seen = Some(event.offset);
-        }
-        (is_new && self.wanted.lets_through(event)).then(|| written(event))
-    }
-
-    /// One of the events that they have missed; an empty answer if there is none any more, and none at all if it cannot be
-    /// read.
-    async fn missed(&mut self, stage: &mut Stage) -> Option<Option<Told>> {
-        let mut from = self.seen.map_or(0, |seen| seen.saturating_add(1));
-        if matches!(stage, Stage::Asked) && from > self.api.hub.next() {
-            // Another process may have told them more than this one has heard; or the log that they speak of is gone, and
-            // in the one there is they have seen nothing.
-            match self.api.hub.log().end().await {
-                Ok(end) if from > end => (self.seen, from) = (None, 0),
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "what somebody has missed cannot be read");
+            } else {
+                let mut events = Vec::new();
+                let received = tokio::select! {
+                    biased;
+                    received = self.listening.recv_many(&mut events, TOGETHER) => received,
+                    () = beat => return Some(": nothing new\n\n".into()),
+                };
+                if received == 0 {
                     return None;
                 }
+                for event in &events {
+                    self.tell(event, &mut piece);
+                }
+            }
+            match (piece.pop(), &*piece) {
+                (None, _) => {}
+                (Some(only), []) => return Some(only),
+                (Some(last), before) => return Some([before, &[last]].concat().concat().into()),
             }
         }
-        if from >= self.api.hub.next() {
-            // Everything from there on is passed on, and they listen already.
-            *stage = Stage::Hearing;
-            return Some(None);
+    }
+
+    /// Adds an event as it is sent, if it is new: what was read from the log may come again from the hub.
+    fn tell(&mut self, event: &Told, to: &mut Vec<Bytes>) {
+        if event.log > self.log {
+            (self.log, self.seen) = (event.log, None);
+            to.push(Bytes::from_static(ANEW));
         }
-        match stage {
-            Stage::CatchingUp(reader) => return Some(Some(Told::of(reader.next().await))),
-            Stage::Asked | Stage::Hearing => {}
-        }
-        match self.api.hub.log().read(from).await {
-            Ok(reader) => {
-                *stage = Stage::CatchingUp(reader);
-                Some(None)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what somebody has missed cannot be read");
-                None
-            }
+        if event.log == self.log && self.seen.is_none_or(|seen| event.offset > seen) {
+            self.seen = Some(event.offset);
+            to.push(event.text());
         }
     }
 
@@ -147,13 +129,4 @@ impl Stream {
         let _holds_its_place = &self.place;
         !matches!(found, Some(Ok(None)))
     }
-}
-
-/// An event as it is sent: JSON has no line ends.
-fn written(event: &Told) -> Bytes {
-    let mut text = Vec::with_capacity(event.body.len() + 64);
-    text.extend_from_slice(format!("id: {}\nevent: {}\ndata: ", event.offset, event.kind).as_bytes());
-    text.extend(event.body.iter().filter(|byte| !matches!(byte, b'\n' | b'\r')));
-    text.extend_from_slice(b"\n\n");
-    text.into()
 }
