@@ -20,7 +20,7 @@ pub enum News {
     Gap(u64, u64),
 }
 
-/// Reads on from an offset, and tells whose reader it is, until nobody listens.
+/// Reads on from an offset, and tells whose reader it is, until nobody listens or the log is another one.
 pub async fn read_on<T: Clone + Send>(
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
@@ -38,8 +38,21 @@ pub async fn read_on<T: Clone + Send>(
         }
     }
     let mut event = first;
-    while to.send((whose.clone(), News::Event(event))).await.is_ok() {
+    loop {
+        let offset = event.offset;
+        if to.send((whose.clone(), News::Event(event))).await.is_err() {
+            return;
+        }
         event = reader.next().await;
+        if event.offset <= offset {
+            // Whoever takes the lead next looks where the log is; offsets of the one before mean nothing in it.
+            tracing::error!(
+                offset,
+                now = event.offset,
+                "the event log was begun anew: delivering to webhooks begins again"
+            );
+            return;
+        }
     }
 }
 

@@ -113,3 +113,42 @@ async fn the_log_is_read_from_an_offset_from_a_time_and_from_its_last_piece() {
     let mut last = soon(client.tail(TailFrom::Last)).await.unwrap();
     while soon(last.next()).await.id.as_deref() != Some("r-1.r.20") {}
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_goes_on_with_the_first_event_of_a_log_that_was_begun_anew() {
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().events());
+    // One that has read to the end, one that has read less than the new log will have, and one that has read nothing yet.
+    let (mut read, mut half) =
+        (soon(client.tail(TailFrom::First)).await.unwrap(), soon(client.tail(TailFrom::First)).await.unwrap());
+    let mut fresh = soon(client.tail(TailFrom::Next)).await.unwrap();
+    for seq in 1..=20 {
+        assert_eq!(soon(bus.publish(event(seq))).await, Ok(()));
+    }
+    ids(&mut read, 20).await;
+    ids(&mut half, 2).await;
+    ids(&mut fresh, 1).await;
+    let (_connection, channel) = scene.channel().await;
+    let log = scene.settings.names.event_log();
+    channel.queue_delete(log.as_str().into(), lapin::options::QueueDeleteOptions::default()).await.unwrap();
+    let mut seq = 21;
+    while soon(bus.publish(event(seq))).await.is_ok() {
+        seq += 1;
+    }
+    bus.recover();
+    let first = seq;
+    while seq < first + 5 {
+        assert_eq!(soon(bus.publish(event(seq))).await, Ok(()));
+        seq += 1;
+    }
+    let expected: Vec<String> = (first..first + 5).map(|seq| format!("r-1.r.{seq}")).collect();
+    for tail in [&mut read, &mut half, &mut fresh] {
+        // What was on its way already may come first.
+        let mut event = soon(tail.next()).await;
+        while event.id.as_deref() != Some(&expected[0]) {
+            event = soon(tail.next()).await;
+        }
+        assert_eq!(event.offset, 0, "of another log");
+        assert_eq!(ids(tail, 4).await, expected[1..]);
+    }
+}

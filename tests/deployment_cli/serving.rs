@@ -1,6 +1,7 @@
 //! The interface over HTTP between real servers, with several workers and two processes that serve it.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::world::World;
 
@@ -39,4 +40,39 @@ fn what_one_process_takes_in_another_tells_of() {
     let status = curl(&[&format!("{other}/v1/status/r1")]);
     assert_eq!((&status["status"], status["details"].as_array().unwrap().len()), (&"completed".into(), 2));
     assert_eq!(submit(&other)["status"], "completed", "it is known, wherever it came in");
+}
+
+#[test]
+fn a_listener_hears_on_when_the_log_of_events_is_deleted_and_begun_anew() {
+    let mut world = World::start("20");
+    let base = world.serve();
+    let header = format!("x-credential-api-key: {}", key(&world, "bank"));
+    let mut listening = Command::new("curl");
+    listening.args(["-sSN", "-H", &header, &format!("{base}/v1/events?types=request")]).stdout(Stdio::piped());
+    let mut curl = listening.spawn().unwrap();
+    let mut lines = BufReader::new(curl.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |wanted: &str| {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|last| last != wanted) {
+            heard.push(lines.next().expect("curl has ended"));
+            assert!(heard.len() < 10_000, "{wanted}: {heard:#?}");
+        }
+        heard
+    };
+    until(": robocall");
+    let submit = |id: &str| {
+        let request = crate::world::request(id, &[crate::world::BUSY]);
+        let said = world.given(&request, &["submit", "-", "--org", "bank", "--json"]);
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    };
+    submit("before");
+    until("event: request.completed");
+    crate::world::broker().control(&["delete_queue", &format!("{}.robocall.events.log", world.prefix())]);
+    submit("after");
+    let heard = until("event: request.completed");
+    let anew = heard.iter().position(|line| line == ": the log was begun anew").unwrap();
+    let ids: Vec<&String> = heard[anew..].iter().filter(|line| line.starts_with("id: ")).collect();
+    assert_eq!(ids[0], "id: 0");
+    curl.kill().unwrap();
+    curl.wait().unwrap();
 }

@@ -1,5 +1,6 @@
 //! The event log, read from any point on and for as long as one likes.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,12 @@ const ACKNOWLEDGED: u64 = 128;
 
 /// How long the broker may take to let reading begin again.
 const BEGUN_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long the last event that was read may fail to come once more before the log is looked at.
+const DOUBTED_AFTER: Duration = Duration::from_secs(3);
+
+/// How much earlier than our clock says reading begins again that has given nothing yet: the broker has its own.
+const EARLIER: Duration = Duration::from_secs(10);
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +61,18 @@ pub struct LoggedEvent {
     pub body: Vec<u8>,
 }
 
-/// A reader of the event log. It reads on behind the last event it gave after a lost connection.
+/// A reader of the event log. It reads on behind the last event it gave after a lost connection; if the log was deleted
+/// meanwhile, with the first event of the one that is there instead, whose offsets begin anew.
 pub struct Tail {
     link: Arc<Link>,
     settings: AmqpSettings,
     from: TailFrom,
+    /// When reading began for the first time.
+    begun_at: Option<Timestamp>,
+    /// The last event that was given, offset and id: by it the log is known again.
+    last: Option<(u64, Option<Arc<str>>)>,
+    /// Whether the log that is open has not been known again yet.
+    is_doubtful: bool,
     open: Option<(Channel, Consumer)>,
     unacknowledged: u64,
     backoff: Backoff,
@@ -72,20 +86,12 @@ impl Client {
     /// When the broker does not answer.
     pub async fn tail(&self, from: TailFrom) -> Result<Tail, ClientError> {
         self.live().await?;
-        let mut tail = Tail {
-            link: Arc::clone(self.link()),
-            settings: self.settings().clone(),
-            from,
-            open: None,
-            unacknowledged: 0,
-            backoff: Backoff::default(),
-        };
+        let mut tail = Tail::new(Arc::clone(self.link()), self.settings().clone(), from);
         tail.open = Some(tail.open().await?);
+        tail.begun_at = Some(tail.link.clock().now());
         Ok(tail)
     }
-}
 
-impl Client {
     /// The offset of the last event that is in the log now, or of one that came a moment later; none if there is none.
     /// `silence`: how long the broker may say nothing, and for how long what comes is read.
     ///
@@ -93,24 +99,22 @@ impl Client {
     /// When the broker does not answer.
     pub async fn end_of_log(&self, silence: Duration) -> Result<Option<u64>, ClientError> {
         // It begins with the last piece as a whole, and goes on with what comes: there need not be any silence.
-        let mut tail = self.tail(TailFrom::Last).await?;
-        let clock = Arc::clone(tail.link.clock());
-        let (until, mut end) = (clock.now() + silence, None);
-        while let Some(event) = tail.next_until_silence(silence).await {
-            end = Some(event.offset);
-            if clock.now() >= until {
-                break;
-            }
-        }
-        Ok(end)
+        Ok(self.tail(TailFrom::Last).await?.end(silence).await)
     }
 }
 
 impl Tail {
+    fn new(link: Arc<Link>, settings: AmqpSettings, from: TailFrom) -> Self {
+        let (begun_at, last, open) = (None, None, None);
+        let backoff = Backoff::default();
+        Self { link, settings, from, begun_at, last, is_doubtful: false, open, unacknowledged: 0, backoff }
+    }
+
     /// The next event; waits for it, through lost connections.
     pub async fn next(&mut self) -> LoggedEvent {
         loop {
-            if let Some(delivery) = self.delivered().await
+            let delivered = if self.is_doubtful { self.known_again().await } else { self.delivered().await };
+            if let Some(delivery) = delivered
                 && let Some(event) = self.note(delivery).await
             {
                 return event;
@@ -151,6 +155,47 @@ impl Tail {
         }
     }
 
+    /// The offset of the last event there is, of a reader that begins with the last piece.
+    async fn end(mut self, silence: Duration) -> Option<u64> {
+        let clock = Arc::clone(self.link.clock());
+        let (until, mut end) = (clock.now() + silence, None);
+        while let Some(event) = self.next_until_silence(silence).await {
+            end = Some(event.offset);
+            if clock.now() >= until {
+                break;
+            }
+        }
+        end
+    }
+
+    /// What comes next of a log that was opened again. If nothing does, not even what was read of it before, it may be
+    /// another one, which does not reach so far.
+    async fn known_again(&mut self) -> Option<Delivery> {
+        let clock = Arc::clone(self.link.clock());
+        tokio::select! {
+            biased;
+            delivered = self.delivered() => return delivered,
+            () = clock.sleep_until(clock.now() + DOUBTED_AFTER) => {}
+        }
+        // Without a connection nothing is learnt from silence.
+        if self.open.is_some() {
+            let end = Self::new(Arc::clone(&self.link), self.settings.clone(), TailFrom::Last).end(DOUBTED_AFTER).await;
+            match &self.last {
+                Some((last, _)) if end.is_none_or(|end| end < *last) => self.begin_anew(),
+                _ => self.close(),
+            }
+        }
+        None
+    }
+
+    /// Reads another log than before.
+    fn begin_anew(&mut self) {
+        let log = self.settings.names.event_log();
+        tracing::warn!(log, "the event log is another one than before: it is read from its beginning");
+        (self.from, self.last, self.is_doubtful) = (TailFrom::First, None, false);
+        self.close();
+    }
+
     /// What comes next over the open channel; none if nothing does any more. One that is closed is opened first.
     async fn delivered(&mut self) -> Option<Delivery> {
         let Some((_, consumer)) = &mut self.open else {
@@ -188,7 +233,7 @@ impl Tail {
     async fn reopen(&mut self) {
         // Bounded: a connection that is lost meanwhile may never answer.
         match within(&**self.link.clock(), BEGUN_WITHIN, self.open()).await {
-            Some(Ok(open)) => self.open = Some(open),
+            Some(Ok(open)) => (self.open, self.is_doubtful) = (Some(open), self.last.is_some()),
             failed => {
                 let error = failed.and_then(Result::err).map(|error| error.to_string());
                 tracing::warn!(error, "the event log cannot be read for a moment");
@@ -198,12 +243,22 @@ impl Tail {
         }
     }
 
+    /// Where reading begins: again with the last event that was given, to see that it is the same log; or, if none was, not
+    /// later than it began.
+    fn place(&self) -> TailFrom {
+        match (&self.last, self.from, self.begun_at) {
+            (Some((last, _)), ..) => TailFrom::Offset(*last),
+            (None, TailFrom::Next, Some(begun_at)) => TailFrom::Since(begun_at - EARLIER),
+            (None, from, _) => from,
+        }
+    }
+
     /// Begins to read where the last event ended.
     async fn open(&self) -> lapin::Result<(Channel, Consumer)> {
         let channel = self.link.up().await.channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
-        arguments.insert("x-stream-offset".into(), offset(self.from));
+        arguments.insert("x-stream-offset".into(), offset(self.place()));
         let queue = self.settings.names.event_log();
         let options = BasicConsumeOptions::default();
         let consumer = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments).await?;
@@ -223,6 +278,25 @@ impl Tail {
             let _ = delivery.acker.ack(BasicAckOptions { multiple: true }).await;
         }
         let offset = offset?;
+        let id = message_id(&delivery.properties);
+        if self.is_doubtful
+            && let Some((last, last_id)) = &self.last
+        {
+            match offset.cmp(last) {
+                // The broker begins with a whole piece.
+                Ordering::Less => return None,
+                Ordering::Equal if id == *last_id => {
+                    self.is_doubtful = false;
+                    return None;
+                }
+                Ordering::Equal => {
+                    self.begin_anew();
+                    return None;
+                }
+                // What was read last is not kept any more.
+                Ordering::Greater => self.is_doubtful = false,
+            }
+        }
         if let TailFrom::Offset(wanted) = self.from
             && offset < wanted
         {
@@ -230,7 +304,7 @@ impl Tail {
             return None;
         }
         self.from = TailFrom::Offset(offset + 1);
-        let id = message_id(&delivery.properties);
+        self.last = Some((offset, id.clone()));
         Some(LoggedEvent { offset, id, routing_key: delivery.routing_key.to_string(), body: delivery.data })
     }
 }
