@@ -221,3 +221,33 @@ async fn a_command_that_no_worker_takes_is_unanswered() {
     let bound = Duration::from_millis(200);
     assert_eq!(soon(client.command(&given(&bank(), "c", &pause()), bound)).await, Err(ClientError::Unanswered(bound)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_for_which_there_is_no_place_in_time_is_not_sent() {
+    const PLACES: usize = 512;
+    let scene = scene();
+    let client = scene.ready().await;
+    // Nobody takes any: those that were sent hold their places until their time is over, and the rest waits for them.
+    let bound = Duration::from_secs(10);
+    let flood = futures_util::future::join_all((0..PLACES + 7).map(|number| {
+        let client = &client;
+        async move { client.command(&given(&bank(), &format!("c-{number}"), &pause()), bound).await }
+    }));
+    let answers = soon(flood).await;
+    let unsent = answers.iter().filter(|answer| matches!(answer, Err(ClientError::Unavailable(_)))).count();
+    let unanswered = answers.iter().filter(|answer| matches!(answer, Err(ClientError::Unanswered(_)))).count();
+    assert_eq!((unanswered, unsent), (PLACES, 7));
+    // Their places are free again.
+    let bus = scene.broker().commands(worker("w"));
+    let asked = async { client.command(&given(&bank(), "later", &pause()), BOUND).await };
+    let taking = async {
+        loop {
+            let taken = command(&bus, "w").await;
+            bus.answer(&taken, CommandReply::Done).await;
+            if &*taken.id == "later" {
+                return;
+            }
+        }
+    };
+    assert_eq!(soon(async { tokio::join!(asked, taking).0 }).await, Ok(CommandReply::Done));
+}

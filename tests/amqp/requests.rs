@@ -171,3 +171,17 @@ async fn nobody_answers_where_no_worker_is_and_the_request_waits() {
     let delivery = next(&scene.broker().requests()).await;
     assert_eq!(text(&delivery), "{}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_requests_at_once_than_a_connection_has_channels_are_all_handed_in() {
+    let scene = scene();
+    let client = scene.ready().await;
+    // A broker gives a connection 2047.
+    let flood = futures_util::future::join_all((0..2_500).map(|_| {
+        let client = &client;
+        async move { client.submit(&bank(), b"{}").await }
+    }));
+    let failed: Vec<_> = soon(flood).await.into_iter().filter_map(Result::err).collect();
+    assert_eq!(failed, []);
+    assert_eq!(soon(client.requests_waiting()).await.unwrap().waiting, 2_500);
+}

@@ -7,15 +7,16 @@ use futures_util::StreamExt as _;
 use lapin::options::BasicConsumeOptions;
 use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Consumer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::link::{InvalidUrl, Link, Live, within};
+use super::link::{InvalidUrl, Link, Live, until, within};
 use super::post::{self, Letter, PostError, let_go, send_on};
 use super::queue::{MAX_REQUEST, request_properties};
 use super::settings::{AmqpSettings, Topology};
 use super::wire::{self, Answer};
 use crate::command::{Command, CommandReply};
-use crate::model::OrganisationId;
 use crate::model::status::RequestSummary;
+use crate::model::{OrganisationId, Timestamp};
 use crate::ports::Clock;
 
 /// How long a client waits for the broker.
@@ -23,6 +24,10 @@ const REACHED_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long the broker may take to confirm what a client sends.
 const SENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// Requests and commands on their way at a time. Each has a channel of its own, of which a connection may have some two
+/// thousand.
+const ON_THEIR_WAY: usize = 512;
 
 /// How long a command that nobody takes has force, in milliseconds: one that was given up must not take effect
 /// whenever a worker comes back.
@@ -79,6 +84,8 @@ impl From<PostError> for ClientError {
 pub struct Client {
     link: Arc<Link>,
     settings: AmqpSettings,
+    /// Places for what is on its way.
+    places: Arc<Semaphore>,
 }
 
 impl Client {
@@ -88,7 +95,7 @@ impl Client {
     /// When the address is none.
     pub fn new(settings: AmqpSettings, clock: Arc<dyn Clock>) -> Result<Self, InvalidUrl> {
         let link = Link::open(&settings, "client", &clock)?;
-        Ok(Self { link, settings })
+        Ok(Self { link, settings, places: Arc::new(Semaphore::new(ON_THEIR_WAY)) })
     }
 
     pub(super) fn names(&self) -> &Topology {
@@ -122,8 +129,7 @@ impl Client {
     /// When the broker does not have it for sure.
     pub async fn submit(&self, organisation: &OrganisationId, body: &[u8]) -> Result<(), ClientError> {
         let properties = request_properties();
-        let channel = self.ask(organisation, body, properties, None).await?.channel;
-        let_go(channel);
+        self.ask(organisation, body, properties, None).await?.let_go();
         Ok(())
     }
 
@@ -155,14 +161,16 @@ impl Client {
         }
         let exchange = self.names().requests();
         let key = Topology::request_key(organisation);
-        self.send(&exchange, &key, properties, body, correlation).await
+        let place = self.place(self.link.clock().now() + SENT_WITHIN).await?;
+        self.send(place, &exchange, &key, properties, body, correlation).await
     }
 
     /// Gives a command and waits for its answer. The same `id` again is the same command.
     ///
     /// # Errors
     /// [`ClientError::Unanswered`] if no worker answered in time: it may be carried out all the same.
-    /// [`ClientError::Refused`] if a worker does not understand it.
+    /// [`ClientError::Refused`] if a worker does not understand it. [`ClientError::Unavailable`], too, if so many are on
+    /// their way for all that time that it was not sent.
     pub async fn command(&self, command: &Command, bound: Duration) -> Result<CommandReply, ClientError> {
         let Command { id, organisation, actor, kind } = command;
         let id = ShortString::try_new(&**id).map_err(|error| ClientError::Refused(error.to_string()))?;
@@ -172,14 +180,27 @@ impl Client {
             .with_headers(wire::given_by(actor.as_ref()))
             .with_expiration(COMMAND_LIFE.into());
         let (exchange, key) = (self.names().commands(), wire::command_key(organisation, kind));
-        let asked = self.send(&exchange, &key, properties, &body, Some(id.as_str())).await?;
-        let answer = self.answer(asked, id.as_str(), bound).await?;
+        let asked_at = self.link.clock().now();
+        let place = self.place(asked_at + bound).await?;
+        let left = bound.saturating_sub(self.link.clock().now().since(asked_at));
+        let asked = self.send(place, &exchange, &key, properties, &body, Some(id.as_str())).await?;
+        let answer = self.answer(asked, id.as_str(), left).await?;
         Answer::read(&answer).map_err(|error| ClientError::Refused(error.to_string()))
+    }
+
+    /// A place for something that is on its way, if there is one in time.
+    async fn place(&self, end: Timestamp) -> Result<OwnedSemaphorePermit, ClientError> {
+        let place = until(&**self.link.clock(), end, Arc::clone(&self.places).acquire_owned()).await;
+        // It is never closed.
+        place.and_then(Result::ok).ok_or_else(|| {
+            ClientError::Unavailable("too much is on its way to it already, and nothing more was sent".to_owned())
+        })
     }
 
     /// Sends a message; listens for answers if it has a correlation.
     async fn send(
         &self,
+        place: OwnedSemaphorePermit,
         exchange: &str,
         key: &str,
         mut properties: BasicProperties,
@@ -199,7 +220,7 @@ impl Client {
             }
             let channel = post::open(&channel).await?;
             send_on(&channel, Letter { exchange, key, must_arrive: true, properties, body }).await?;
-            Ok(Asked { channel, answers })
+            Ok(Asked { channel, answers, place })
         };
         let sent = within(&**self.link.clock(), SENT_WITHIN, sending).await;
         sent.unwrap_or_else(|| Err(ClientError::Unavailable(format!("no confirmation within {SENT_WITHIN:?}"))))
@@ -207,8 +228,8 @@ impl Client {
 
     /// Waits for the answer of a correlation.
     async fn answer(&self, asked: Asked, correlation: &str, bound: Duration) -> Result<Vec<u8>, ClientError> {
-        let Asked { channel, answers } = asked;
-        let Some(mut answers) = answers else { return Err(ClientError::NotFound) };
+        let mut asked = asked;
+        let Some(mut answers) = asked.answers.take() else { return Err(ClientError::NotFound) };
         let waiting = async {
             while let Some(answer) = answers.next().await {
                 let answer = answer?;
@@ -219,7 +240,7 @@ impl Client {
             Err(ClientError::Unavailable("the connection was lost".to_owned()))
         };
         let answer = within(&**self.link.clock(), bound, waiting).await;
-        let_go(channel);
+        asked.let_go();
         answer.unwrap_or(Err(ClientError::Unanswered(bound)))
     }
 }
@@ -228,4 +249,13 @@ impl Client {
 struct Asked {
     channel: Channel,
     answers: Option<Consumer>,
+    place: OwnedSemaphorePermit,
+}
+
+impl Asked {
+    /// Closes its channel behind whoever asked; its place is free when that is done.
+    fn let_go(self) {
+        let Self { channel, place, .. } = self;
+        let_go(channel, place);
+    }
 }

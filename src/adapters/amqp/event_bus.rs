@@ -225,7 +225,7 @@ fn end(generation: Option<Generation>) {
     broken.cancel();
     if live.is_taking() {
         // The channel's own fault, such as a message without a queue: nothing of it waits to be written.
-        let_go(channel);
+        let_go(channel, ());
     } else {
         live.cut();
     }

@@ -101,10 +101,11 @@ pub(super) async fn send_on(channel: &Channel, letter: Letter<'_>) -> Result<(),
     }
 }
 
-/// Closes a channel behind a task that may not wait for it.
-pub(super) fn let_go(channel: Channel) {
+/// Closes a channel behind a task that may not wait for it, and lets go of something that is its.
+pub(super) fn let_go<T: Send + 'static>(channel: Channel, its: T) {
     tokio::spawn(async move {
         // A channel that is gone already needs no closing.
         let _ = topology::close(&channel).await;
+        drop(its);
     });
 }

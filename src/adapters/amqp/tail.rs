@@ -225,7 +225,7 @@ impl Tail {
 
     fn close(&mut self) {
         if let Some((channel, _)) = self.open.take() {
-            let_go(channel);
+            let_go(channel, ());
         }
     }
 
