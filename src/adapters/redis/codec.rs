@@ -114,10 +114,14 @@ pub(super) fn read_state(bytes: &[u8]) -> Result<Option<CallState>, StoreError> 
     if bytes.is_empty() {
         return Ok(None);
     }
-    // What a call has had since: third parties, and a recording that was turned on or off. Before, it had none.
-    const NONE_YET: [u8; 4] = [0; 4];
-    let state = read(bytes).or_else(|error| read(&[bytes, &NONE_YET].concat()).map_err(|_| error));
-    state.map(Some)
+    // What a call has had since: third parties, and a recording that was turned on or off; later, transfers from outside.
+    // Before, it had none.
+    const NONE_YET: [&[u8]; 2] = [&[0], &[0; 5]];
+    let since = |error| {
+        let mut read_with = NONE_YET.iter().map(|none| read(&[bytes, none].concat()));
+        read_with.find_map(Result::ok).ok_or(error)
+    };
+    read(bytes).or_else(since).map(Some)
 }
 
 /// A destination but for its index and its number.

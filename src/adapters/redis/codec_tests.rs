@@ -140,7 +140,7 @@ fn a_header_from_before_requests_said_what_they_follow_from_is_read_and_those_th
 }
 
 #[test]
-fn a_state_from_before_there_were_third_parties_is_read() {
+fn a_state_from_before_there_were_third_parties_or_transfers_from_outside_is_read() {
     let call = crate::model::CallId::new(&"acme".parse().unwrap(), &"r".parse().unwrap(), 7);
     let program = crate::callflow::Program::from_canonical(r#"{"steps":[{"name":"hangup"}]}"#).unwrap();
     let terms = crate::callflow::call::CallTerms {
@@ -152,8 +152,10 @@ fn a_state_from_before_there_were_third_parties_is_read() {
     let attempt = AttemptId { call, claim: 3 };
     let machine = crate::callflow::call::CallMachine::start(program.into(), terms, attempt, Timestamp::VIRTUAL_START);
     let now = state(machine.state()).unwrap();
-    let before = now.strip_suffix(&[0; 4]).expect("nothing yet");
-    assert_eq!(read_state(before).unwrap().as_ref(), Some(machine.state()));
-    assert_eq!(read_state(&now).unwrap().as_ref(), Some(machine.state()));
+    let before = now.strip_suffix(&[0; 5]).expect("nothing yet");
+    let with_third_parties = now.strip_suffix(&[0]).expect("no transfer from outside");
+    for known in [before, with_third_parties, &now] {
+        assert_eq!(read_state(known).unwrap().as_ref(), Some(machine.state()));
+    }
     assert!(read_state(&before[..before.len() - 1]).is_err(), "half a state");
 }

@@ -2,10 +2,9 @@
 
 use super::moment::Moment;
 use super::state::Phase;
-use super::third_party::{Invitation, Refusal};
-use super::{CallCommand, CallInput, LegEnd, LegStage};
+use super::{CallCommand, CallInput, Invitation, LegEnd, LegStage, Refusal};
 use crate::callflow::program::Target;
-use crate::model::LegId;
+use crate::model::{LegId, LegRole};
 use crate::policy::disposition::Asked;
 
 impl Moment<'_> {
@@ -47,8 +46,14 @@ impl Moment<'_> {
     /// A third party may be dialled, or has picked up.
     pub(super) fn third_party_comes(&mut self, input: &CallInput, leg: LegId) {
         match input {
-            CallInput::SlotGranted { .. } => self.turn.third_party_has_slot(leg),
-            _ if self.turn.third_party_answered(leg) => self.let_in(leg),
+            CallInput::SlotGranted { .. } if self.turn.third_party_awaits_slot(leg) => self.may_ring(leg),
+            CallInput::LegAnswered { .. } if self.turn.third_party_answered(leg) => {
+                if leg.role == LegRole::Transfer {
+                    self.give_way(leg);
+                }
+                self.let_in(leg);
+                self.turn.coach_somebody_else();
+            }
             _ => {}
         }
     }
@@ -61,18 +66,35 @@ impl Moment<'_> {
         }
     }
 
-    /// The flow has come to its end: the call ends, or goes on for as long as others talk with the callee.
+    /// The flow has come to its end: the call ends, or goes on for as long as others talk with the callee, or somebody is
+    /// called to whom they are to be transferred.
     pub(super) fn flow_is_over(&mut self) {
         if matches!(self.phase, Phase::Ending { .. } | Phase::Finished(_)) {
             return;
         }
-        if !self.turn.third_parties.talk() {
+        let others = &*self.turn.third_parties;
+        if !others.talk() && others.coming_target(self.turn.ledger.attempt).is_none() {
             return self.end(Asked::Flow);
         }
-        *self.phase = Phase::HandedOver;
         // Whom the callee was transferred to may have left.
         self.turn.coach_somebody_else();
-        self.turn.ledger.deadline = self.turn.ledger.limit.unwrap_or(self.turn.now);
+        self.stay();
+    }
+
+    /// The call goes on without its flow. What that has left undone is asked for again until it is done.
+    pub(super) fn stay(&mut self) {
+        *self.phase = Phase::HandedOver;
+        if self.has_loose_ends() {
+            self.bound_ending();
+        } else {
+            self.turn.ledger.deadline = self.turn.ledger.limit.unwrap_or(self.turn.now);
+        }
+    }
+
+    /// Whether an opt-out is not recorded yet, or a second leg does not go.
+    pub(super) fn has_loose_ends(&self) -> bool {
+        let ledger = &self.turn.ledger;
+        ledger.opt_out || ledger.leg.is_some_and(|leg| matches!(leg.stage, LegStage::Closing { .. }))
     }
 
     /// Makes everybody but the callee go.
@@ -93,14 +115,14 @@ impl Moment<'_> {
     }
 
     /// After the flow nobody keeps a callee who has nobody to talk with.
-    fn end_if_nobody_talks(&mut self) {
+    pub(super) fn end_if_nobody_talks(&mut self) {
         let transferred = self.turn.ledger.leg.is_some_and(|leg| leg.stage == LegStage::Joined);
         if matches!(self.phase, Phase::HandedOver) && !transferred {
             self.flow_is_over();
         }
     }
 
-    fn is_under_way(&self) -> Result<(), Refusal> {
+    pub(super) fn is_under_way(&self) -> Result<(), Refusal> {
         match self.phase {
             Phase::Step(..) | Phase::HandedOver => Ok(()),
             Phase::Dialing | Phase::Detecting | Phase::AwaitingBeep => Err(Refusal::NotAnswered),

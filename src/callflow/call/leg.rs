@@ -106,6 +106,9 @@ impl Turn<'_> {
         let (leg, target) = (self.leg_id(current), transfer.target.clone());
         self.set_stage(LegStage::Dialling);
         self.record(Happening::LegAdded { leg, dest: target.as_dialled().into() });
+        if transfer.kind == TransferKind::Blind {
+            self.cancel_transfer();
+        }
         self.push(match transfer.kind {
             TransferKind::Attended => {
                 CallCommand::DialLeg { leg, target, caller: None, ring_timeout: transfer.ring_timeout }

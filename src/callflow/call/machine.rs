@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::invitation::{Invitation, Refusal};
 use super::leg::RING_MARGIN;
 use super::moment::Moment;
 use super::state::{Ledger, Phase};
-use super::third_party::{Invitation, Refusal, ThirdParties};
+use super::third_party::ThirdParties;
 use super::turn::Turn;
 use super::{CallCommand, CallInput, CallState};
-use crate::callflow::program::{MessageIndex, Program, StepIndex, Target};
+use crate::callflow::program::{MessageIndex, Program, StepIndex, Target, TransferKind};
 use crate::model::{AttemptId, Happening, KeyLabel, LegId, MachineDetection, RequestHeader, Timestamp};
 
 /// What a request lays down for each of its calls.
@@ -68,8 +69,13 @@ impl CallMachine {
             leg: None,
             opt_out: false,
         };
-        let state =
-            CallState { ledger, phase: Phase::Dialing, third_parties: ThirdParties::default(), recording: None };
+        let state = CallState {
+            ledger,
+            phase: Phase::Dialing,
+            third_parties: ThirdParties::default(),
+            recording: None,
+            blind: None,
+        };
         Self { program, terms, state, commands: VecDeque::new() }
     }
 
@@ -93,6 +99,15 @@ impl CallMachine {
     /// When that cannot be now.
     pub fn invite(&mut self, now: Timestamp, invitation: Invitation) -> Result<LegId, Refusal> {
         self.at(now).invite(invitation)
+    }
+
+    /// Transfers the callee to somebody, beside whatever the flow does until they answer; a blind transfer ends the flow as
+    /// soon as it begins. Answers with their leg.
+    ///
+    /// # Errors
+    /// When that cannot be now.
+    pub fn transfer(&mut self, now: Timestamp, target: Target, kind: TransferKind) -> Result<LegId, Refusal> {
+        self.at(now).transfer(target, kind)
     }
 
     /// Ends a third party's session, and nothing else: answers with their leg, if there is one that is meant.
@@ -176,6 +191,7 @@ impl CallMachine {
                 ledger: &mut self.state.ledger,
                 third_parties: &mut self.state.third_parties,
                 recording: &mut self.state.recording,
+                blind: &mut self.state.blind,
                 commands: &mut self.commands,
             },
         }

@@ -12,19 +12,21 @@
 //! - no key of a sensitive gather is in the state or in any command.
 
 mod company;
+mod invitation;
 mod io;
 mod leg;
 mod machine;
 mod moment;
 mod state;
 mod third_party;
+mod transfer;
 mod turn;
 
 pub use crate::policy::disposition::LegEnd;
+pub use invitation::{Invitation, Refusal};
 pub use io::{CallCommand, CallInput};
 pub use machine::{CallMachine, CallTerms};
 pub use state::CallState;
-pub use third_party::{Invitation, Refusal};
 
 pub(super) use leg::{Leg, LegOutcome, LegStage};
 pub(super) use turn::Turn;

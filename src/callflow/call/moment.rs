@@ -40,10 +40,10 @@ impl Moment<'_> {
             CallInput::Ended(end) => self.ended(end),
             CallInput::HangUpRequested => self.hang_up(Asked::Requested),
             CallInput::Adopted => self.adopted(),
-            CallInput::SlotGranted { leg } | CallInput::LegAnswered { leg } if leg.role.is_third_party() => {
+            CallInput::SlotGranted { leg } | CallInput::LegAnswered { leg } if self.turn.third_parties.has(leg) => {
                 self.third_party_comes(&input, leg);
             }
-            CallInput::LegEnded { leg, end } if leg.role.is_third_party() => self.third_party_ended(leg, end),
+            CallInput::LegEnded { leg, end } if self.turn.third_parties.has(leg) => self.third_party_ended(leg, end),
             CallInput::LegEnded { leg, end } if !matches!(self.phase, Phase::Step(..)) => {
                 if self.turn.leg_ended(leg, end).is_some() {
                     // A blind transfer's conversation is over, or the last of an ending call is gone.
@@ -51,7 +51,7 @@ impl Moment<'_> {
                     self.settle();
                 }
             }
-            CallInput::OptOutRecorded if matches!(self.phase, Phase::Ending { .. }) => {
+            CallInput::OptOutRecorded if matches!(self.phase, Phase::HandedOver | Phase::Ending { .. }) => {
                 if std::mem::take(&mut self.turn.ledger.opt_out) {
                     self.turn.record(Happening::OptedOut);
                     self.settle();
@@ -70,7 +70,9 @@ impl Moment<'_> {
 
     pub fn handle_timeout(&mut self) {
         let now = self.turn.now;
-        self.turn.third_parties_overdue();
+        if self.turn.third_parties_overdue() {
+            self.end_if_nobody_talks();
+        }
         match self.phase {
             Phase::Finished(_) => return,
             Phase::Ending { gone } => {
@@ -97,7 +99,9 @@ impl Moment<'_> {
             Phase::Detecting => self.detected(AnsweredBy::Unknown),
             Phase::AwaitingBeep => self.enter(0),
             Phase::Step(..) => self.in_step(StepState::handle_timeout),
-            // Bounded by the call's limit alone.
+            Phase::HandedOver if self.has_loose_ends() => self.ask_again(),
+            // From now on bounded by the call's limit alone.
+            Phase::HandedOver if self.is_answered() => self.stay(),
             Phase::HandedOver => self.hang_up(Asked::Limit),
             Phase::Ending { .. } | Phase::Finished(_) => {}
         }
@@ -232,7 +236,7 @@ impl Moment<'_> {
     }
 
     /// Ends the step that is going on from outside.
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         if let Phase::Step(index, state) = &mut *self.phase {
             let (index, outcome) = (*index, state.interrupt(&self.turn));
             self.finish_step(index, outcome);
@@ -283,11 +287,11 @@ impl Moment<'_> {
         }
     }
 
-    fn bound_ending(&mut self) {
+    pub(super) fn bound_ending(&mut self) {
         self.turn.wait(if self.turn.ledger.opt_out { OPT_OUT_AGAIN } else { HANG_UP_AGAIN });
     }
 
-    /// Asks once more for everything that an ending call still waits for.
+    /// Asks once more for everything that an ending call, or one whose flow is over, still waits for.
     fn ask_again(&mut self) {
         if let Phase::Ending { gone: None } = self.phase {
             self.turn.push(CallCommand::HangUp);
@@ -301,7 +305,7 @@ impl Moment<'_> {
 
     /// Another worker owns the call now: whatever the phase needs is asked for again.
     fn adopted(&mut self) {
-        self.turn.skip_playbacks();
+        let played = self.turn.skip_playbacks();
         let ending = matches!(self.phase, Phase::Ending { .. } | Phase::Finished(_));
         if !ending && self.turn.ledger.limit.is_some_and(|limit| self.turn.now >= limit) {
             // Its time ran out while nobody owned it: no prompt is worth beginning.
@@ -325,7 +329,16 @@ impl Moment<'_> {
                 self.detect();
                 self.turn.wait_on();
             }
-            Phase::HandedOver => self.resume_recording(),
+            Phase::HandedOver => {
+                self.resume_recording();
+                if let Some(playback) = played {
+                    // The flow may have been cut short, and what it played go on.
+                    self.turn.push(CallCommand::StopPlayback { playback });
+                }
+                if self.has_loose_ends() {
+                    self.ask_again();
+                }
+            }
             Phase::Step(..) => {
                 self.resume_recording();
                 self.in_step(|state, turn, action| {

@@ -18,6 +18,8 @@ pub struct CallState {
     pub(super) third_parties: ThirdParties,
     /// Whether the call is to be recorded, if somebody has said so meanwhile.
     pub(super) recording: Option<bool>,
+    /// The number of the last transfer from outside, if the backend joins it by itself.
+    pub(super) blind: Option<u16>,
 }
 
 impl CallState {
@@ -48,6 +50,13 @@ impl CallState {
     /// Who is in the call, or on the way, as this: be it that they wait for a slot.
     pub fn third_party(&self, role: LegRole, target: &Target) -> Option<LegId> {
         self.third_parties.find(self.ledger.attempt, role, target)
+    }
+
+    /// Whether the callee has nothing but a leg to wait for. For whoever is called in beside the flow nobody waits, until
+    /// the backend is to join them by itself.
+    pub fn waits_for(&self, leg: LegId) -> bool {
+        let is_blind = leg.role == LegRole::Transfer && self.blind == Some(leg.ordinal);
+        is_blind || !(leg.role.is_third_party() || self.third_parties.has(leg))
     }
 
     /// Whether a leg that was to be dialled still is.
@@ -120,7 +129,7 @@ pub(in crate::callflow) enum Phase {
     AwaitingBeep,
     /// A step of the flow.
     Step(StepIndex, StepState),
-    /// The flow is over, and the callee talks with somebody: with whom a blind transfer led to, or with third parties.
+    /// The flow is over, and the callee talks with somebody, or waits for whom they are to be transferred to.
     HandedOver,
     /// The call is being ended; `gone` once the callee's leg is.
     Ending { gone: Option<Disposition> },

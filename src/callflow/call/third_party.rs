@@ -1,4 +1,5 @@
-//! Participants and supervisors: whoever is called into a call from outside, beside its flow.
+//! Participants, supervisors, and those to whom a command transfers the callee: whoever is called into a call from
+//! outside, beside its flow.
 //!
 //! Each has a leg of its own with its own deadlines. The flow goes on as it would without them; only its end waits for
 //! whoever is talking with the callee.
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::leg::{HANG_UP_AGAIN, RING_MARGIN};
-use super::{CallCommand, LegEnd, LegStage, Turn};
+use super::{CallCommand, Invitation, LegEnd, LegStage, Refusal, Turn};
 use crate::callflow::program::Target;
 use crate::model::{
     AttemptId, Disposition, DispositionResult, Happening, LegId, LegRole, Party, Phone, SessionType, Timestamp,
@@ -20,46 +21,6 @@ const RINGS: Duration = Duration::from_secs(30);
 
 /// Most of them in a call at a time.
 const MOST: usize = 8;
-
-/// Somebody to be called in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invitation {
-    /// As what: [`LegRole::Participant`] or [`LegRole::Supervisor`].
-    pub role: LegRole,
-    /// Whom.
-    pub target: Target,
-    /// The number to show, if not the one that the callee saw.
-    pub caller: Option<Phone>,
-    /// What they hear, and who hears them.
-    pub session: SessionType,
-}
-
-/// Why a command is not carried out: nobody is called in, no recording is begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "camelCase")]
-pub enum Refusal {
-    /// The callee has not picked up, or it is still found out who did.
-    #[error("the call has not been answered yet")]
-    NotAnswered,
-    /// The call is over but for its last moments.
-    #[error("the call is ending")]
-    Ending,
-    /// Nobody of our side is in the call who could be coached.
-    #[error("nobody has joined the call who could be coached")]
-    NobodyToCoach,
-    /// There are as many others in the call as there may be.
-    #[error("too many others are in the call already")]
-    TooMany,
-    /// The organisation's rules forbid the number.
-    #[error("the organisation's rules forbid this number")]
-    Forbidden,
-    /// It is none of the numbers that the organisation may show.
-    #[error("the organisation may not show this number")]
-    CallerIdInvalid,
-    /// Its id is another command's.
-    #[error("another command was given under this id")]
-    IdTaken,
-}
 
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +66,15 @@ impl ThirdParty {
 
     /// Of our side, and heard: somebody who can be coached.
     fn can_be_coached(&self) -> bool {
-        self.talks() && self.role == LegRole::Participant
+        self.talks() && self.role != LegRole::Supervisor
+    }
+
+    fn is_target(&self) -> bool {
+        self.role == LegRole::Transfer
+    }
+
+    fn is_coming(&self) -> bool {
+        matches!(self.stage, LegStage::AwaitingSlot | LegStage::Dialling)
     }
 }
 
@@ -118,6 +87,21 @@ impl ThirdParties {
     /// Whether one of them is talking with the callee.
     pub fn talk(&self) -> bool {
         self.list.iter().any(ThirdParty::talks)
+    }
+
+    /// Whether this is the leg of one of them.
+    pub fn has(&self, leg: LegId) -> bool {
+        self.list.iter().any(|party| party.id(leg.attempt) == leg)
+    }
+
+    /// To whom the callee is to be transferred: whoever waits for a slot, or rings.
+    pub fn coming_target(&self, attempt: AttemptId) -> Option<LegId> {
+        self.list.iter().find(|party| party.is_target() && party.is_coming()).map(|party| party.id(attempt))
+    }
+
+    /// To whom the callee was transferred from outside.
+    pub fn joined_target(&self, attempt: AttemptId) -> Option<LegId> {
+        self.list.iter().find(|party| party.is_target() && party.has_joined()).map(|party| party.id(attempt))
     }
 
     /// Those that hold a slot, or wait for one.
@@ -168,7 +152,7 @@ impl Turn<'_> {
             let joined = (changes && party.has_joined()).then_some(leg);
             return Ok((leg, joined));
         }
-        if self.third_parties.list.len() >= MOST {
+        if self.third_parties.list.iter().filter(|party| !party.is_target()).count() >= MOST {
             return Err(Refusal::TooMany);
         }
         let last = match role {
@@ -177,17 +161,32 @@ impl Turn<'_> {
         };
         let Some(ordinal) = last.checked_add(1) else { return Err(Refusal::TooMany) };
         *last = ordinal;
-        let needs_slot = target.needs_slot(role);
-        let (stage, deadline) = (LegStage::AwaitingSlot, self.now + RINGS);
-        let party = ThirdParty { role, ordinal, target, caller, session, coaches: None, stage, deadline };
-        let leg = party.id(attempt);
-        self.third_parties.list.push(party);
-        if needs_slot {
-            self.push(CallCommand::AcquireSlot { leg });
-        } else {
+        let leg = LegId { attempt, role, ordinal };
+        if self.call_in(leg, target, caller, session) {
             self.dial_third_party(leg);
         }
         Ok((leg, None))
+    }
+
+    /// Puts somebody among them and asks for the slot, if one is needed; true if they may ring without.
+    pub fn call_in(&mut self, leg: LegId, target: Target, caller: Option<Phone>, session: SessionType) -> bool {
+        let LegId { role, ordinal, .. } = leg;
+        let may_ring = !target.needs_slot(role);
+        let (stage, deadline) = (LegStage::AwaitingSlot, self.now + RINGS);
+        self.third_parties.list.push(ThirdParty {
+            role,
+            ordinal,
+            target,
+            caller,
+            session,
+            coaches: None,
+            stage,
+            deadline,
+        });
+        if !may_ring {
+            self.push(CallCommand::AcquireSlot { leg });
+        }
+        may_ring
     }
 
     /// Ends somebody's session, by the leg or by whom it leads to. None: nobody is in the call under that name.
@@ -199,11 +198,9 @@ impl Turn<'_> {
         Some(leg)
     }
 
-    /// Its slot is held.
-    pub fn third_party_has_slot(&mut self, leg: LegId) {
-        if self.third_party(leg).is_some_and(|party| party.stage == LegStage::AwaitingSlot) {
-            self.dial_third_party(leg);
-        }
+    /// Whether it waits for its slot.
+    pub fn third_party_awaits_slot(&mut self, leg: LegId) -> bool {
+        self.third_party(leg).is_some_and(|party| party.stage == LegStage::AwaitingSlot)
     }
 
     /// It was answered: true if it is to be let in now.
@@ -223,7 +220,11 @@ impl Turn<'_> {
             party.session = SessionType::Monitor;
         }
         party.coaches = coached.filter(|_| party.session == SessionType::Coaching);
-        let command = match party.session {
+        let session = party.session;
+        if self.joins_by_itself(leg) {
+            return;
+        }
+        let command = match session {
             SessionType::Monitor => CallCommand::ListenIn { leg, whispers_to: None },
             SessionType::Coaching => CallCommand::ListenIn { leg, whispers_to: coached },
             SessionType::BargeIn => CallCommand::Bridge { leg },
@@ -261,7 +262,7 @@ impl Turn<'_> {
         if gone.target.needs_slot(gone.role) {
             self.push(CallCommand::ReleaseSlot { leg });
         }
-        if gone.role == LegRole::Participant {
+        if gone.role != LegRole::Supervisor {
             self.coach_somebody_else();
         }
         true
@@ -274,18 +275,19 @@ impl Turn<'_> {
         all.into_iter().for_each(|leg| self.close_third_party(leg, Asked::Requested));
     }
 
-    /// Does what is overdue of them.
-    pub fn third_parties_overdue(&mut self) {
+    /// Does what is overdue of them; whether somebody waits no more.
+    pub fn third_parties_overdue(&mut self) -> bool {
         let (now, attempt) = (self.now, self.ledger.attempt);
         let overdue = self.third_parties.list.iter().filter(|party| !party.has_joined() && party.deadline <= now);
         let overdue: Vec<(LegId, bool)> = overdue.map(|party| (party.id(attempt), party.is_leaving())).collect();
-        for (leg, leaving) in overdue {
-            if leaving {
-                self.hang_third_party_up(leg);
+        for (leg, leaving) in &overdue {
+            if *leaving {
+                self.hang_third_party_up(*leg);
             } else {
-                self.close_third_party(leg, Asked::RingTimeout);
+                self.close_third_party(*leg, Asked::RingTimeout);
             }
         }
+        overdue.iter().any(|(_, leaving)| !leaving)
     }
 
     /// After an adoption: asks again for whatever they wait for. None is dialled again.
@@ -315,6 +317,7 @@ impl Turn<'_> {
     fn coached(&self) -> Option<LegId> {
         let attempt = self.ledger.attempt;
         let agent = self.ledger.leg.filter(|leg| leg.stage == LegStage::Joined).map(|leg| leg.id(attempt));
+        let agent = agent.or_else(|| self.third_parties.joined_target(attempt));
         let participant = || self.third_parties.list.iter().find(|party| party.can_be_coached());
         agent.or_else(|| participant().map(|party| party.id(attempt)))
     }
@@ -344,17 +347,23 @@ impl Turn<'_> {
         coaches.into_iter().for_each(|leg| self.let_in(leg));
     }
 
-    fn dial_third_party(&mut self, leg: LegId) {
+    /// Writes down that it is dialled, and dials it.
+    pub fn dial_third_party(&mut self, leg: LegId) {
         let deadline = self.now + RINGS + RING_MARGIN;
         let Some(party) = self.third_party(leg) else { return };
         party.stage = LegStage::Dialling;
         party.deadline = deadline;
         let (target, caller) = (party.target.clone(), party.caller);
         self.record(Happening::LegAdded { leg, dest: target.as_dialled().into() });
-        self.push(CallCommand::DialLeg { leg, target, caller, ring_timeout: RINGS });
+        self.push(if self.joins_by_itself(leg) {
+            CallCommand::BlindTransfer { leg, target }
+        } else {
+            CallCommand::DialLeg { leg, target, caller, ring_timeout: RINGS }
+        });
     }
 
-    fn close_third_party(&mut self, leg: LegId, asked: Asked) {
+    /// Makes it go, however far it is.
+    pub fn close_third_party(&mut self, leg: LegId, asked: Asked) {
         let Some(party) = self.third_party(leg) else { return };
         let joined = match party.stage {
             LegStage::AwaitingSlot => {

@@ -25,6 +25,8 @@ pub(in crate::callflow) struct Turn<'a> {
     pub third_parties: &'a mut ThirdParties,
     /// Whether the call is to be recorded, if somebody has said so meanwhile.
     pub recording: &'a mut Option<bool>,
+    /// The number of the last transfer from outside, if the backend joins it by itself.
+    pub blind: &'a mut Option<u16>,
     pub commands: &'a mut VecDeque<CallCommand>,
 }
 
@@ -72,9 +74,10 @@ impl Turn<'_> {
         playback
     }
 
-    /// Leaves out the numbers of playbacks that a former owner may have begun.
-    pub fn skip_playbacks(&mut self) {
-        self.ledger.playback =
-            (self.ledger.playback / PLAYBACKS_OF_ONE_OWNER).wrapping_add(1).wrapping_mul(PLAYBACKS_OF_ONE_OWNER);
+    /// Leaves out the numbers of playbacks that a former owner may have begun; answers with the last that is known.
+    pub fn skip_playbacks(&mut self) -> Option<u32> {
+        let last = self.ledger.playback;
+        self.ledger.playback = (last / PLAYBACKS_OF_ONE_OWNER).wrapping_add(1).wrapping_mul(PLAYBACKS_OF_ONE_OWNER);
+        (!last.is_multiple_of(PLAYBACKS_OF_ONE_OWNER)).then_some(last)
     }
 }

@@ -65,6 +65,14 @@ impl Gathering {
         }
     }
 
+    /// The flow is over: nothing is asked any more, and nothing secret follows.
+    pub fn silence(&self, turn: &mut Turn<'_>, gather: &Gather) {
+        if let Some(prompt) = &self.prompt {
+            prompt.silence(turn);
+        }
+        self.secret_is_over(turn, gather);
+    }
+
     /// The keys of all tries, where they are shown.
     pub fn keys(&self) -> Option<Box<str>> {
         let keys = self.keys.as_ref()?;
@@ -101,9 +109,13 @@ impl Gathering {
     }
 
     fn over(&self, turn: &mut Turn<'_>, gather: &Gather, status: StepStatus, after: After) -> Outcome {
+        self.secret_is_over(turn, gather);
+        Outcome { status, keys: self.keys(), transfer: None, after }
+    }
+
+    fn secret_is_over(&self, turn: &mut Turn<'_>, gather: &Gather) {
         if gather.sensitive && turn.records() {
             turn.push(CallCommand::ResumeRecording);
         }
-        Outcome { status, keys: self.keys(), transfer: None, after }
     }
 }

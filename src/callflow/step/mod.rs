@@ -146,6 +146,17 @@ impl StepState {
         }
     }
 
+    /// The flow is over before the step is: what plays stops.
+    pub fn silence(&self, turn: &mut Turn<'_>, action: &Action) {
+        match (self, action) {
+            (Self::Gather(gathering), Action::Gather(gather)) => gathering.silence(turn, gather),
+            (Self::Play(prompt), _)
+            | (Self::Transfer(Transferring::Announcing(prompt)), _)
+            | (Self::OptOut(OptingOut::Telling(prompt)), _) => prompt.silence(turn),
+            _ => {}
+        }
+    }
+
     /// How the step ends when the call does.
     pub fn interrupt(&self, turn: &Turn<'_>) -> Outcome {
         let cut_off = Outcome::end(StepStatus::ErrorSessionEnded);

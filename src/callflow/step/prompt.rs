@@ -54,6 +54,13 @@ impl Prompt {
         turn.push(CallCommand::StopPlayback { playback: self.playback });
     }
 
+    /// Ends it early, if the callee may be hearing it.
+    pub fn silence(&self, turn: &mut Turn<'_>) {
+        if self.is_playing() {
+            self.stop(turn);
+        }
+    }
+
     /// Its deadline has passed: why its step fails. Nobody is asked for anything after a message they have not heard.
     pub fn timed_out(&self, turn: &mut Turn<'_>) -> StepStatus {
         if self.failed {

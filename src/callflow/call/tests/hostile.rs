@@ -28,6 +28,12 @@ pub(super) struct World {
     live: BTreeSet<LegId>,
     slots: BTreeSet<LegId>,
     opt_out: bool,
+    /// Transfers asked for from outside.
+    wished: BTreeSet<LegId>,
+    /// Legs that were hung up.
+    leaving: BTreeSet<LegId>,
+    /// With whom the backend alone joins the callee.
+    handed_over: Option<LegId>,
     pub hang_ups: Vec<CallInput>,
 }
 
@@ -51,6 +57,9 @@ impl World {
             recorded: false,
             joined: BTreeSet::new(),
             opt_out: false,
+            wished: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            handed_over: None,
             playbacks: BTreeSet::new(),
             added: BTreeSet::new(),
             dialled: BTreeSet::new(),
@@ -107,6 +116,18 @@ impl World {
                 }
                 self.drain();
             }
+            Op::Transfer(target, kind) => {
+                let under_way = self.open_step.is_some() || self.machine.phase_name() == "handedOver";
+                let rings = |leg: &LegId| leg.role == LegRole::Transfer && !self.joined.contains(leg);
+                let rings = self.live.iter().any(|leg| rings(leg) && !self.leaving.contains(leg));
+                let transferred = self.machine.transfer(self.now, target.clone(), *kind);
+                if let Ok(leg) = transferred {
+                    assert!(under_way && !rings && self.handed_over.is_none(), "{leg} beside {:?}", self.live);
+                    assert!(self.wished.insert(leg), "{leg} is another's name");
+                    self.machine.note_command("transfer", "c", None);
+                }
+                self.drain();
+            }
             Op::Dismiss(leg) => {
                 self.machine.dismiss(self.now, |theirs, _| theirs == *leg);
                 self.drain();
@@ -130,6 +151,7 @@ impl World {
     fn input(&mut self, input: CallInput) {
         if let CallInput::LegEnded { leg, .. } = input {
             self.live.remove(&leg);
+            self.handed_over.take_if(|other| *other == leg);
         }
         self.machine.handle(self.now, input);
         self.drain();
@@ -180,8 +202,18 @@ impl World {
                 assert!(self.dialled.insert(*leg), "{leg} dialled twice");
                 assert!(!target.needs_slot(leg.role) || self.slots.contains(leg), "{leg} without a slot");
                 self.live.insert(*leg);
+                if let CallCommand::BlindTransfer { .. } = command {
+                    self.handed_over = Some(*leg);
+                    let stays = |other: &&LegId| other.role == LegRole::Transfer && *other != leg;
+                    let stays = self.live.iter().filter(stays).find(|other| !self.leaving.contains(other));
+                    assert_eq!(stays, None, "the callee is handed over to {leg}");
+                }
             }
-            CallCommand::HangUpLeg { leg } => self.hang_ups.push(CallInput::LegEnded { leg: *leg, end: LOST }),
+            CallCommand::HangUpLeg { leg } => {
+                self.leaving.insert(*leg);
+                self.handed_over.take_if(|other| other == leg);
+                self.hang_ups.push(CallInput::LegEnded { leg: *leg, end: LOST });
+            }
             CallCommand::RecordOptOut => {
                 self.opt_out = true;
                 self.hang_ups.push(CallInput::OptOutRecorded);
@@ -195,6 +227,9 @@ impl World {
             }
             CallCommand::Bridge { leg } | CallCommand::ListenIn { leg, whispers_to: None } => {
                 assert!(self.joined.contains(leg), "{leg} was not answered");
+                if leg.role == LegRole::Transfer {
+                    assert_eq!(self.talks_with(*leg), None, "beside {leg}");
+                }
             }
             CallCommand::ListenIn { leg, whispers_to: Some(to) } => {
                 assert!(self.joined.contains(leg) && self.joined.contains(to), "{leg} whispers to {to}");
@@ -216,11 +251,21 @@ impl World {
             }
             Happening::LegAdded { leg, .. } => assert!(self.added.insert(*leg)),
             Happening::LegAnswered { leg } => assert!(self.added.contains(leg) && self.joined.insert(*leg)),
-            Happening::LegFailed { leg, .. } => assert!(self.added.contains(leg) || leg.role.is_third_party()),
+            Happening::LegFailed { leg, .. } => {
+                let beside = leg.role.is_third_party() || self.wished.contains(leg);
+                assert!(self.added.contains(leg) || beside);
+            }
             Happening::LegRemoved { leg } => assert!(self.added.contains(leg)),
             Happening::OptedOut => assert!(std::mem::take(&mut self.opt_out)),
             _ => {}
         }
+    }
+
+    /// Whom the callee was transferred to besides this one, and who was not told to leave.
+    fn talks_with(&self, leg: LegId) -> Option<LegId> {
+        let stays = |other: &&LegId| self.joined.contains(other) && !self.leaving.contains(other);
+        let targets = self.live.iter().filter(|other| other.role == LegRole::Transfer && **other != leg);
+        targets.copied().find(|other| stays(&other))
     }
 
     /// The backend does as it is told from now on: the call must come to its end.

@@ -3,6 +3,7 @@
 mod adoption;
 mod company;
 mod dialling;
+mod diverting;
 mod ending;
 mod gathering;
 mod hostile;

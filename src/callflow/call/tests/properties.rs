@@ -30,6 +30,8 @@ pub(super) enum Op {
     Reread,
     /// Somebody is called in.
     Invite(Invitation),
+    /// The callee is to be transferred.
+    Transfer(Target, TransferKind),
     /// Whoever came under this name is sent away.
     Dismiss(LegId),
     Record(bool),
@@ -51,6 +53,13 @@ fn any_invitation() -> impl Strategy<Value = Invitation> {
         caller: None,
         session,
     })
+}
+
+fn any_transfer() -> impl Strategy<Value = (Target, TransferKind)> {
+    let target =
+        proptest::sample::select(vec!["+6512345670", "2000"]).prop_map(|target| super::transfer(target).target);
+    let kind = prop_oneof![2 => Just(TransferKind::Attended), 1 => Just(TransferKind::Blind)];
+    (target, kind)
 }
 
 fn any_end() -> impl Strategy<Value = LegEnd> {
@@ -88,6 +97,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (0..90_u64).prop_map(|after_secs| Op::Crash { after_secs }),
         1 => Just(Op::Reread),
         3 => any_invitation().prop_map(Op::Invite),
+        3 => any_transfer().prop_map(|(target, kind)| Op::Transfer(target, kind)),
         1 => any_leg().prop_map(Op::Dismiss),
         1 => any::<bool>().prop_map(Op::Record),
     ]
