@@ -46,7 +46,7 @@ impl Desk {
 
     async fn create(&self, leg: LegId, target: Target) -> Result<(), TelephonyError> {
         let (lives_at_most, talks_at_most) = (self.lives_at_most, self.lives_at_most);
-        let new = NewLeg { leg, target, caller: None, lives_at_most, talks_at_most, trunk: 0 };
+        let new = NewLeg { leg, target, caller: None, lives_at_most, talks_at_most, trunk: 0, is_waited_for: true };
         self.network.create(&self.app, &new, self.late()).await
     }
 
@@ -371,7 +371,15 @@ fn in_real_time_it_works_the_same_and_as_fast_as_asked() {
         let mut reports = network.listen(&app).await.unwrap();
         let target = Target::External("+9996000001".parse().unwrap());
         let hour = 3_600 * SECOND;
-        let new = NewLeg { leg: leg(0), target, caller: None, lives_at_most: hour, talks_at_most: hour, trunk: 0 };
+        let new = NewLeg {
+            leg: leg(0),
+            target,
+            caller: None,
+            lives_at_most: hour,
+            talks_at_most: hour,
+            trunk: 0,
+            is_waited_for: true,
+        };
         network.create(&app, &new, clock.now() + 60 * SECOND).await.unwrap();
         network.dial(leg(0), 600 * SECOND, clock.now() + 60 * SECOND).await.unwrap();
         let told = until(&mut reports, is_end).await;

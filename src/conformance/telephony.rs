@@ -182,6 +182,7 @@ impl<'w> Line<'w> {
             lives_at_most: 3 * PATIENCE,
             talks_at_most: 3 * PATIENCE,
             trunk: 0,
+            is_waited_for: false,
         }
     }
 

@@ -220,6 +220,7 @@ async fn place<'s>(
         lives_at_most: limits::lives_at_most(&header),
         talks_at_most: header.max_call_duration + limits::MARGIN,
         trunk: ready.trunk,
+        is_waited_for: false,
     };
     let not_after = seat.authority(&shared.fence, &*ports.clock).await;
     if seat.is_lost() {

@@ -218,7 +218,7 @@ impl<'s> LiveCall<'s> {
                     // An adopter must know that a leg waits in line; what waits no longer leaves it by what is stored.
                     CallCommand::AcquireSlot { .. } | CallCommand::ReleaseSlot { .. } => fresh = true,
                     // For whoever is called in beside the flow nobody waits.
-                    CallCommand::DialLeg { leg, .. } => binding |= !leg.role.is_third_party(),
+                    CallCommand::DialLeg { leg, .. } => binding |= self.machine.state().waits_for(leg),
                     CallCommand::BlindTransfer { .. } => binding = true,
                     _ => {}
                 }
@@ -244,7 +244,7 @@ impl<'s> LiveCall<'s> {
             for command in commands.drain(..) {
                 match command {
                     // Whoever is not written down is not dialled.
-                    CallCommand::DialLeg { leg, .. } if !is_stored && leg.role.is_third_party() => {
+                    CallCommand::DialLeg { leg, .. } if !is_stored && !self.machine.state().waits_for(leg) => {
                         self.tell(CallInput::LegEnded { leg, end: denied_leg() });
                     }
                     command => self.execute(command).await?,

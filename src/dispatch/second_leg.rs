@@ -78,7 +78,9 @@ impl LiveCall<'_> {
         let header = &self.ledger.context.header;
         let lives_at_most = rings + header.max_call_duration + COMMITMENT;
         let talks_at_most = header.max_call_duration;
-        let new = NewLeg { leg, target, caller: caller.or(self.caller), lives_at_most, talks_at_most, trunk: 0 };
+        let is_waited_for = self.machine.state().waits_for(leg);
+        let caller = caller.or(self.caller);
+        let new = NewLeg { leg, target, caller, lives_at_most, talks_at_most, trunk: 0, is_waited_for };
         let until = self.authority().await?;
         let ports = &self.shared.ports;
         let made = ports.telephony.create(&self.app, &new, until).await;
@@ -157,7 +159,7 @@ impl LiveCall<'_> {
                 }
                 Ok(Written::Fenced) => return Err(Fenced),
                 // The callee talks, or listens, and waits for nobody.
-                Err(_) if leg.role.is_third_party() => {
+                Err(_) if !self.machine.state().waits_for(leg) => {
                     self.tell(CallInput::LegEnded { leg, end: denied_leg() });
                     return Ok(None);
                 }
@@ -187,7 +189,7 @@ impl LiveCall<'_> {
                 }
             }
         }
-        if other.role.is_third_party() {
+        if !self.machine.state().waits_for(other) {
             // The callee would be kept for somebody they do not hear.
             self.send_away(other);
         }

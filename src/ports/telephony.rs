@@ -43,6 +43,8 @@ pub struct NewLeg {
     pub talks_at_most: Duration,
     /// Which of the backend's trunks it takes, by its place, if it leads to the public network.
     pub trunk: usize,
+    /// Whether the callee of its attempt waits for it, and may be let hear that it rings: nothing else is to be heard.
+    pub is_waited_for: bool,
 }
 
 /// How far a leg is.

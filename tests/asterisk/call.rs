@@ -68,9 +68,20 @@ impl Line {
     /// Makes a leg and dials it.
     pub async fn dial(&self, leg: LegId, target: Target, trunk: usize, rings: u64) {
         let caller = "+6560000000".parse().ok();
-        let new = NewLeg { leg, target, caller, lives_at_most: HOUR, talks_at_most: HOUR, trunk };
+        let new = NewLeg { leg, target, caller, lives_at_most: HOUR, talks_at_most: HOUR, trunk, is_waited_for: true };
+        self.make_and_dial(new, rings).await;
+    }
+
+    /// The same, of one for whom the callee does not wait.
+    pub async fn dial_beside(&self, leg: LegId, target: Target, rings: u64) {
+        let (lives_at_most, talks_at_most) = (HOUR, HOUR);
+        let new = NewLeg { leg, target, caller: None, lives_at_most, talks_at_most, trunk: 0, is_waited_for: false };
+        self.make_and_dial(new, rings).await;
+    }
+
+    async fn make_and_dial(&self, new: NewLeg, rings: u64) {
         self.phones.create(&self.app, &new, self.soon()).await.unwrap();
-        self.phones.dial(leg, Duration::from_secs(rings), self.soon()).await.unwrap();
+        self.phones.dial(new.leg, Duration::from_secs(rings), self.soon()).await.unwrap();
     }
 
     /// Dials a number, as the callee of an attempt.

@@ -16,6 +16,7 @@ mod sound;
 mod call;
 mod conformance;
 mod detection;
+mod diverting;
 mod independent;
 mod joining;
 mod keys;

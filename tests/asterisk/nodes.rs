@@ -20,7 +20,7 @@ use crate::world::{ari, bed, client, client_of, clock, node, number, pause};
 /// A leg to somebody who answers and stays.
 fn new_leg(leg: LegId) -> NewLeg {
     let (target, hour) = (Target::External(number("10", "")), Duration::from_secs(3_600));
-    NewLeg { leg, target, caller: None, lives_at_most: hour, talks_at_most: hour, trunk: 0 }
+    NewLeg { leg, target, caller: None, lives_at_most: hour, talks_at_most: hour, trunk: 0, is_waited_for: false }
 }
 
 /// The legs that an Asterisk has, by its own word.

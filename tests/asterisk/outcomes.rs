@@ -197,7 +197,7 @@ fn a_call_whose_time_is_over_was_ended_by_us() {
         let talks_at_most = Duration::from_secs(2);
         let lives_at_most = Duration::from_secs(60);
         let target = Target::External(number);
-        let new = NewLeg { leg, target, caller: None, lives_at_most, talks_at_most, trunk: 0 };
+        let new = NewLeg { leg, target, caller: None, lives_at_most, talks_at_most, trunk: 0, is_waited_for: true };
         line.phones.create(&line.app, &new, line.soon()).await.unwrap();
         line.phones.dial(leg, Duration::from_secs(30), line.soon()).await.unwrap();
         let (events, end) = line.hear_out(leg).await;

@@ -51,7 +51,7 @@ pub fn app(name: &str) -> WorkerId {
 const HOUR: Duration = Duration::from_secs(3_600);
 
 pub fn new_leg(leg: LegId, target: Target) -> NewLeg {
-    NewLeg { leg, target, caller: None, lives_at_most: HOUR, talks_at_most: HOUR, trunk: 0 }
+    NewLeg { leg, target, caller: None, lives_at_most: HOUR, talks_at_most: HOUR, trunk: 0, is_waited_for: false }
 }
 
 /// Runs a test with timers and sockets; it may take a minute.

@@ -53,6 +53,7 @@ impl Inner {
                 table.note_other(new.leg);
                 if let Some(known) = table.get(new.leg) {
                     known.limit = Some((new.talks_at_most, asked_at + new.lives_at_most));
+                    known.is_waited_for = new.is_waited_for && new.leg.role == LegRole::Transfer;
                 }
             }
             // What comes of it all the same is found by its name.

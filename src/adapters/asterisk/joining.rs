@@ -105,7 +105,8 @@ impl Inner {
         let lives_at_most = self.time_left(leg, node).await?;
         let talks_at_most = lives_at_most;
         let target = target.clone();
-        let new = NewLeg { leg: other, target, caller: None, lives_at_most, talks_at_most, trunk: 0 };
+        let new =
+            NewLeg { leg: other, target, caller: None, lives_at_most, talks_at_most, trunk: 0, is_waited_for: true };
         self.create(&app, &new, not_after).await?;
         if let Some(known) = self.table().get(other) {
             known.joins = true;

@@ -70,6 +70,8 @@ pub struct Leg {
     pub wants_beep: bool,
     /// It joins the callee by itself when it is answered.
     pub joins: bool,
+    /// The callee waits for it, and may hear a ringing tone meanwhile.
+    pub is_waited_for: bool,
     /// It hears a ringing tone from here.
     pub hears_ringing: bool,
     /// Of a callee: it is, or may be, in the call's bridge.
@@ -96,6 +98,7 @@ impl Leg {
             playing: BTreeSet::new(),
             wants_beep: false,
             joins: false,
+            is_waited_for: false,
             hears_ringing: false,
             is_bridged: false,
             listens: false,

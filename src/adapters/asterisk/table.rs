@@ -306,11 +306,12 @@ impl Table {
             return left_behind.into_iter().map(Errand::HangUp).chain(clear).collect();
         }
         let mut errands = Vec::new();
-        if let Some(gone) = self.remove(leg).filter(|gone| gone.listens) {
+        let gone = self.remove(leg);
+        if let Some(gone) = gone.as_ref().filter(|gone| gone.listens) {
             errands.push(Errand::TakeEars { listener: leg, node: gone.node });
         }
         let callee = LegId::callee(leg.attempt);
-        if leg.role == LegRole::Transfer
+        if gone.is_some_and(|gone| gone.is_waited_for)
             && let Some(known) = self.legs.get_mut(&callee)
             && std::mem::take(&mut known.hears_ringing)
         {
@@ -325,6 +326,7 @@ fn found(leg: LegId, app: WorkerId, node: usize, state: LegState) -> Leg {
     let mut found = Leg::found(app, node, state);
     // It may have been meant to join by itself. If not, whoever joins it now asks for it once more, which is harmless.
     found.joins = leg.role == LegRole::Transfer;
+    found.is_waited_for = found.joins;
     // Looked for once too often rather than never.
     found.is_bridged = leg.role == LegRole::Callee && state == LegState::Up;
     found.listens = matches!(leg.role, LegRole::Participant | LegRole::Supervisor);

@@ -10,7 +10,7 @@ use super::dialling::{Outcome, unavailable};
 use super::streams::{Line, keep};
 use super::{Asterisk, looks};
 use crate::callflow::program::Target;
-use crate::model::{LegId, LegRole, Timestamp, WorkerId};
+use crate::model::{LegId, Timestamp, WorkerId};
 use crate::ports::telephony::{LegReport, LegState, NewLeg};
 use crate::ports::{Audio, Telephony, TelephonyError};
 
@@ -71,8 +71,8 @@ impl Telephony for Asterisk {
 
     async fn dial(&self, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Outcome {
         self.inner.dial(leg, ring_timeout, not_after).await?;
-        if leg.role == LegRole::Transfer {
-            // The callee waits meanwhile; without the tone they are connected all the same.
+        if self.inner.table().get(leg).is_some_and(|known| known.is_waited_for) {
+            // Without the tone they are connected all the same.
             let callee = LegId::callee(leg.attempt);
             if let Err(error) = self.inner.ring(callee, true, not_after).await {
                 tracing::debug!(%leg, %error, "no ringing tone");

@@ -220,7 +220,7 @@ impl Client<'_> {
                     plausible(*number)?;
                 }
                 let [lives_at_most, talks_at_most] = [lives_at_most, talks_at_most].map(Duration::from_millis);
-                let new = NewLeg { leg, target, caller, lives_at_most, talks_at_most, trunk: 0 };
+                let new = NewLeg { leg, target, caller, lives_at_most, talks_at_most, trunk: 0, is_waited_for: false };
                 self.act(|exchange, now| exchange.create(&app, &new, now))
             }
             Question::Dial { leg, ring_timeout } => {
