@@ -13,7 +13,7 @@ use super::asked::Asked;
 use super::{Api, STORE_WITHIN};
 use crate::model::event::CallStatusHint;
 use crate::model::status::CallDetail;
-use crate::model::{CallId, Fact, Happening, Number, Phone, RequestId, Timestamp};
+use crate::model::{CallId, Fact, Happening, LegId, LegRole, Number, Phone, RequestId, Timestamp};
 use crate::ports::store::{CallSnapshot, LiveCall, RequestKey, RequestSnapshot, Stage};
 
 /// Calls on a page if nobody says how many, and at most.
@@ -65,7 +65,7 @@ pub(super) struct ActiveCall {
     agent_first_name: Option<String>,
     /// Always null.
     agent_last_name: Option<String>,
-    /// Whom the call was transferred to, as dialled.
+    /// Whom the callee was transferred to, or is just being, as dialled; null if nobody is there.
     destination_name: Option<String>,
     /// The submitter's own name for the destination.
     external_id: Option<String>,
@@ -164,19 +164,30 @@ impl Requests<'_> {
 async fn active(requests: &mut Requests<'_>, call: LiveCall) -> Result<ActiveCall, Refusal> {
     let enqueue_time = requests.of(&call).await?.and_then(|request| request.queued_at);
     let LiveCall { held, destination, history, .. } = call;
-    let (mut ani, mut dequeue_time, mut call_state, mut destination_name) = (None, None, ActiveState::Ringing, None);
+    let (mut ani, mut dequeue_time, mut call_state) = (None, None, ActiveState::Ringing);
+    // To whom the callee is transferred, and whether they have answered; the next one may ring beside them.
+    let mut targets: Vec<(LegId, String, bool)> = Vec::new();
     for Fact { at, what } in &history {
         match what {
             Happening::Dialing { caller, .. } => {
-                (ani, dequeue_time, call_state, destination_name) = (*caller, Some(*at), ActiveState::Ringing, None);
+                (ani, dequeue_time, call_state) = (*caller, Some(*at), ActiveState::Ringing);
+                targets.clear();
             }
             Happening::Answered => call_state = ActiveState::Active,
-            Happening::LegAdded { leg, dest } if !leg.role.is_third_party() => {
-                destination_name = Some(dest.to_string())
+            Happening::LegAdded { leg, dest } if leg.role == LegRole::Transfer => {
+                targets.push((*leg, dest.to_string(), false));
+            }
+            Happening::LegAnswered { leg } => {
+                targets.iter_mut().filter(|target| target.0 == *leg).for_each(|target| target.2 = true);
+            }
+            Happening::LegFailed { leg, .. } | Happening::LegRemoved { leg } => {
+                targets.retain(|target| target.0 != *leg);
             }
             _ => {}
         }
     }
+    let talks = targets.iter().rposition(|target| target.2).or(targets.len().checked_sub(1));
+    let destination_name = talks.map(|place| targets.swap_remove(place).1);
     Ok(ActiveCall {
         uii: held.attempt.call.to_string(),
         account_id: held.organisation.to_string(),

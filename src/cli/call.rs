@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::command::{Teller, tell};
 use super::{Exit, Failure};
 use crate::callflow::call::Invitation;
-use crate::callflow::program::Target;
+use crate::callflow::program::{Target, TransferKind};
 use crate::command::{CommandKind, SessionName};
 use crate::model::{CallId, LegRole, Phone, SessionType};
 
@@ -20,6 +20,8 @@ pub enum CallCommand {
     Supervise(SuperviseArgs),
     /// Call somebody else into a call.
     Add(AddArgs),
+    /// Transfer the callee to somebody else.
+    Transfer(TransferArgs),
     /// End a supervisor's or participant's session, and nothing else.
     EndSession(EndSessionArgs),
     /// Record a call from now on, or no more.
@@ -76,6 +78,20 @@ pub struct AddArgs {
     spy: bool,
 }
 
+/// To whom the callee is to be transferred.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub struct TransferArgs {
+    #[command(flatten)]
+    call: ToCall,
+    /// To whom: +6591234567, Ext:1000, Queue:sales or sip:user@host.
+    #[arg(long, value_name = "DESTINATION")]
+    to: Target,
+    /// The flow ends at once, and the backend connects them by itself; without it the callee hears on until they answer.
+    #[arg(long)]
+    blind: bool,
+}
+
 /// A session to be ended.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
@@ -125,6 +141,7 @@ Examples:
   robocall call hangup 1f2e3d4c5b6a79880102-7
   robocall call supervise 1f2e3d4c5b6a79880102-7 --to Ext:1000 --session coaching
   robocall call add 1f2e3d4c5b6a79880102-7 --to +6591234567 --org bank
+  robocall call transfer 1f2e3d4c5b6a79880102-7 --to Queue:sales
   robocall call end-session 1f2e3d4c5b6a79880102-7 Ext:1000
   robocall call record 1f2e3d4c5b6a79880102-7 off";
 
@@ -150,6 +167,11 @@ pub fn run(command: CallCommand, json: bool) -> Result<Exit, Failure> {
             let invitation = Invitation { role: LegRole::Participant, target, caller, session };
             let kind = CommandKind::Invite { call: to.call, invitation };
             (to, kind, "participant called in, or there already")
+        }
+        CallCommand::Transfer(TransferArgs { call: to, to: target, blind }) => {
+            let kind = if blind { TransferKind::Blind } else { TransferKind::Attended };
+            let kind = CommandKind::Transfer { call: to.call, target, kind };
+            (to, kind, "transfer begun")
         }
         CallCommand::EndSession(EndSessionArgs { call: to, session }) => {
             let kind = CommandKind::EndSession { call: to.call, session };

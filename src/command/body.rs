@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{CommandKind, SessionName};
 use crate::callflow::call::Invitation;
 use crate::callflow::document::{LONGEST_TARGET, TARGET_PATTERN};
-use crate::callflow::program::Target;
+use crate::callflow::program::{Target, TransferKind};
 use crate::model::{CallId, LegRole, Phone, RequestId, SessionType};
 
 /// Dial nothing more of a request, ever.
@@ -60,6 +60,37 @@ pub struct AddParticipantBody {
     /// Whether they only listen. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spy_call: bool,
+}
+
+/// Transfer the callee of a live call to somebody.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Transfer")]
+pub struct TransferBody {
+    /// To whom.
+    pub to: SomebodyBody,
+    /// How they are joined. Default: `attended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_type: Option<TransferType>,
+    /// Who transfers. Read and not used: nobody is signed in here, and who gave the command is its `actor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_USER_ID))]
+    pub from_user_id: Option<String>,
+}
+
+/// Most characters of a user's id.
+pub(super) const LONGEST_USER_ID: usize = 128;
+
+/// How the callee of a live call and somebody else are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TransferType {
+    /// The other is called beside the flow, and joined when they answer.
+    Attended,
+    /// The same, as the older interface writes it.
+    Attendend,
+    /// The flow ends, and the telephony backend connects the callee by itself.
+    Blind,
 }
 
 /// A person, a place in a queue, or a number to show.
@@ -189,6 +220,13 @@ pub fn body(kind: &CommandKind) -> serde_json::Result<Value> {
             let from = caller.map(SomebodyBody::shown_as);
             let (to, spy_call) = (SomebodyBody::of(target), *session == SessionType::Monitor);
             to_call(*call, &AddParticipantBody { from, to, spy_call })
+        }
+        CommandKind::Transfer { call, target, kind } => {
+            let transfer_type = Some(match kind {
+                TransferKind::Attended => TransferType::Attended,
+                TransferKind::Blind => TransferType::Blind,
+            });
+            to_call(*call, &TransferBody { to: SomebodyBody::of(target), transfer_type, from_user_id: None })
         }
         CommandKind::EndSession { call, session } => {
             let session = match session {

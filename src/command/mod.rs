@@ -7,12 +7,12 @@ mod body;
 mod read;
 
 use crate::callflow::call::{Invitation, Refusal};
-use crate::callflow::program::Target;
+use crate::callflow::program::{Target, TransferKind};
 use crate::model::{CallId, KeyLabel, LegId, LegRole, OrganisationId, RequestId};
 
 pub use body::{
     AddParticipantBody, CancelBody, CancelMode, EndSessionBody, RecordBody, SomebodyBody, SomebodyType, SuperviseBody,
-    body,
+    TransferBody, TransferType, body,
 };
 pub use read::{CALL_COMMANDS, REQUEST_COMMANDS, read, session_name};
 
@@ -52,6 +52,15 @@ pub enum CommandKind {
         /// Whom, and as what.
         invitation: Invitation,
     },
+    /// Transfer the callee of a live call to somebody.
+    Transfer {
+        /// The call.
+        call: CallId,
+        /// To whom.
+        target: Target,
+        /// How they are joined.
+        kind: TransferKind,
+    },
     /// End somebody's session in a live call, and nothing else.
     EndSession {
         /// The call.
@@ -87,6 +96,7 @@ impl CommandKind {
             CommandKind::HangUp(_) => "hangup",
             CommandKind::Invite { invitation: Invitation { role: LegRole::Supervisor, .. }, .. } => "supervise",
             CommandKind::Invite { .. } => "addParticipant",
+            CommandKind::Transfer { .. } => "transfer",
             CommandKind::EndSession { .. } => "endSession",
             CommandKind::Record { .. } => "record",
         }
@@ -98,7 +108,7 @@ impl CommandKind {
 pub enum CommandReply {
     /// Carried out.
     Done,
-    /// Somebody is called in under this name, or was there already.
+    /// Somebody is called in, or the callee transferred to them, under this name; or they were there already.
     Invited(LegId),
     /// It cannot be done as things stand.
     Refused(Refusal),

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::body::LONGEST_USER_ID;
 use super::{CommandKind, SessionName};
 use crate::callflow::call::Invitation;
-use crate::callflow::program::Target;
+use crate::callflow::program::{Target, TransferKind};
 use crate::model::{CallId, LegRole, Phone, SessionType};
 use crate::reading::{Fields, Problems};
 
@@ -15,7 +16,10 @@ use crate::reading::{Fields, Problems};
 pub const REQUEST_COMMANDS: [&str; 3] = ["pause", "resume", "cancel"];
 
 /// The names of commands to calls.
-pub const CALL_COMMANDS: [&str; 5] = ["hangup", "supervise", "addParticipant", "endSession", "record"];
+pub const CALL_COMMANDS: [&str; 6] = ["hangup", "supervise", "addParticipant", "transfer", "endSession", "record"];
+
+const TRANSFER_TYPES: [(&str, TransferKind); 3] =
+    [("attended", TransferKind::Attended), ("attendend", TransferKind::Attended), ("blind", TransferKind::Blind)];
 
 const SESSIONS: [(&str, SessionType); 3] =
     [("MONITOR", SessionType::Monitor), ("COACHING", SessionType::Coaching), ("BARGEIN", SessionType::BargeIn)];
@@ -61,13 +65,21 @@ fn to_call(name: &str, fields: &mut Fields<'_, '_>) -> Option<CommandKind> {
         }
         "addParticipant" => {
             let caller = somebody(fields, "from").map(|from| shown_number(&from, fields));
-            let to = fields.required("to").and_then(|_| somebody(fields, "to"));
-            let target = to.and_then(|to| target(&to, fields));
+            let target = somebody_required(fields, "to");
             let spies = fields.boolean("spyCall").unwrap_or_default();
             let session = if spies { SessionType::Monitor } else { SessionType::BargeIn };
             let invitation =
                 Invitation { role: LegRole::Participant, target: target?, caller: caller.flatten(), session };
             CommandKind::Invite { call: call?, invitation }
+        }
+        "transfer" => {
+            let target = somebody_required(fields, "to");
+            let kind = fields.word("transferType", &TRANSFER_TYPES).unwrap_or_default();
+            // Nobody is signed in here who could be told from others by it.
+            if fields.string("fromUserId").is_some_and(|user| user.chars().count() > LONGEST_USER_ID) {
+                fields.refuse("fromUserId", format!("has more than {LONGEST_USER_ID} characters"));
+            }
+            CommandKind::Transfer { call: call?, target: target?, kind }
         }
         "endSession" => {
             let session = fields
@@ -119,6 +131,12 @@ fn somebody<'v>(fields: &mut Fields<'v, '_>, at: &'static str) -> Option<Somebod
     inner.string("alias");
     inner.finish();
     Some(Somebody { at, r#type: r#type?, number: number? })
+}
+
+fn somebody_required(fields: &mut Fields<'_, '_>, at: &'static str) -> Option<Target> {
+    fields.required(at)?;
+    let somebody = somebody(fields, at)?;
+    target(&somebody, fields)
 }
 
 fn target(to: &Somebody<'_>, fields: &mut Fields<'_, '_>) -> Option<Target> {

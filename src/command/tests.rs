@@ -18,6 +18,10 @@ fn invite(role: LegRole, target: &str, caller: Option<Phone>, session: SessionTy
     }
 }
 
+fn transfer(target: &str, kind: TransferKind) -> CommandKind {
+    CommandKind::Transfer { call: call(), target: target.parse().unwrap(), kind }
+}
+
 fn kinds() -> Vec<CommandKind> {
     let request: RequestId = "r".parse().unwrap();
     vec![
@@ -30,6 +34,8 @@ fn kinds() -> Vec<CommandKind> {
         invite(LegRole::Supervisor, "+6591234567", None, SessionType::BargeIn),
         invite(LegRole::Participant, "Queue:sales", "+6531234567".parse().ok(), SessionType::BargeIn),
         invite(LegRole::Participant, "sip:ann@example.org", None, SessionType::Monitor),
+        transfer("Ext:1000", TransferKind::Attended),
+        transfer("+6591234567", TransferKind::Blind),
         CommandKind::EndSession { call: call(), session: SessionName::Leg(supervisor()) },
         CommandKind::EndSession { call: call(), session: SessionName::Target("Ext:1000".parse().unwrap()) },
         CommandKind::Record { call: call(), on: true },
@@ -72,6 +78,34 @@ fn every_name_is_listed_once() {
 fn a_cancel_without_a_mode_lets_calls_go_on() {
     let cancel = CommandKind::Cancel { request: "r".parse().unwrap(), hang_up: false };
     assert_eq!(reading("cancel", &json!({"requestId": "r"})), Ok(cancel));
+}
+
+#[test]
+fn a_transfer_is_attended_unless_it_is_said_to_be_blind_and_read_as_the_older_interface_writes_it() {
+    let to = json!({"type": "queue", "number": "sales", "alias": "Sales"});
+    for (r#type, kind) in [
+        (None, TransferKind::Attended),
+        (Some("attended"), TransferKind::Attended),
+        (Some("attendend"), TransferKind::Attended),
+        (Some("blind"), TransferKind::Blind),
+    ] {
+        let body = json!({"callId": call().to_string(), "to": to, "transferType": r#type, "fromUserId": "4711"});
+        assert_eq!(reading("transfer", &body), Ok(transfer("Queue:sales", kind)));
+    }
+    assert_eq!(wrong("transfer", json!({"now": 1})), ["to: is missing", "now: unknown field"]);
+    assert_eq!(
+        wrong(
+            "transfer",
+            json!({"to": {"type": "external", "number": "1000"}, "transferType": "warm", "fromUserId": 7})
+        ),
+        [
+            r#"to.number: "1000" is not E.164, +6591234567"#,
+            "transferType: must be one of: attended, attendend, blind",
+            "fromUserId: must be a string, not a number",
+        ]
+    );
+    let long = json!({"to": to, "fromUserId": "u".repeat(129)});
+    assert_eq!(wrong("transfer", long), ["fromUserId: has more than 128 characters"]);
 }
 
 #[test]

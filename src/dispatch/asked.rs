@@ -1,4 +1,5 @@
-//! What is asked of a live call from outside and answered by the call itself: to let others in, to let them go, to record.
+//! What is asked of a live call from outside and answered by the call itself: to let others in, to let them go, to transfer
+//! the callee, to record.
 
 use tokio::sync::oneshot;
 
@@ -101,16 +102,15 @@ impl LiveCall<'_> {
         let now = self.shared.ports.clock.now();
         match kind {
             CommandKind::Invite { invitation, .. } => {
-                if let Err(refused) = self.is_allowed(&invitation.target, invitation.caller).await {
-                    return refused;
+                match self.may_call(&invitation.target, invitation.caller, not_after).await {
+                    Ok(now) => called(self.machine.invite(now, invitation.clone())),
+                    Err(refused) => refused,
                 }
-                let now = self.shared.ports.clock.now();
-                if now > not_after {
-                    // The rules took their time.
-                    return CommandReply::Adopting;
-                }
-                self.machine.invite(now, invitation.clone()).map_or_else(CommandReply::Refused, CommandReply::Invited)
             }
+            CommandKind::Transfer { target, kind, .. } => match self.may_call(target, None, not_after).await {
+                Ok(now) => called(self.machine.transfer(now, target.clone(), *kind)),
+                Err(refused) => refused,
+            },
             CommandKind::EndSession { session, .. } => {
                 let dismissed = self.machine.dismiss(now, |leg, target| session.means(leg, target));
                 dismissed.map_or(CommandReply::NotFound, |_| CommandReply::Done)
@@ -144,22 +144,34 @@ impl LiveCall<'_> {
 
     /// What a command came to that was carried out before.
     fn outcome_of(&self, kind: &CommandKind) -> CommandReply {
-        let CommandKind::Invite { invitation: Invitation { role, target, .. }, .. } = kind else {
-            return CommandReply::Done;
+        let (role, target) = match kind {
+            CommandKind::Invite { invitation: Invitation { role, target, .. }, .. } => (*role, target),
+            CommandKind::Transfer { target, .. } => (LegRole::Transfer, target),
+            CommandKind::HangUp(_)
+            | CommandKind::EndSession { .. }
+            | CommandKind::Record { .. }
+            | CommandKind::Pause(_)
+            | CommandKind::Resume(_)
+            | CommandKind::Cancel { .. } => return CommandReply::Done,
         };
-        if let Some(leg) = self.machine.state().third_party(*role, target) {
+        if let Some(leg) = self.machine.state().third_party(role, target) {
             return CommandReply::Invited(leg);
         }
         let invited = self.ledger.history().iter().rev().find_map(|fact| match &fact.what {
-            Happening::LegAdded { leg, dest } if leg.role == *role && **dest == *target.as_dialled() => Some(*leg),
+            Happening::LegAdded { leg, dest } if leg.role == role && **dest == *target.as_dialled() => Some(*leg),
             _ => None,
         });
         invited.map_or(CommandReply::Done, CommandReply::Invited)
     }
 
-    /// Whether the organisation's rules let somebody be called, with this number shown. It is looked at once more before
-    /// the dial.
-    async fn is_allowed(&mut self, target: &Target, caller: Option<Phone>) -> Result<(), CommandReply> {
+    /// When it is known whether the organisation's rules let somebody be called, with this number shown: they do. It is
+    /// looked at once more before the dial.
+    async fn may_call(
+        &mut self,
+        target: &Target,
+        caller: Option<Phone>,
+        not_after: Timestamp,
+    ) -> Result<Timestamp, CommandReply> {
         let organisation = &self.ledger.held.organisation;
         let Ok(rules) = self.shared.organisations.of(&self.shared.ports, organisation).await else {
             return Err(CommandReply::Unavailable);
@@ -172,7 +184,9 @@ impl LiveCall<'_> {
         if caller.is_some_and(|caller| !may_show(caller)) {
             return Err(CommandReply::Refused(Refusal::CallerIdInvalid));
         }
-        Ok(())
+        let now = self.shared.ports.clock.now();
+        // The rules may have taken their time.
+        if now > not_after { Err(CommandReply::Adopting) } else { Ok(now) }
     }
 
     /// Lets a leg hear the call, now or as soon as it can be.
@@ -262,18 +276,22 @@ impl LiveCall<'_> {
         }
     }
 
-    /// Hangs a third party up that the backend does not let in.
+    /// Hangs somebody up whom the backend does not let in.
     pub(super) fn send_away(&mut self, leg: LegId) {
         tracing::warn!(%leg, "cannot be let in: hung up");
         self.machine.dismiss(self.shared.ports.clock.now(), |theirs, _| theirs == leg);
     }
 }
 
+fn called(leg: Result<LegId, Refusal>) -> CommandReply {
+    leg.map_or_else(CommandReply::Refused, CommandReply::Invited)
+}
+
 impl SessionName {
     /// Whether it is the name of this third party.
     pub fn means(&self, leg: LegId, target: &Target) -> bool {
         match self {
-            SessionName::Leg(named) => *named == leg,
+            SessionName::Leg(named) => *named == leg && leg.role.is_third_party(),
             SessionName::Target(named) => named == target && leg.role == LegRole::Supervisor,
         }
     }

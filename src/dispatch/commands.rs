@@ -97,6 +97,7 @@ async fn carry_out(shared: &Shared, command: &Command) -> Outcome {
         }
         CommandKind::HangUp(call)
         | CommandKind::Invite { call, .. }
+        | CommandKind::Transfer { call, .. }
         | CommandKind::EndSession { call, .. }
         | CommandKind::Record { call, .. } => ask_call(shared, command, *call).await,
     }

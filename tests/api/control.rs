@@ -1,6 +1,7 @@
 //! Commands to requests and to live calls, and the organisation's settings.
 
 use reqwest::Method;
+use robocall::model::Scope;
 use serde_json::{Value, json};
 
 use crate::world::{Client, World, answered, long_request, request};
@@ -73,6 +74,73 @@ async fn a_live_call_is_supervised_joined_recorded_and_hung_up() {
     let ended = bank.until(&call, |call| call["status"] == "completed").await;
     assert_eq!(ended["disposition"]["by"], "us");
     assert_eq!(bank.post(&format!("{call}/hangup"), &json!({})).await.refused(404).0, "notFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_call_is_transferred_and_transferred_again() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    bank.send(Method::PATCH, "/v1/organisation", &json!({"deniedPrefixes": ["9992"]})).await.ok();
+    let call = live_call(&bank, "r", "+9991000001").await;
+    let path = format!("{call}/transfer");
+    let to = |number: &str| json!({"to": {"type": "external", "number": number, "alias": "Ann"}});
+    let begun = bank.post(&path, &to("+9993000001")).await;
+    assert_eq!(begun.code.as_u16(), 202);
+    let rings = begun.ok()["legId"].as_str().unwrap().to_owned();
+    let second = bank.post(&path, &to("+9991000002")).await;
+    assert_eq!(second.refused(409).0, "conflict");
+    assert!(second.body["message"].as_str().unwrap().contains("another transfer"), "{}", second.body);
+    // Nobody picks up: the flow goes on.
+    let shown = bank.until(&call, |call| things(call, "transfers", "status") == ["unanswered"]).await;
+    assert_eq!(
+        (things(&shown, "transfers", "id"), &shown["callFlowSteps"][0]["info"]["status"]),
+        (vec![rings], &Value::Null)
+    );
+    let mut older = to("+9991000002");
+    older["transferType"] = json!("attendend");
+    older["fromUserId"] = json!("4711");
+    bank.post(&path, &older).await.ok();
+    let joined = bank.until(&call, |call| things(call, "transfers", "status") == ["unanswered", "answered"]).await;
+    assert_eq!(joined["callFlowSteps"][0]["info"]["status"], "error_session_ended");
+    assert_eq!(joined["callFlowSteps"][0]["info"]["transfer_status"], Value::Null, "it is no transfer step");
+    let forbidden = bank.post(&path, &to("+9992000001")).await;
+    assert_eq!(forbidden.refused(409).0, "conflict");
+    let blind = json!({"to": {"type": "external", "number": "+9991000003"}, "transferType": "blind"});
+    assert_eq!(bank.post(&path, &blind).await.code.as_u16(), 202);
+    bank.until(&call, |call| things(call, "transfers", "status") == ["unanswered", "answered", "answered"]).await;
+    assert_eq!(bank.post(&path, &to("+9991000004")).await.refused(409).0, "conflict", "they have been handed over");
+    let wrong = bank.post(&path, &json!({"to": {"type": "user", "number": "1"}, "transferType": "warm"})).await;
+    assert_eq!(wrong.refused(400), ("invalid", vec!["to.type", "transferType"]));
+    let clerk = world.client_for("bank", &[Scope::Submit, Scope::Read]).await;
+    assert_eq!(clerk.post(&path, &to("+9991000004")).await.refused(403).0, "forbidden");
+    bank.post(&format!("{call}/hangup"), &json!({})).await.ok();
+    bank.until(&call, |call| call["status"] == "completed").await;
+    assert_eq!(bank.post(&path, &to("+9991000004")).await.refused(404).0, "notFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flows_own_transfer_is_told_from_one_that_rings_beside_it() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let mut document = request("r", &["+9991000001"]);
+    document["callFlow"] = json!({"steps": [{"name": "transfer", "destination": "+9991000002"}]});
+    bank.post("/v1/call", &document).await.ok();
+    let active = "/v1/calls?product=OUTBOUND&productId=r";
+    let calls = bank.until(active, |calls| calls[0]["destinationName"] == "+9991000002").await;
+    let call = format!("/v1/calls/{}", calls[0]["uii"].as_str().unwrap());
+    bank.until(&call, |call| things(call, "transfers", "status") == ["answered"]).await;
+    let nobody = json!({"to": {"type": "external", "number": "+9993000001"}});
+    bank.post(&format!("{call}/transfer"), &nobody).await.ok();
+    for status in ["ringing", "unanswered"] {
+        let shown = bank.until(&call, |call| things(call, "transfers", "status") == ["answered", status]).await;
+        let step = &shown["callFlowSteps"][0]["info"];
+        assert_eq!((&step["transfer_status"], &step["status"]), (&json!("answered"), &Value::Null), "{status}");
+        assert_eq!(bank.get(active).await.ok()[0]["destinationName"], "+9991000002", "{status}");
+    }
+    let next = json!({"to": {"type": "internal", "number": "sip:ann@example.org"}});
+    bank.post(&format!("{call}/transfer"), &next).await.ok();
+    bank.until(active, |calls| calls[0]["destinationName"] == "sip:ann@example.org").await;
+    bank.until(&call, |call| call["callFlowSteps"][0]["info"]["status"] == "success_ok").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Supervisors and participants of live calls, from the command line to what each of them hears.
+//! Supervisors and participants of live calls, and transfers, from the command line to what each of them hears.
 
 use std::time::Duration;
 
@@ -196,4 +196,34 @@ fn nobody_is_coached_while_the_callee_is_alone_and_a_listener_outlives_the_worke
     world.wait_for("alone", "call.ended", 1);
     prove_heard(sections);
     assert_eq!((bed.carrier.invites(&callee), bed.carrier.invites(&boss)), (1, 1));
+}
+
+#[test]
+fn a_callee_is_transferred_away_from_a_message_and_from_the_one_to_the_next() {
+    let bed = bed();
+    let mut world = deployment(bed, &bed.url());
+    world.add_worker(&name());
+    let [callee, agent, next] = ["17", "18", "19"].map(|kind| number(kind, ""));
+    let mut document = request("transferred", &callee, &json!([says(&"Please hold the line. ".repeat(40))]));
+    document["maxCallDurationSecs"] = json!(120);
+    world.submit(&document);
+    world.wait_for("transferred", "step.started", 1);
+    let id = details(&world, "transferred")["callId"].as_str().unwrap().to_owned();
+    let transfer = |to: &str| said(&world.run(&["call", "transfer", &id, "--to", to]));
+
+    assert!(transfer(&agent).contains(".t1"), "the leg is named");
+    let cut = world.wait_for("transferred", "step.finished", 1);
+    assert_eq!(cut["data"]["callFlowSteps"][0]["info"]["status"], "error_session_ended", "{cut:#}");
+    let mut sections = vec![section("with the first", &[(&callee, &[AGENT]), (&agent, &[CALLEE])])];
+    assert!(transfer(&next).contains(".t2"), "the leg is named");
+    let gone = world.wait_for("transferred", "leg.removed", 1);
+    assert_eq!(gone["data"]["leg"]["dest"], json!(agent), "{gone:#}");
+    sections.push(section("with the next", &[(&callee, &[SUPERVISOR]), (&next, &[CALLEE])]));
+    said(&world.run(&["call", "hangup", &id]));
+    let ended = world.wait_for("transferred", "call.ended", 1);
+    assert_eq!(ended["data"]["status"], "completed", "{ended:#}");
+    prove(sections);
+    for each in [&callee, &agent, &next] {
+        assert_eq!(bed.carrier.invites(each), 1, "{each}");
+    }
 }

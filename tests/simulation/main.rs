@@ -29,7 +29,8 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 41] = [
+const EXERCISED: [(&str, u64); 42] = [
+    ("targets called beside a flow", 200),
     ("supervisors listening in", 200),
     ("third parties dialled", 500),
     ("third parties talking", 150),

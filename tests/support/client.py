@@ -130,6 +130,10 @@ def main(base, key):
     interface.done("endSession", **call, session=session)
     interface.until(lambda call: statuses(call) == ["ended"], "getCall", **call)
 
+    # Somebody else takes over.
+    interface.done("transferCall", {"to": {"type": "internal", "number": "2000"}}, **call)
+    interface.until(lambda call: [to["status"] for to in call["transfers"]] == ["answered"], "getCall", **call)
+
     # While it is paused, nobody comes after those who are hung up.
     for live in calls:
         interface.done("hangUpCall", callId=live["uii"])

@@ -1,5 +1,6 @@
 use super::*;
 use crate::callflow::call::Invitation;
+use crate::callflow::program::TransferKind;
 use crate::command::SessionName;
 use crate::model::CallId;
 use crate::model::{AttemptId, LegId, LegRole, Phone, SessionType};
@@ -50,6 +51,11 @@ fn bodies_are_those_of_the_http_interface() {
         read("bank.addParticipant", format!(r#"{{"callId":"{id}","from":{from},"to":{to},"spyCall":"true"}}"#)),
         Ok(invite(LegRole::Participant, "Ext:1000", "+6531234567".parse().ok(), SessionType::Monitor))
     );
+    let to = r#"{"type":"queue","number":"sales"}"#;
+    assert_eq!(
+        read("bank.transfer", format!(r#"{{"callId":"{id}","to":{to},"transferType":"attendend","fromUserId":"7"}}"#)),
+        Ok(CommandKind::Transfer { call: id, target: "Queue:sales".parse().unwrap(), kind: TransferKind::Attended })
+    );
     assert_eq!(
         read("bank.endSession", format!(r#"{{"callId":"{id}","session":"{leg}"}}"#)),
         Ok(CommandKind::EndSession { call: id, session: SessionName::Leg(leg) })
@@ -67,6 +73,8 @@ fn answers_are_read_as_they_were_written() {
         CommandReply::Done,
         CommandReply::Invited(supervisor()),
         CommandReply::Refused(Refusal::NobodyToCoach),
+        CommandReply::Refused(Refusal::TransferUnderWay),
+        CommandReply::Refused(Refusal::HandedOver),
         CommandReply::NotFound,
         CommandReply::Adopting,
         CommandReply::Unavailable,

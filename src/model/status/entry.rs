@@ -152,6 +152,9 @@ pub struct StepInfo<'a> {
     pub keys: Option<&'a str>,
     /// How far the transfer is; null if the step is not one.
     pub transfer_status: Option<TransferStatus>,
+    /// The transfer's leg, by which others' are told from it.
+    #[serde(skip)]
+    pub leg: Option<LegId>,
     /// When it began.
     #[serde(rename = "startedAt")]
     pub started_at: Option<Timestamp>,

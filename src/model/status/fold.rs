@@ -126,6 +126,7 @@ impl<'a> CallEntry<'a> {
                 user_pressed_digits: keys,
                 keys,
                 transfer_status: None,
+                leg: None,
                 started_at: Some(at),
                 ended_at: None,
             },
@@ -146,7 +147,11 @@ impl<'a> CallEntry<'a> {
         if leg.role != LegRole::Transfer {
             return;
         }
-        if let Some(step) = self.call_flow_steps.iter_mut().rev().find(|step| step.step_name == "transfer") {
+        // A transfer from outside is no step's.
+        if let Some(step) = self.call_flow_steps.last_mut().filter(|step| step.step_name == "transfer")
+            && step.info.ended_at.is_none()
+            && *step.info.leg.get_or_insert(leg) == leg
+        {
             step.info.transfer_status = Some(status);
         }
     }
@@ -184,6 +189,7 @@ impl<'a> CallEntry<'a> {
                     user_pressed_digits: keys,
                     keys,
                     transfer_status: None,
+                    leg: None,
                     started_at: None,
                     ended_at: Some(at),
                 },

@@ -122,6 +122,9 @@ impl Telephony for ChaosTelephony {
             self.checker.crew.upset(until);
             self.checker.count("freezes between a leg and its commitment");
         }
+        if new.leg.role == LegRole::Transfer && !new.is_waited_for {
+            self.count("targets called beside a flow", &made);
+        }
         made
     }
     async fn dial(&self, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Outcome<()> {

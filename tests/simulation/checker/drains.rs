@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use robocall::model::{Disposition, DispositionResult, Event, Fact, Happening, Party, StepStatus, Timestamp};
+use robocall::model::{Disposition, DispositionResult, Event, Fact, Happening, LegRole, Party, StepStatus, Timestamp};
 use robocall::ports::store::{Held, RequestKey, Token};
 
 use super::Checker;
@@ -101,17 +101,26 @@ impl Checker {
         let cut = this().find_map(|fact| match fact.what {
             // A transfer that came to nothing may end the call by itself.
             Happening::StepFinished { status, transfer, .. } => {
-                Some(status == StepStatus::ErrorSessionEnded && transfer.is_none())
+                Some((status == StepStatus::ErrorSessionEnded && transfer.is_none()).then_some(fact.at))
             }
             _ => None,
         });
+        let Some(Some(cut_at)) = cut else { return };
+        // For the sake of somebody to whom a command transferred the callee; or the network took the callee down together
+        // with whom a blind transfer had joined them, of which nobody had heard.
+        let gave_way = |fact: &Fact| match fact.what {
+            Happening::LegAnswered { leg } | Happening::LegAdded { leg, .. } | Happening::LegFailed { leg, .. } => {
+                leg.role == LegRole::Transfer && fact.at == cut_at
+            }
+            _ => false,
+        };
         let Some(answered) = this().find(|fact| fact.what == Happening::Answered) else { return };
         let dialled = facts.iter().rev().find(|fact| matches!(fact.what, Happening::Dialing { .. }));
         let header = &context.header;
         // Who answers while nobody looks is ended by the backend at its own limit, before ours.
         let at_limit = answered.at + header.max_call_duration <= last.at + LIMIT_TOLERANCE
             || dialled.is_some_and(|dialled| dialled.at + header.ring_timeout + header.max_call_duration <= last.at);
-        if cut != Some(true) || at_limit {
+        if at_limit || this().any(gave_way) {
             return;
         }
         let key = RequestKey { organisation: header.organisation.clone(), request: header.id.clone() };

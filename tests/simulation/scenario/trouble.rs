@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use robocall::callflow::call::Invitation;
+use robocall::callflow::program::{Target, TransferKind};
 use robocall::command::{Command, CommandKind, SessionName};
 use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId, SessionType};
 use robocall::ports::store::CampaignStore;
@@ -15,7 +16,7 @@ const CREW: usize = 4;
 impl World {
     pub(super) async fn trouble(&mut self) {
         self.workers.retain(|worker| !worker.task.is_finished());
-        let kind = self.dice.below(28);
+        let kind = self.dice.below(31);
         self.checker.tell(|| format!("trouble {kind}"));
         if self.workers.is_empty() && self.dice.below(2) == 0 {
             self.start_worker();
@@ -38,6 +39,10 @@ impl World {
             24 | 25 => {
                 let invitation = self.invitation();
                 self.ask_of_a_call(|call| CommandKind::Invite { call, invitation });
+            }
+            28..=30 => {
+                let (target, kind) = (self.somebody(), self.transfer_kind());
+                self.ask_of_a_call(|call| CommandKind::Transfer { call, target, kind });
             }
             26 => self.send_somebody_away(),
             27 => {
@@ -151,12 +156,20 @@ impl World {
         drop(self.commands.send(Command { id, organisation, actor: None, kind }));
     }
 
-    fn invitation(&mut self) -> Invitation {
+    fn somebody(&mut self) -> Target {
         let targets = ["+9991077777", "+9991088888", "Ext:2000"];
+        targets[self.dice.below(3) as usize].parse().unwrap()
+    }
+
+    fn transfer_kind(&mut self) -> TransferKind {
+        if self.dice.below(3) == 0 { TransferKind::Blind } else { TransferKind::Attended }
+    }
+
+    fn invitation(&mut self) -> Invitation {
         let sessions = [SessionType::Monitor, SessionType::Coaching, SessionType::BargeIn];
         Invitation {
             role: if self.dice.below(2) == 0 { LegRole::Supervisor } else { LegRole::Participant },
-            target: targets[self.dice.below(3) as usize].parse().unwrap(),
+            target: self.somebody(),
             caller: None,
             session: sessions[self.dice.below(3) as usize],
         }

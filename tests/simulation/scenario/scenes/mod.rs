@@ -6,6 +6,7 @@ mod drains;
 mod guards;
 mod names;
 mod third_parties;
+mod transfers;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -7,11 +7,11 @@ use robocall::model::{LegId, SessionType, Timestamp};
 
 use super::*;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub const SECOND: Duration = Duration::from_secs(1);
 
 impl World {
     /// Asks something of the first call until somebody answers for it.
-    async fn tell(&self, id: &str, kind: impl Fn(CallId) -> CommandKind) -> CommandReply {
+    pub async fn tell(&self, id: &str, kind: impl Fn(CallId) -> CommandKind) -> CommandReply {
         let organisation = key().organisation;
         let kind = kind(CallId::new(&organisation, &key().request, 0));
         loop {
@@ -34,7 +34,7 @@ impl World {
         self.tell(id, |call| invite(call, LegRole::Supervisor, "Ext:2000", session)).await
     }
 
-    fn dialled(&self, leg: LegId) -> usize {
+    pub fn dialled(&self, leg: LegId) -> usize {
         self.checker.network().dial_log().iter().filter(|invite| invite.leg == leg).count()
     }
 }
@@ -45,22 +45,22 @@ fn invite(call: CallId, role: LegRole, target: &str, session: SessionType) -> Co
 }
 
 /// Eight messages of half a minute.
-fn chat() -> Value {
+pub fn chat() -> Value {
     (0..8).map(|_| json!({"name": "play", "message": {"msg": "a long story. ".repeat(40)}})).collect()
 }
 
-fn leg_of(reply: &CommandReply) -> LegId {
+pub fn leg_of(reply: &CommandReply) -> LegId {
     match reply {
         CommandReply::Invited(leg) => *leg,
         other => panic!("{other:?}"),
     }
 }
 
-fn joined(leg: LegId) -> impl Fn(&Happening) -> bool {
+pub fn joined(leg: LegId) -> impl Fn(&Happening) -> bool {
     move |what| *what == Happening::LegAnswered { leg }
 }
 
-fn left(leg: LegId) -> impl Fn(&Happening) -> bool {
+pub fn left(leg: LegId) -> impl Fn(&Happening) -> bool {
     move |what| *what == Happening::LegRemoved { leg }
 }
 
@@ -208,11 +208,11 @@ fn recording_is_turned_on_and_off_and_both_are_told() {
 }
 
 /// Eight messages of a few seconds.
-fn small_talk() -> Value {
+pub fn small_talk() -> Value {
     (0..8).map(|_| json!({"name": "play", "message": {"msg": "a short story. ".repeat(3)}})).collect()
 }
 
-fn happened_at(history: &[Fact], what: impl Fn(&Happening) -> bool) -> Vec<Timestamp> {
+pub fn happened_at(history: &[Fact], what: impl Fn(&Happening) -> bool) -> Vec<Timestamp> {
     history.iter().filter(|fact| what(&fact.what)).map(|fact| fact.at).collect()
 }
 
