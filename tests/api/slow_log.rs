@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use reqwest::Method;
 use robocall::adapters::clock::SystemClock;
-use robocall::adapters::memory::{MemoryCommandBus, MemoryEventLog, MemoryGate, MemoryKeys, MemoryQueue, MemoryStore};
+use robocall::adapters::memory::{
+    MemoryArchive, MemoryCommandBus, MemoryEventLog, MemoryGate, MemoryKeys, MemoryQueue, MemoryStore,
+};
 use robocall::api::{Api, ApiPorts, ApiSettings, Server};
 use robocall::dispatch::{FlowCatalogue, Programs};
 use robocall::model::{ApiKeyRecord, Scope};
@@ -129,8 +131,11 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::at_speed(100.0).unwrap());
         let (log, keys) = (Log::default(), Arc::new(MemoryKeys::default()));
         let (queue, commands) = (Arc::new(MemoryQueue::new()), Arc::new(MemoryCommandBus::new()));
+        let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
         let ports = ApiPorts {
-            store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
+            store: Arc::<MemoryStore>::clone(&store),
+            recordings: store,
+            archive: Arc::new(MemoryArchive::default()),
             keys: Arc::clone(&keys) as _,
             gate: Arc::new(MemoryGate::new(queue, commands, Arc::clone(&clock))),
             events: Arc::new(log.clone()),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::Value;
 
-use super::codec;
+use super::codec::{self, unreadable};
 use super::intake::{first_call, unexpected};
 use super::listing::read_shown;
 use super::reply::{Reply, call_status, readable};
