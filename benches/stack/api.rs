@@ -219,8 +219,7 @@ fn streams(table: &mut Table, servers: &Servers) {
         }
         // What is measured first pays for what is there for good afterwards.
         stage.round("warm", false);
-        let wanted = if is_paced { Target::AtLeast(0.95, 0.95) } else { Target::None };
-        stage.compare(table, name, rounds, wanted);
+        stage.compare(table, name, rounds, Target::AtLeast(0.95, 0.95));
         keep_to(&all, &[database, broker, std::process::id()]);
         if is_paced {
             crowd(table, &stage);

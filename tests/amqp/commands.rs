@@ -1,5 +1,6 @@
 //! Commands to any worker, and orders to one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use robocall::adapters::amqp::{AmqpCommandBus, ClientError};
@@ -97,16 +98,17 @@ async fn a_command_given_twice_is_carried_out_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_command_under_an_id_that_is_taken_is_refused_whether_it_is_answered_or_not() {
     let scene = scene();
-    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
+    let (client, bus) = (scene.ready().await, Arc::new(scene.broker().commands(worker("w"))));
     let resume = given(&bank(), "c-1", &CommandKind::Resume("r-1".parse().unwrap()));
-    let (me, refused) = (worker("w"), Ok(CommandReply::Refused(Refusal::IdTaken)));
+    let refused = Ok(CommandReply::Refused(Refusal::IdTaken));
     let listening = async {
         let taken = command(&bus, "w").await;
-        // The other comes while this one is not answered. It is not heard of here: the bus answers it while it waits.
-        let (other, nothing) = (client.command(&resume, BOUND), bus.next(&me));
-        tokio::pin!(other, nothing);
+        // The other comes while this one is not answered. It is not heard of here: the bus answers it while it waits. In a task
+        // of its own: half-way through an answer it holds the channel that the next one needs.
+        let waiting = Arc::clone(&bus);
+        let mut nothing = tokio::spawn(async move { waiting.next(&worker("w")).await });
         tokio::select! {
-            other = &mut other => assert_eq!(other, refused),
+            other = client.command(&resume, BOUND) => assert_eq!(other, refused),
             incoming = &mut nothing => panic!("carried out: {incoming:?}"),
         }
         soon(bus.answer(&taken, CommandReply::Done)).await;
