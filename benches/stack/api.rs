@@ -314,6 +314,9 @@ impl Stage<'_> {
         let (told, cut) = heard.unwrap_or_default();
         let now = (worker.cpu(), servers.cpu(), api.cpu());
         let used = [now.0 - before.0, now.1.0 - before.1.0, now.1.1 - before.1.1, now.2 - before.2];
+        drop(listeners);
+        // The next one delivers to webhooks, and reads the log for that, as this one did.
+        api.end();
         let (dialled, ended) = network.dials();
         let seconds = (ended.last().unwrap().0 - dialled[dialled_before].0) / 1000.0;
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]

@@ -49,6 +49,12 @@ impl Process {
     pub fn cpu(&self) -> f64 {
         cpu(self.pid())
     }
+
+    /// Tells it to end, and waits until it has: what it led is another's to lead at once.
+    pub fn end(mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(told.success() && self.0.wait().unwrap().success(), "it did not end as it was told to");
+    }
 }
 
 impl Drop for Process {
