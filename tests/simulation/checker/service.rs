@@ -35,7 +35,11 @@ impl Checker {
 
     pub(super) fn look_at_service(&self) {
         let now = self.now();
-        if now.since(self.seen.lock().unwrap().service.looked_at) >= GRAIN {
+        let seen = self.seen.lock().unwrap();
+        // Whoever waits may be served in any step of this moment, and no other may follow for a long time.
+        let is_due = now.since(seen.service.looked_at) >= GRAIN || !seen.service.waiting.is_empty();
+        drop(seen);
+        if is_due {
             self.look(now);
         }
     }
