@@ -160,7 +160,11 @@ impl Files {
             // Looked at again: another process may have handed it out since, or taken it away.
             match unused(&path, now) {
                 Some(unused) if unused <= bound => break,
-                Some(_) if fs::remove_file(path).is_err() => continue,
+                Some(_) => match fs::remove_file(path) {
+                    // Whoever took it away made as much room.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => continue,
+                    Ok(()) | Err(_) => {}
+                },
                 _ => {}
             }
             cleared.bytes -= bytes;
