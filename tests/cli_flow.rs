@@ -206,7 +206,7 @@ fn a_valid_request_is_summed_up() {
 
 #[test]
 fn the_committed_schemas_are_those_of_the_program() {
-    for document in ["request", "status", "event", "flow"] {
+    for document in ["request", "status", "event", "flow", "asyncapi"] {
         let said = robocall(&["schema", document]);
         assert_eq!(said.code, 0);
         golden(&format!("docs/schema/{document}.json"), &said.out);

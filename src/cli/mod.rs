@@ -5,6 +5,7 @@
 
 mod amounts;
 mod api;
+mod asyncapi;
 mod call;
 mod calls;
 mod campaign;

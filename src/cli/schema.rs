@@ -32,13 +32,15 @@ pub enum Document {
     Event,
     /// A call flow.
     Flow,
+    /// Everything that goes over the broker: an AsyncAPI 3 document.
+    Asyncapi,
 }
 
 /// A CloudEvent, version 1.0, in structured JSON.
 #[derive(JsonSchema)]
 #[schemars(title = "Event")]
 #[expect(dead_code, reason = "a shape to be described; `model::event` writes it")]
-struct CloudEvent {
+pub(super) struct CloudEvent {
     #[schemars(extend("const" = "1.0"))]
     specversion: String,
     /// The same however often the event is published.
@@ -118,6 +120,7 @@ fn text(of: Document) -> Result<String, Failure> {
         Document::Flow => SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<FlowDocument>(),
         Document::Status => outgoing.into_generator().into_root_schema_for::<StatusDocument>(),
         Document::Event => outgoing.into_generator().into_root_schema_for::<CloudEvent>(),
+        Document::Asyncapi => return Ok(serde_json::to_string_pretty(&super::asyncapi::document())? + "\n"),
     };
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }

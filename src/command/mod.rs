@@ -5,6 +5,7 @@
 
 mod body;
 mod read;
+mod reply;
 
 use crate::callflow::call::{Invitation, Refusal};
 use crate::callflow::program::{Target, TransferKind};
@@ -15,6 +16,7 @@ pub use body::{
     TransferBody, TransferType, body,
 };
 pub use read::{CALL_COMMANDS, REQUEST_COMMANDS, read, session_name};
+pub use reply::ReplyBody;
 
 /// A command from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::link::{InvalidUrl, Link, Live, until, within};
 use super::post::{self, Letter, PostError, let_go, send_on};
 use super::queue::{MAX_REQUEST, request_properties};
 use super::settings::{AmqpSettings, Topology};
-use super::wire::{self, Answer};
-use crate::command::{Command, CommandReply};
+use super::wire;
+use crate::command::{Command, CommandReply, ReplyBody};
 use crate::model::status::RequestSummary;
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::Clock;
@@ -185,7 +185,7 @@ impl Client {
         let left = bound.saturating_sub(self.link.clock().now().since(asked_at));
         let asked = self.send(place, &exchange, &key, properties, &body, Some(id.as_str())).await?;
         let answer = self.answer(asked, id.as_str(), left).await?;
-        Answer::read(&answer).map_err(|error| ClientError::Refused(error.to_string()))
+        ReplyBody::read(&answer).map_err(ClientError::Refused)
     }
 
     /// A place for something that is on its way, if there is one in time.

@@ -23,9 +23,9 @@ use super::queue::text;
 use super::settings::{AmqpSettings, Topology};
 use super::subscription::Subscription;
 use super::topology::ORDER_LIFE;
-use super::wire::{self, Answer};
+use super::wire;
 use crate::callflow::call::Refusal;
-use crate::command::{Command, CommandKind, CommandReply};
+use crate::command::{Command, CommandKind, CommandReply, ReplyBody};
 use crate::model::{OrganisationId, WorkerId};
 use crate::ports::{CommandBus, Incoming, Order};
 
@@ -143,7 +143,7 @@ impl AmqpCommandBus {
             Ok(read) => read,
             Err(malformed) => {
                 tracing::warn!(key = message.routing_key.as_str(), %malformed, "not a command");
-                self.tell(&ReturnAddress::of(&message.properties), &Answer::invalid(&malformed)).await;
+                self.tell(&ReturnAddress::of(&message.properties), &ReplyBody::invalid(&malformed)).await;
                 acknowledge(&message).await;
                 return None;
             }
@@ -182,7 +182,7 @@ impl AmqpCommandBus {
         match known {
             Ok(command) => command,
             Err((message, reply)) => {
-                self.tell(&address, &Answer::of(reply)).await;
+                self.tell(&address, &ReplyBody::of(reply)).await;
                 acknowledge(&message).await;
                 None
             }
@@ -206,7 +206,7 @@ impl AmqpCommandBus {
     }
 
     /// Answers one asker, if it can be answered.
-    async fn tell(&self, address: &ReturnAddress, answer: &Answer) {
+    async fn tell(&self, address: &ReturnAddress, answer: &ReplyBody) {
         let Some(to) = text(address.reply_to.as_ref()) else { return };
         let Ok(body) = serde_json::to_vec(answer) else { return };
         let properties = wire::reply_properties(address.correlation_id.as_ref());
@@ -269,7 +269,7 @@ impl CommandBus for AmqpCommandBus {
                 Ok(()) => {}
                 // The owner is gone: whoever takes the call over can be asked.
                 Err(PostError::Unroutable | PostError::Refused) => {
-                    self.tell(&asker.address, &Answer::of(CommandReply::Adopting)).await;
+                    self.tell(&asker.address, &ReplyBody::of(CommandReply::Adopting)).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, %owner, "an order was not passed on");
@@ -304,7 +304,7 @@ impl CommandBus for AmqpCommandBus {
             state.pending.remove(&key).map(|(_, askers)| askers).unwrap_or_default()
         };
         for asker in askers {
-            self.tell(&asker.address, &Answer::of(reply)).await;
+            self.tell(&asker.address, &ReplyBody::of(reply)).await;
             if let Some(message) = &asker.message {
                 acknowledge(message).await;
             }

@@ -4,8 +4,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde::{Deserialize, Serialize};
 
-use crate::callflow::call::Refusal;
-use crate::command::{self, Command, CommandKind, CommandReply};
+use crate::command::{self, Command, CommandKind};
 use crate::model::status::RejectReason;
 use crate::model::{KeyLabel, OrganisationId, RequestId, Timestamp};
 use crate::ports::Order;
@@ -118,81 +117,6 @@ pub(super) fn read_order(body: &[u8]) -> Result<Order, Malformed> {
     let kind = read_kind(&command, &body)?;
     let command = Command { id: id.into(), organisation: organisation.clone(), actor, kind };
     Ok(Order { command, held: Held { organisation, request: request_id, attempt, token: Token(token) }, not_after })
-}
-
-/// Body of an answer.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
-    status: AnswerStatus,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    /// Who is called in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    session_id: Option<String>,
-    /// Why it cannot be done as things stand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<Refusal>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum AnswerStatus {
-    Done,
-    Dialling,
-    Conflict,
-    NotFound,
-    Adopting,
-    Unavailable,
-    Invalid,
-}
-
-impl Answer {
-    /// What became of a command.
-    pub fn of(reply: CommandReply) -> Self {
-        let status = match reply {
-            CommandReply::Done => AnswerStatus::Done,
-            CommandReply::Invited(leg) => {
-                return Self { session_id: Some(leg.to_string()), ..Self::bare(AnswerStatus::Dialling) };
-            }
-            CommandReply::Refused(reason) => {
-                let message = Some(reason.to_string());
-                return Self { message, reason: Some(reason), ..Self::bare(AnswerStatus::Conflict) };
-            }
-            CommandReply::NotFound => AnswerStatus::NotFound,
-            CommandReply::Adopting => AnswerStatus::Adopting,
-            CommandReply::Unavailable => AnswerStatus::Unavailable,
-        };
-        Self::bare(status)
-    }
-
-    const fn bare(status: AnswerStatus) -> Self {
-        Self { status, message: None, session_id: None, reason: None }
-    }
-
-    /// Why it is no command.
-    pub fn invalid(malformed: &Malformed) -> Self {
-        Self { message: Some(malformed.to_string()), ..Self::bare(AnswerStatus::Invalid) }
-    }
-
-    /// What became of it, or what is wrong with it.
-    pub fn read(body: &[u8]) -> Result<CommandReply, Malformed> {
-        let Self { status, message, session_id, reason } = serde_json::from_slice(body)?;
-        match status {
-            AnswerStatus::Done => Ok(CommandReply::Done),
-            AnswerStatus::Dialling => {
-                let leg = session_id.as_deref().and_then(|leg| leg.parse().ok());
-                leg.map(CommandReply::Invited).ok_or_else(|| Malformed("an answer without a session".to_owned()))
-            }
-            AnswerStatus::Conflict => {
-                reason.map(CommandReply::Refused).ok_or_else(|| Malformed("a refusal without a reason".to_owned()))
-            }
-            AnswerStatus::NotFound => Ok(CommandReply::NotFound),
-            AnswerStatus::Adopting => Ok(CommandReply::Adopting),
-            AnswerStatus::Unavailable => Ok(CommandReply::Unavailable),
-            AnswerStatus::Invalid => Err(Malformed(message.unwrap_or_else(|| "it is invalid".to_owned()))),
-        }
-    }
 }
 
 /// Properties of a reply.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::callflow::call::Invitation;
 use crate::callflow::program::TransferKind;
-use crate::command::SessionName;
+use crate::command::{CommandReply, ReplyBody, SessionName};
 use crate::model::CallId;
 use crate::model::{AttemptId, LegId, LegRole, Phone, SessionType};
 
@@ -80,9 +80,9 @@ fn answers_are_read_as_they_were_written() {
         CommandReply::Unavailable,
     ];
     for reply in replies {
-        assert_eq!(Answer::read(&serde_json::to_vec(&Answer::of(reply)).unwrap()), Ok(reply));
+        assert_eq!(ReplyBody::read(&serde_json::to_vec(&ReplyBody::of(reply)).unwrap()), Ok(reply));
     }
-    let refused = serde_json::to_value(Answer::of(CommandReply::Refused(Refusal::NobodyToCoach))).unwrap();
+    let refused = serde_json::to_value(ReplyBody::of(CommandReply::Refused(Refusal::NobodyToCoach))).unwrap();
     assert_eq!((&refused["status"], &refused["reason"]), (&"conflict".into(), &"nobodyToCoach".into()));
 }
 
@@ -118,9 +118,9 @@ fn an_order_is_read_as_it_was_written() {
 #[test]
 fn every_answer_is_read_as_it_was_written() {
     for reply in [CommandReply::Done, CommandReply::NotFound, CommandReply::Adopting, CommandReply::Unavailable] {
-        let body = serde_json::to_vec(&Answer::of(reply)).unwrap();
-        assert_eq!(Answer::read(&body), Ok(reply));
+        let body = serde_json::to_vec(&ReplyBody::of(reply)).unwrap();
+        assert_eq!(ReplyBody::read(&body), Ok(reply));
     }
-    let body = serde_json::to_vec(&Answer::invalid(&Malformed("why".to_owned()))).unwrap();
-    assert_eq!(Answer::read(&body), Err(Malformed("why".to_owned())));
+    let body = serde_json::to_vec(&ReplyBody::invalid(&Malformed("why".to_owned()))).unwrap();
+    assert_eq!(ReplyBody::read(&body), Err("why".to_owned()));
 }

@@ -19,7 +19,7 @@ pub struct Invitation {
 }
 
 /// Why a command is not carried out: nobody is called in, no recording is begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Refusal {
     /// The callee has not picked up, or it is still found out who did.

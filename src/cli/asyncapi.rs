@@ -1,0 +1,227 @@
+//! What goes over the broker, as an AsyncAPI 3 document: requests in, events out, commands in and their answers.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::schema::CloudEvent;
+use crate::command::{
+    AddParticipantBody, CALL_COMMANDS, CancelBody, EndSessionBody, REQUEST_COMMANDS, RecordBody, ReplyBody,
+    SuperviseBody, TransferBody,
+};
+use crate::model::{CallId, OrganisationId, RequestId};
+use crate::request::CallRequestDocument;
+
+/// Where schemas are defined.
+const DEFINITIONS: &str = "/components/schemas";
+
+/// A command without fields of its own.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Bare {}
+
+/// The document.
+pub(super) fn document() -> Value {
+    let generator = |settings: SchemaSettings| {
+        settings.with(|settings| settings.definitions_path = DEFINITIONS.into()).into_generator()
+    };
+    // What comes in is described as it is read, what goes out as it is written.
+    let mut read = generator(SchemaSettings::draft2020_12().for_deserialize());
+    let mut written = generator(SchemaSettings::draft2020_12().for_serialize());
+    let mut messages = Map::new();
+    let request = read.subschema_for::<CallRequestDocument>();
+    messages.insert("callRequest".to_owned(), message("A call request, or a part of one.", request.into(), json!({})));
+    let event = written.subschema_for::<CloudEvent>();
+    messages
+        .insert("event".to_owned(), message("Something happened: a CloudEvent, structured.", event.into(), json!({})));
+    let reply = written.subschema_for::<ReplyBody>();
+    messages.insert("reply".to_owned(), message("What became of a command.", reply.into(), json!({})));
+    let mut operations = Map::from_iter([
+        ("takeRequest".to_owned(), operation("receive", "requests", "callRequest")),
+        ("publishEvent".to_owned(), operation("send", "events", "event")),
+    ]);
+    for name in REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS) {
+        let headers = json!({"type": "object", "properties": {
+            "actor": {"type": "string", "description": "Who gives it; without it, `amqp`."},
+        }});
+        messages.insert((*name).to_owned(), message(about(name), payload(name, &mut read), headers));
+        let mut operation = operation("receive", "commands", name);
+        operation["reply"] = json!({
+            "address": {"location": "$message.header#/reply_to", "description": "The property `reply_to`, if it is set."},
+            "channel": {"$ref": "#/channels/replies"},
+            "messages": [{"$ref": "#/channels/replies/messages/reply"}],
+        });
+        operations.insert((*name).to_owned(), operation);
+    }
+    let commands: Vec<&str> = REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS).copied().collect();
+    // Whatever both have is the same in both: what is read only, and what is written only, have names of their own.
+    let mut schemas = read.take_definitions(true);
+    schemas.extend(written.take_definitions(true));
+    schemas.values_mut().for_each(tidy);
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "robocall",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What goes over RabbitMQ. Exchanges are topics and durable; with `amqp.prefix` their names begin so.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "requests": channel("requests.{organisation}", "robocall.requests", &["callRequest"], &["organisation"]),
+            "events": channel("{organisation}.{type}", "robocall.events", &["event"], &["organisation", "type"]),
+            "commands": channel("{organisation}.{command}", "robocall.commands", &commands, &["organisation", "command"]),
+            "replies": {
+                "address": null,
+                "description": "The queue that a command names in `reply_to`, with its `correlation_id`.",
+                "messages": {"reply": {"$ref": "#/components/messages/reply"}},
+            },
+        },
+        "operations": operations,
+        "components": {"messages": messages, "schemas": schemas},
+    })
+}
+
+fn message(about: &str, payload: Value, headers: Value) -> Value {
+    let mut message = json!({"summary": about, "payload": payload});
+    if headers.as_object().is_some_and(|headers| !headers.is_empty()) {
+        message["headers"] = headers;
+    }
+    message
+}
+
+fn operation(action: &str, channel: &str, message: &str) -> Value {
+    json!({
+        "action": action,
+        "channel": {"$ref": format!("#/channels/{channel}")},
+        "messages": [{"$ref": format!("#/channels/{channel}/messages/{message}")}],
+    })
+}
+
+fn channel(address: &str, exchange: &str, messages: &[&str], parameters: &[&str]) -> Value {
+    let messages: Map<String, Value> = (messages.iter())
+        .map(|name| ((*name).to_owned(), json!({"$ref": format!("#/components/messages/{name}")})))
+        .collect();
+    let parameters: Map<String, Value> = (parameters.iter())
+        .map(|name| {
+            let about = match *name {
+                "organisation" => format!("The organisation: `{}`.", OrganisationId::PATTERN),
+                "type" => "The event's type without `robocall.`.".to_owned(),
+                _ => "The command's name.".to_owned(),
+            };
+            ((*name).to_owned(), json!({"description": about}))
+        })
+        .collect();
+    json!({
+        "address": address,
+        "messages": messages,
+        "parameters": parameters,
+        "bindings": {"amqp": {
+            "is": "routingKey",
+            "exchange": {"name": exchange, "type": "topic", "durable": true, "autoDelete": false},
+            "bindingVersion": "0.3.0",
+        }},
+    })
+}
+
+fn about(command: &str) -> &'static str {
+    match command {
+        "pause" => "Dial nothing more of a request until it is resumed.",
+        "resume" => "Go on with a paused request.",
+        "cancel" => "Dial nothing more of a request, ever.",
+        "hangup" => "Hang a live call up.",
+        "supervise" => "Call a supervisor into a live call, or give one who is there another session.",
+        "addParticipant" => "Call somebody else into a live call.",
+        "transfer" => "Transfer the callee of a live call to somebody.",
+        "endSession" => "End somebody's session in a live call, and nothing else.",
+        _ => "Record a live call, or record it no more.",
+    }
+}
+
+/// The body of a command: its own fields, and the request or call that it is for.
+fn payload(command: &str, generator: &mut SchemaGenerator) -> Value {
+    let own = match command {
+        "cancel" => CancelBody::json_schema(generator),
+        "supervise" => SuperviseBody::json_schema(generator),
+        "addParticipant" => AddParticipantBody::json_schema(generator),
+        "transfer" => TransferBody::json_schema(generator),
+        "endSession" => EndSessionBody::json_schema(generator),
+        "record" => RecordBody::json_schema(generator),
+        _ => Bare::json_schema(generator),
+    };
+    let (name, pattern, about) = match REQUEST_COMMANDS.contains(&command) {
+        true => ("requestId", RequestId::PATTERN, "The request."),
+        false => ("callId", CallId::PATTERN, "The call."),
+    };
+    let mut schema = Value::from(own);
+    schema["properties"][name] = json!({"type": "string", "pattern": pattern, "description": about});
+    match schema["required"].as_array_mut() {
+        Some(required) => required.push(name.into()),
+        None => schema["required"] = json!([name]),
+    }
+    schema
+}
+
+/// Takes out what only documents of their own have.
+fn tidy(schema: &mut Value) {
+    if let Value::Object(fields) = schema {
+        fields.remove("$schema");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
+                Value::String(target) if name == "$ref" => found.push(target),
+                value => references(value, found),
+            }),
+            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 50);
+        for target in found {
+            assert!(document.pointer(target.strip_prefix('#').unwrap()).is_some(), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_and_what_is_written_under_one_name_is_the_same() {
+        let mut read = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+        let mut written = SchemaSettings::draft2020_12().for_serialize().into_generator();
+        read.subschema_for::<CallRequestDocument>();
+        for command in REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS) {
+            payload(command, &mut read);
+        }
+        written.subschema_for::<CloudEvent>();
+        written.subschema_for::<ReplyBody>();
+        let written = written.take_definitions(true);
+        for (name, schema) in read.take_definitions(true) {
+            assert!(written.get(&name).is_none_or(|other| *other == schema), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_read_as_it_is_described() {
+        let document = document();
+        let of = |name: &str| document["components"]["messages"][name]["payload"].clone();
+        assert_eq!(of("pause")["required"], json!(["requestId"]));
+        assert_eq!(of("hangup")["required"], json!(["callId"]));
+        assert_eq!(of("record")["required"], json!(["record", "callId"]));
+        assert_eq!(of("cancel")["properties"]["mode"]["anyOf"][0]["$ref"], "#/components/schemas/CancelMode");
+        for name in REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS) {
+            assert_eq!(of(name)["additionalProperties"], json!(false), "{name}");
+            assert!(document["operations"][name]["reply"].is_object(), "{name}");
+        }
+    }
+}
