@@ -117,6 +117,7 @@ macro_rules! store_conformance {
             ]
             recorded: [
                 what_was_recorded_is_found_by_its_attempt_and_by_its_age
+                recordings_of_one_moment_are_gone_through_one_by_one
                 a_recording_outlives_its_request
                 organisations_that_had_work_are_named
             ]

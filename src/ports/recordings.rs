@@ -15,11 +15,12 @@ pub trait RecordingIndex: Send + Sync + 'static {
     /// The recording of an attempt; none if nothing was recorded, the attempt goes on, or it was forgotten.
     async fn recording(&self, organisation: &OrganisationId, attempt: AttemptId) -> StoreResult<Option<Recording>>;
 
-    /// Recordings of attempts that ended before some time, the oldest first.
+    /// Recordings of attempts that ended before some time, the oldest first; behind another, which may be forgotten since.
     async fn recordings_before(
         &self,
         organisation: &OrganisationId,
         before: Timestamp,
+        behind: Option<&Recording>,
         limit: u32,
     ) -> StoreResult<Vec<Recording>>;
 

@@ -3,13 +3,14 @@
 //! Any number of processes may do this at once: a recording is deleted where it is kept first and forgotten then, and
 //! either may be done twice.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AttemptId, Organisation, OrganisationId, Recording, Timestamp};
-use crate::ports::{ArchiveError, CampaignStore, Clock, RecordingArchive, RecordingIndex, StoreResult};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::model::{Organisation, OrganisationId, Recording, Timestamp};
+use crate::ports::{ArchiveError, CampaignStore, Clock, RecordingArchive, RecordingIndex, StoreError, StoreResult};
 
 /// How often everything is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -17,8 +18,8 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// Recordings that are asked for at a time.
 const BATCH: u32 = 100;
 
-/// So many that cannot be deleted, and an organisation's others wait for the next time.
-const MOST_KEPT: usize = 1_000;
+/// Recordings that are deleted at a time: a server that does not answer takes its time to say so.
+const AT_A_TIME: usize = 16;
 
 /// What deletes recordings.
 pub struct Retention {
@@ -66,10 +67,13 @@ impl Retention {
         loop {
             let (organisations, next) = self.recordings.organisations(from).await?;
             for organisation in organisations {
-                let settings = self.store.organisation(&organisation).await?;
-                if let Some(before) = self.too_old(&settings) {
-                    let of_it = self.sweep_of(&organisation, before).await?;
-                    swept = Swept { deleted: swept.deleted + of_it.deleted, kept: swept.kept + of_it.kept };
+                match self.sweep_of(&organisation).await {
+                    Ok(Swept { deleted, kept }) => {
+                        swept = Swept { deleted: swept.deleted + deleted, kept: swept.kept + kept };
+                    }
+                    Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                    // One whose settings cannot be read does not stand in the way of the others.
+                    Err(error) => tracing::error!(%error, %organisation, "nobody knows which recordings are old"),
                 }
             }
             if next == 0 {
@@ -85,30 +89,35 @@ impl Retention {
         Some(self.clock.now() - kept)
     }
 
-    async fn sweep_of(&self, organisation: &OrganisationId, before: Timestamp) -> StoreResult<Swept> {
-        let (mut deleted, mut kept) = (0, BTreeSet::<AttemptId>::new());
-        while kept.len() < MOST_KEPT {
-            // Those that stay are the oldest the next time, too, and must not stand in the way.
-            let limit = BATCH + u32::try_from(kept.len()).unwrap_or(u32::MAX);
-            let old = self.recordings.recordings_before(organisation, before, limit).await?;
-            let old: Vec<Recording> = old.into_iter().filter(|old| !kept.contains(&old.attempt)).collect();
-            if old.is_empty() {
-                break;
+    async fn sweep_of(&self, organisation: &OrganisationId) -> StoreResult<Swept> {
+        let (mut swept, mut last) = (Swept::default(), None);
+        let settings = self.store.organisation(organisation).await?;
+        let Some(before) = self.too_old(&settings) else { return Ok(swept) };
+        loop {
+            // What stays must not stand in the way of what is behind it.
+            let old = self.recordings.recordings_before(organisation, before, last.as_ref(), BATCH).await?;
+            let Some(end) = old.last().cloned() else { return Ok(swept) };
+            last = Some(end);
+            let deleting = old.into_iter().map(|recording| self.delete(organisation, recording));
+            let deleted: Vec<bool> = stream::iter(deleting).buffer_unordered(AT_A_TIME).try_collect().await?;
+            let gone = deleted.iter().filter(|gone| **gone).count();
+            swept = Swept { deleted: swept.deleted + gone, kept: swept.kept + deleted.len() - gone };
+        }
+    }
+
+    /// Whether it is gone.
+    async fn delete(&self, organisation: &OrganisationId, old: Recording) -> StoreResult<bool> {
+        let Recording { attempt, place, .. } = old;
+        match self.archive.delete(&place).await {
+            Ok(()) | Err(ArchiveError::Missing) => {
+                self.recordings.forget_recording(organisation, attempt).await?;
+                Ok(true)
             }
-            for Recording { attempt, place, .. } in old {
-                match self.archive.delete(&place).await {
-                    Ok(()) | Err(ArchiveError::Missing) => {
-                        self.recordings.forget_recording(organisation, attempt).await?;
-                        deleted += 1;
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, %attempt, "a recording cannot be deleted");
-                        kept.insert(attempt);
-                    }
-                }
+            Err(error) => {
+                tracing::debug!(%error, %attempt, "a recording cannot be deleted");
+                Ok(false)
             }
         }
-        Ok(Swept { deleted, kept: kept.len() })
     }
 }
 

@@ -65,7 +65,7 @@ impl World {
 
     async fn known(&self, organisation_: &str) -> usize {
         let ever = self.clock.now() + Duration::from_secs(1);
-        self.store.recordings_before(&organisation(organisation_), ever, 9).await.unwrap().len()
+        self.store.recordings_before(&organisation(organisation_), ever, None, 999).await.unwrap().len()
     }
 }
 
@@ -100,4 +100,17 @@ async fn what_cannot_be_deleted_stays_known_and_does_not_stand_in_the_way() {
     assert_eq!(retention.sweep().await, Ok(Swept { deleted: 2, kept: 2 }), "one was deleted before, and is forgotten");
     assert_eq!(world.known("bank").await, 2);
     assert_eq!(retention.sweep().await, Ok(Swept { deleted: 0, kept: 2 }));
+}
+
+#[tokio::test]
+async fn however_many_stay_those_behind_them_are_deleted() {
+    let world = World::new();
+    let places: Vec<String> = (0..250).map(|number| format!("http://dead/{number}")).collect();
+    let mut places: Vec<&str> = places.iter().map(String::as_str).collect();
+    places.push("http://a/1");
+    world.record("bank", &places).await;
+    world.clock.advance(secs(61));
+    let retention = world.retention(Some(Duration::from_secs(60)));
+    assert_eq!(retention.sweep().await, Ok(Swept { deleted: 1, kept: 250 }));
+    assert!(!world.is_kept("http://a/1").await);
 }

@@ -25,12 +25,18 @@ impl RecordingIndex for MemoryStore {
         &self,
         organisation: &OrganisationId,
         before: Timestamp,
+        behind: Option<&Recording>,
         limit: u32,
     ) -> StoreResult<Vec<Recording>> {
         Ok(self.with(|state| {
             let known = state.recordings_of(organisation).into_iter().flat_map(BTreeMap::values);
-            let mut found: Vec<_> = known.filter(|recording| recording.ended_at < before).cloned().collect();
-            found.sort_by_key(|recording| (recording.ended_at, recording.attempt));
+            let place = |recording: &Recording| (recording.ended_at, recording.attempt.to_string());
+            let behind = behind.map(place);
+            let is_wanted = |recording: &&Recording| {
+                recording.ended_at < before && behind.as_ref().is_none_or(|behind| place(recording) > *behind)
+            };
+            let mut found: Vec<_> = known.filter(is_wanted).cloned().collect();
+            found.sort_by_cached_key(place);
             found.truncate(limit as usize);
             found
         }))

@@ -31,9 +31,11 @@ impl RecordingIndex for RedisStore {
         &self,
         organisation: &OrganisationId,
         before: Timestamp,
+        behind: Option<&Recording>,
         limit: u32,
     ) -> StoreResult<Vec<Recording>> {
-        let ops = Ops::none().op("recordings").time(Some(before)).int(limit);
+        let (since, name) = behind.map_or_else(Default::default, |last| (last.ended_at, last.attempt.to_string()));
+        let ops = Ops::none().op("recordings").time(Some(before)).int(limit).time(Some(since)).text(&name);
         let found = self.send(organisation, ops).await?.lists()?;
         found.into_iter().filter_map(|found| read(found).transpose()).collect()
     }

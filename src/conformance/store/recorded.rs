@@ -27,7 +27,7 @@ async fn record(world: &dyn StoreWorld, place: &str, retry_at: Option<Timestamp>
 }
 
 async fn all(index: &dyn RecordingIndex, before: Timestamp) -> Vec<Recording> {
-    index.recordings_before(&bank(), before, 99).await.unwrap()
+    index.recordings_before(&bank(), before, None, 99).await.unwrap()
 }
 
 pub async fn what_was_recorded_is_found_by_its_attempt_and_by_its_age(world: &dyn StoreWorld) {
@@ -45,12 +45,39 @@ pub async fn what_was_recorded_is_found_by_its_attempt_and_by_its_age(world: &dy
     assert_eq!(third.attempt.call, second.attempt.call, "the retry has a recording of its own");
     assert_eq!(all(&*index, world.now()).await, [first.clone(), second.clone(), third.clone()]);
     assert_eq!(all(&*index, third.ended_at).await, [first.clone(), second.clone()], "before, not at");
-    let oldest = index.recordings_before(&bank(), world.now(), 1).await.unwrap();
+    let oldest = index.recordings_before(&bank(), world.now(), None, 1).await.unwrap();
     assert_eq!(oldest, std::slice::from_ref(&first));
+    let next = index.recordings_before(&bank(), world.now(), Some(&first), 1).await.unwrap();
+    assert_eq!(next, std::slice::from_ref(&second));
+    assert_eq!(index.recordings_before(&bank(), world.now(), Some(&third), 9).await.unwrap(), []);
     index.forget_recording(&bank(), second.attempt).await.unwrap();
     index.forget_recording(&bank(), second.attempt).await.unwrap();
     assert_eq!(index.recording(&bank(), second.attempt).await.unwrap(), None);
+    let behind = index.recordings_before(&bank(), world.now(), Some(&second), 9).await.unwrap();
+    assert_eq!(behind, std::slice::from_ref(&third), "behind one that is forgotten");
     assert_eq!(all(&*index, world.now()).await, [first, third]);
+}
+
+pub async fn recordings_of_one_moment_are_gone_through_one_by_one(world: &dyn StoreWorld) {
+    let (store, index) = (world.store(), world.recordings());
+    submit(&store, header("r"), 5).await;
+    for _ in 0..5 {
+        let (Claim { held, .. }, after) = claim_and_dial(&store).await;
+        finish(
+            &store,
+            &held,
+            after,
+            AttemptEnd { recording: Some("http://a".into()), ..ends(DispositionResult::Answered) },
+        )
+        .await;
+    }
+    let (mut seen, later) = (Vec::<Recording>::new(), world.now() + secs(1));
+    while let [next] = &index.recordings_before(&bank(), later, seen.last(), 1).await.unwrap()[..] {
+        assert!(!seen.contains(next) && seen.len() < 5, "{next:?}");
+        seen.push(next.clone());
+    }
+    assert_eq!(seen, all(&*index, later).await);
+    assert_eq!(seen.len(), 5);
 }
 
 pub async fn a_recording_outlives_its_request(world: &dyn StoreWorld) {

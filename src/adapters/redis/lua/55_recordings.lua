@@ -12,10 +12,18 @@ function Recordings.of(attempt)
   return place and { attempt, place, tonumber(call('ZSCORE', P .. 'rece', attempt)) or 0 } or {}
 end
 
--- Those that ended before some time, the oldest first.
-function Recordings.before(time, limit)
-  local found = call('ZRANGEBYSCORE', P .. 'rece', '-inf', '(' .. text(time), 'LIMIT', '0', text(limit))
-  for i, attempt in ipairs(found) do found[i] = Recordings.of(attempt) end
+-- Those that ended before some time, the oldest first, behind the one of this time and name.
+function Recordings.before(time, limit, since, name)
+  local found, at = {}, 0
+  while #found < limit do
+    local piece = call('ZRANGEBYSCORE', P .. 'rece', text(since), '(' .. text(time), 'LIMIT', text(at), text(limit))
+    for _, attempt in ipairs(piece) do
+      local recording = Recordings.of(attempt)
+      if recording[3] > since or attempt > name then found[#found + 1] = recording end
+    end
+    at = at + #piece
+    if #piece < limit then break end
+  end
   return found
 end
 
