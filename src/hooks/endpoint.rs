@@ -66,6 +66,8 @@ pub struct Endpoint {
     busy: BTreeSet<Box<str>>,
     ids: BTreeSet<Box<str>>,
     bytes: u64,
+    /// Until when the receiver wants to be left alone, by what it said to this process.
+    left_alone: Option<Timestamp>,
 }
 
 impl Endpoint {
@@ -83,6 +85,7 @@ impl Endpoint {
             busy: BTreeSet::new(),
             ids: BTreeSet::new(),
             bytes: 0,
+            left_alone: None,
         };
         for mut event in pending {
             event.due = event.due.min(now);
@@ -190,6 +193,8 @@ impl Endpoint {
             Verdict::Delivered => {
                 let was_broken = self.is_broken();
                 self.is_healthy();
+                // What it took was on its way already when it asked for time.
+                self.record.not_before = self.left_alone.filter(|until| *until > now);
                 self.remove(offset)?;
                 if was_broken {
                     self.hurry(now);
@@ -214,6 +219,7 @@ impl Endpoint {
                 self.record.failures = self.record.failures.saturating_add(1);
                 self.record.last_error = Some(shortened(why));
                 let pause = self.is_broken().then(|| pause_after(self.record.failures - BREAKER, chance));
+                self.left_alone = self.left_alone.max(wait.map(|wait| now + wait));
                 if let Some(rest) = pause.max(*wait) {
                     self.record.not_before = self.record.not_before.max(Some(now + rest));
                 }
@@ -246,7 +252,7 @@ impl Endpoint {
 
     /// Sends to it again, and at once.
     pub fn enable(&mut self, now: Timestamp) {
-        self.record.disabled_at = None;
+        (self.record.disabled_at, self.left_alone) = (None, None);
         self.is_healthy();
         self.hurry(now);
     }

@@ -110,6 +110,26 @@ fn a_receiver_that_asks_for_time_is_given_it_for_all_its_events() {
 }
 
 #[test]
+fn what_a_receiver_takes_after_it_has_asked_for_time_does_not_shorten_it() {
+    let mut endpoint = endpoint(&[(1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "d"), (6, "e")]);
+    assert_eq!(offsets(&mut endpoint, start()), [1, 2, 4, 5]);
+    let wait = |secs| Verdict::Failed { why: "answered 429".to_owned(), wait: Some(seconds(secs)) };
+    endpoint.settle(1, &wait(600), start(), 0.5);
+    endpoint.settle(4, &wait(60), start(), 0.5);
+    endpoint.settle(2, &Verdict::Delivered, start() + seconds(1), 0.5);
+    assert_eq!(endpoint.next_at(), Some(start() + seconds(600)), "the second was on its way before");
+    assert_eq!(endpoint.record.failures, 0);
+    endpoint.settle(5, &Verdict::Delivered, start() + seconds(601), 0.5);
+    assert_eq!(offsets(&mut endpoint, start() + seconds(601)), [3, 6, 1, 4], "it is over");
+
+    let mut enabled = self::endpoint(&[(1, "a"), (2, "b")]);
+    enabled.next(start()).unwrap();
+    enabled.settle(1, &wait(600), start(), 0.5);
+    enabled.enable(start());
+    assert_eq!(offsets(&mut enabled, start()), [1, 2], "whoever enables it knows better");
+}
+
+#[test]
 fn one_that_is_gone_is_sent_nothing_until_it_is_enabled() {
     let mut endpoint = endpoint(&[(1, "a"), (2, "b")]);
     endpoint.next(start()).unwrap();
