@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::http::Uri;
 use axum::response::Response;
@@ -25,8 +26,7 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
         // Every method of the table is one of those that a router knows.
         let Ok(filter) = MethodFilter::try_from(operation.method.clone()) else { continue };
         let api = Arc::clone(api);
-        let handler = move |path: RawPathParams, request: Request| {
-            let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let handler = move |path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             serve(api, operation, path, request)
         };
         let routes = paths.remove(operation.path).unwrap_or_default();
@@ -46,7 +46,7 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
 async fn serve(
     api: Arc<Api>,
     operation: &'static Operation,
-    path: Vec<(String, String)>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
     let answered = AssertUnwindSafe(answered(api, operation, path, request)).catch_unwind().await;
@@ -57,12 +57,14 @@ async fn serve(
 async fn answered(
     api: Arc<Api>,
     operation: &'static Operation,
-    path: Vec<(String, String)>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
     let (key, caller) = api.let_in(&parts.headers, peer, operation.scope).await?;
+    let path = path.map_err(|_| Refusal::wrong("", "what the path stands for is not UTF-8"))?;
+    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let held = Arc::clone(&api);
     let (body, _room) = match &operation.body {
         Some(expected) => {
