@@ -192,7 +192,7 @@ fn read(body: &Value, api: &Api, now: Timestamp, problems: &mut Problems) -> Opt
         Some(id) => {
             let found = menu(api, id);
             if found.is_none() {
-                fields.refuse("menu_id", "must be one that the operator has given a flow");
+                fields.refuse("menu_id", no_menu(id));
             }
             found
         }
@@ -228,6 +228,16 @@ fn menu(api: &Api, id: &Value) -> Option<SelectedMenu> {
     };
     let name = api.settings.menus.get(&written)?.clone();
     Some(SelectedMenu { id: id.clone(), name })
+}
+
+/// What the older interface says of a menu that is none.
+fn no_menu(id: &Value) -> String {
+    let is_number = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    match id {
+        Value::Number(number) if number.is_u64() => format!("{number} is not found"),
+        Value::String(text) if is_number(text) => format!("{text} is not found"),
+        _ => "is not well formed".to_owned(),
+    }
 }
 
 async fn document(

@@ -154,7 +154,15 @@ async fn what_is_wrong_is_said_in_the_older_words_and_all_of_it_with_paths() {
         assert_eq!(refused.body["message"], message);
         assert_eq!(refused.refused(400).1, paths, "{}", refused.body);
     }
-    let unknown = bank.post(PATH, &with(|call| call["menu_id"] = json!(50))).await;
-    assert_eq!(unknown.refused(400).1, ["menu_id"]);
+    for (menu, message) in [
+        (json!(9999), "menu_id 9999 is not found"),
+        (json!("9999"), "menu_id 9999 is not found"),
+        (json!("menu_999"), "menu_id is not well formed"),
+        (json!(-1), "menu_id is not well formed"),
+    ] {
+        let unknown = bank.post(PATH, &with(|call| call["menu_id"] = menu)).await;
+        assert_eq!(unknown.body["message"], message);
+        assert_eq!(unknown.refused(400).1, ["menu_id"]);
+    }
     assert_eq!(bank.get("/v1/requests").await.ok()["requests"], json!([]), "nothing was handed in");
 }
