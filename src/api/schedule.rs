@@ -10,10 +10,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::answer::{Refusal, json};
-use super::asked::Asked;
+use super::asked::{Asked, ONCE_HEADER};
 use super::following::Earlier;
 use super::{Api, submit};
+use crate::model::status::RequestStatus;
 use crate::model::{CallId, CallType, OrganisationId, Phone, RequestId, Timestamp};
+use crate::ports::store::RequestKey;
 use crate::reading::{Fields, Problems};
 use crate::request::{CallRequestDocument, DestinationDocument, Flag};
 
@@ -83,8 +85,8 @@ pub(super) struct Answer {
     parent_id: Option<String>,
     /// What it is.
     call_type: &'static str,
-    /// How far it is: `scheduled`.
-    status: &'static str,
+    /// How far its request is: `scheduled`, unless it was asked for before.
+    status: RequestStatus,
     /// Now.
     created_at: Timestamp,
     /// When it was dialled.
@@ -135,7 +137,9 @@ pub(super) async fn schedule(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let name = asked.name_for("scheduled", &api)?;
     let now = api.ports.clock.now();
     let mut problems = Problems::default();
-    let read = read(&body, &api, now, &mut problems).filter(|_| problems.is_empty());
+    // Whoever asks again has not heard that it is scheduled, and must not be told that it is not.
+    let after = if api.is_known(&asked, &name).await? { Timestamp::from_millis(i64::MIN) } else { now };
+    let read = read(&body, &api, after, &mut problems).filter(|_| problems.is_empty());
     let Some(read) = read else { return Err(older(Refusal::invalid(problems))) };
     let document = document(&api, asked.organisation(), name, &read).await?;
     let summary = submit::hand_in(&api, asked.organisation(), &document).await;
@@ -146,7 +150,10 @@ pub(super) async fn schedule(api: Arc<Api>, mut asked: Asked) -> Result<Response
         request_id: summary.request_id,
         parent_id: parent.map(|parent| parent.to_string()),
         call_type: TYPES[0],
-        status: "scheduled",
+        status: match summary.status {
+            RequestStatus::Submitted => RequestStatus::Scheduled,
+            status => status,
+        },
         created_at: now,
         queued_at: None,
         connected_at: None,
@@ -175,7 +182,8 @@ fn older(refusal: Refusal) -> Refusal {
     }
 }
 
-fn read(body: &Value, api: &Api, now: Timestamp, problems: &mut Problems) -> Option<Read> {
+/// Reads a call that is to be made after some time.
+fn read(body: &Value, api: &Api, after: Timestamp, problems: &mut Problems) -> Option<Read> {
     let mut fields = Fields::of(body, "", problems)?;
     if !fields.required_string("call_type").is_none_or(|kind| TYPES.contains(&kind)) {
         fields.refuse("call_type", "must be Voice Scheduled (API): calls to us and calls of agents are not made here");
@@ -205,7 +213,7 @@ fn read(body: &Value, api: &Api, now: Timestamp, problems: &mut Problems) -> Opt
     let at = fields.required_string("scheduled_at").and_then(|text| {
         Timestamp::parse_rfc3339(text).map_err(|error| fields.refuse("scheduled_at", error.to_string())).ok()
     });
-    if at.is_some_and(|at| at <= now) {
+    if at.is_some_and(|at| at <= after) {
         fields.refuse("scheduled_at", "has passed");
     }
     let ticket = fields.string("ticket_id").map(str::to_owned);
@@ -218,6 +226,21 @@ fn read(body: &Value, api: &Api, now: Timestamp, problems: &mut Problems) -> Opt
     }
     fields.finish();
     Some(Read { menu, parent, phone: phone?, at: at?, ticket, permission: said.unwrap_or(PERMISSIONS[0]) })
+}
+
+impl Api {
+    /// Whether a request with the name that follows from an `Idempotency-Key` was taken in.
+    async fn is_known(&self, asked: &Asked, name: &RequestId) -> Result<bool, Refusal> {
+        if !asked.headers.contains_key(ONCE_HEADER) {
+            return Ok(false);
+        }
+        let key = RequestKey { organisation: asked.organisation().clone(), request: name.clone() };
+        match self.request(&key).await {
+            Ok(found) => Ok(found.header.is_some()),
+            Err(refusal) if refusal.says_not_found() => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
 }
 
 /// The menu of this id, if there is one.
@@ -251,7 +274,7 @@ async fn document(
         Some(call) => {
             let request = api.ask(api.ports.store.request_of(organisation, call)).await;
             let request = request.map_err(|refusal| refusal.about(|| format!("there is no call {call}")))?;
-            let key = crate::ports::store::RequestKey { organisation: organisation.clone(), request };
+            let key = RequestKey { organisation: organisation.clone(), request };
             let earlier = Earlier::find(api, &key, call).await?;
             // What is known of one person is not said to another.
             let is_same = earlier.person.number.phone() == Some(read.phone);
@@ -281,7 +304,7 @@ fn place(path: &str, read: &Read) -> String {
         path if path.starts_with("destinations[0].phone") => "end_user_number",
         path if path.starts_with("destinations[0].externalId") => "ticket_id",
         "scheduledAt" => "scheduled_at",
-        "requestId" => super::asked::ONCE_HEADER,
+        "requestId" => ONCE_HEADER,
         _ if read.menu.is_some() => "menu_id",
         _ => "call_id",
     };

@@ -1,6 +1,9 @@
 //! Having somebody called at a time, in the older form.
 
+use std::time::Duration;
+
 use reqwest::Method;
+use robocall::model::Timestamp;
 use serde_json::{Value, json};
 
 use crate::world::{Answered, Client, World, answered, request};
@@ -85,6 +88,26 @@ async fn with_one_idempotency_key_nobody_is_called_twice() {
     let other = with(|call| call["end_user_number"] = json!("+1 859-657-9626"));
     with_key(&bank, "k", &other).await.refused(409);
     assert_ne!(bank.post(PATH, &call()).await.ok()["id"], first["id"], "without a key it is another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_again_when_the_time_has_passed_is_not_told_that_nobody_is_called() {
+    let world = world().await;
+    let bank = world.client("bank").await;
+    let now = bank.post(PATH, &call()).await.ok()["created_at"].as_str().unwrap().to_owned();
+    let soon = Timestamp::parse_rfc3339(&now).unwrap() + Duration::from_secs(60);
+    let soon = with(|call| call["scheduled_at"] = json!(soon));
+    let first = with_key(&bank, "k", &soon).await.ok();
+    assert_eq!(first["status"], "scheduled");
+    let status = format!("/v1/status/{}", first["request_id"].as_str().unwrap());
+    bank.until(&status, |status| status["status"] == "completed").await;
+    let again = with_key(&bank, "k", &soon).await.ok();
+    assert_eq!((&again["id"], &again["status"]), (&first["id"], &json!("completed")));
+    let other = with(|call| (call["scheduled_at"], call["menu_id"]) = (soon["scheduled_at"].clone(), json!("web")));
+    with_key(&bank, "k", &other).await.refused(409);
+    for key in ["another", "yet-another"] {
+        assert_eq!(with_key(&bank, key, &soon).await.refused(400).1, ["scheduled_at"], "it was never asked for");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
