@@ -107,7 +107,7 @@ pub(super) async fn list(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
     if is_other {
         return Err(Refusal::not_found("productId is not this key's organisation"));
     }
-    let listing = api.within(STORE_WITHIN, api.listings.acquire()).await;
+    let listing = api.within(STORE_WITHIN, api.listings.take_one(asked.organisation())).await;
     let _held_while_calls_are = listing.ok_or_else(|| Refusal::unavailable("too many list live calls: ask again"))?;
     let live = api.ask(api.ports.store.live_calls(asked.organisation(), request.as_ref())).await?;
     let mut requests = Requests { api: &api, known: BTreeMap::new() };

@@ -130,22 +130,23 @@ pub struct Api {
     /// Room for pages of calls that are on their way.
     pages: Room,
     /// Listings of live calls at a time: each reads all that an organisation has.
-    listings: Semaphore,
+    listings: Room,
     /// Requests that are checked at a time: that takes a core each.
     desks: Arc<Semaphore>,
-    /// A permit for each recording that is read.
-    readers: Arc<Semaphore>,
+    /// A place for each recording that is read.
+    readers: Room,
     /// The end has begun: streams, which have none of their own, end too.
     ending: CancellationToken,
 }
 
-/// Recordings that are read at a time: each is a connection to a server that has calls to carry.
+/// Recordings that are read at a time, half of them for one organisation: each is a connection to a server that has calls to
+/// carry, for as long as whoever asked takes over it.
 const READERS: usize = 32;
 
 /// Requests that are checked at a time.
 const DESKS: usize = 2;
 
-/// Listings of live calls that are read at a time.
+/// Listings of live calls that are read at a time: one of each organisation.
 const LISTINGS: usize = 2;
 
 /// How long the store may take for what one question needs.
@@ -156,11 +157,11 @@ impl Api {
     pub fn new(ports: ApiPorts, settings: ApiSettings) -> Arc<Self> {
         let door = Door::new(Arc::clone(&ports.keys), settings.requests_per_second, settings.unknown_keys_per_second);
         let (room, pages) = (Room::of(settings.body_mb), Room::of(settings.body_mb));
-        let listings = Semaphore::new(LISTINGS);
+        let (listings, readers) = (Room::of_places(LISTINGS), Room::of_places(READERS));
         let hub = Arc::new(Hub::new(Arc::clone(&ports.events), Arc::clone(&ports.clock)));
         let listening = Arc::new(Semaphore::new(settings.event_streams.min(Semaphore::MAX_PERMITS)));
-        let (desks, readers) = (Arc::new(Semaphore::new(DESKS)), Arc::new(Semaphore::new(READERS)));
-        let (flows, ending) = (Flows::default(), CancellationToken::new());
+        let (desks, flows) = (Arc::new(Semaphore::new(DESKS)), Flows::default());
+        let ending = CancellationToken::new();
         Arc::new(Self { ports, settings, door, flows, hub, listening, room, pages, listings, desks, readers, ending })
     }
 

@@ -37,8 +37,8 @@ pub(super) async fn download(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let found = api.ask(api.ports.recordings.recording(asked.organisation(), attempt)).await?;
     let found =
         found.ok_or_else(|| Refusal::not_found(format!("there is no recording {attempt} of a call that is over")))?;
-    let busy = |_| Refusal::unavailable("too many recordings are read at this moment");
-    let permit = Arc::clone(&api.readers).try_acquire_owned().map_err(busy)?;
+    let place = api.readers.try_one(asked.organisation());
+    let place = place.ok_or_else(|| Refusal::unavailable("too many recordings are read at this moment"))?;
     let tag = format!("\"{attempt}\"");
     let part = wanted(&asked.headers, &tag);
     let Sound { size, range, bytes } = api.ports.archive.open(&found.place, part).await?;
@@ -50,9 +50,9 @@ pub(super) async fn download(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let is_part = part != Part::Whole;
     let mut response = plain(if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
     let length = range.end - range.start;
-    // The permit is given back with the last byte, or with the connection.
+    // The place is given back with the last byte, or with the connection.
     let bytes = bytes.map(move |piece| {
-        let _held = &permit;
+        let _held = &place;
         piece
     });
     *response.body_mut() = Body::from_stream(bytes);

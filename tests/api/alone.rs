@@ -12,7 +12,7 @@ use robocall::adapters::memory::{MemoryArchive, MemoryEventLog, MemoryKeys, Memo
 use robocall::api::{Api, ApiPorts, ApiSettings, Server};
 use robocall::command::{Command, CommandReply};
 use robocall::model::{ApiKey, ApiKeyRecord, OrganisationId, Scope};
-use robocall::ports::{ApiKeys as _, Clock, Gate, GateError};
+use robocall::ports::{ApiKeys as _, Clock, Gate, GateError, RecordingArchive};
 use robocall::reading::Problems;
 use robocall::request::{CompiledFlow, FlowCompiler};
 use serde_json::Value;
@@ -76,13 +76,13 @@ impl Slow {
 async fn alone(flows: Arc<dyn FlowCompiler>) -> (String, String) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::at_speed(20.0).unwrap());
     let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
-    alone_over(store, Arc::default(), clock, flows).await
+    alone_over(store, Arc::new(MemoryArchive::default()), clock, flows).await
 }
 
 /// The same over a store and an archive.
 pub async fn alone_over(
     store: Arc<MemoryStore>,
-    archive: Arc<MemoryArchive>,
+    archive: Arc<dyn RecordingArchive>,
     clock: Arc<dyn Clock>,
     flows: Arc<dyn FlowCompiler>,
 ) -> (String, String) {

@@ -1,13 +1,18 @@
 //! What was recorded, over HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 use reqwest::header;
 use robocall::adapters::memory::{MemoryArchive, MemoryStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::{Store, claim_and_dial, ends, finish, header_of, submit};
 use robocall::model::{AttemptId, DispositionResult};
+use robocall::ports::recordings::{Part, Sound};
 use robocall::ports::store::AttemptEnd;
+use robocall::ports::{ArchiveError, RecordingArchive};
 
 use crate::alone::{Slow, alone_over};
 use crate::world::answered;
@@ -17,25 +22,29 @@ struct Recorded {
     address: String,
     key: String,
     attempt: AttemptId,
-    archive: Arc<MemoryArchive>,
 }
 
 const PLACE: &str = "http://pbx/ari/recordings/stored/x/file";
 
+/// A place where one recording is kept.
+fn kept(bytes: &[u8]) -> Arc<MemoryArchive> {
+    let archive = MemoryArchive::default();
+    archive.keep(PLACE, bytes);
+    Arc::new(archive)
+}
+
 /// A call of an organisation that was recorded, and the interface; its key is of `bank`.
-async fn recorded(organisation: &str, bytes: &[u8]) -> Recorded {
+async fn recorded(organisation: &str, archive: Arc<dyn RecordingArchive>) -> Recorded {
     let clock = Arc::new(ManualClock::default());
     let store = Arc::new(MemoryStore::new(Arc::<ManualClock>::clone(&clock)));
-    let archive = Arc::new(MemoryArchive::default());
-    archive.keep(PLACE, bytes);
     let stored: Store = Arc::<MemoryStore>::clone(&store);
     submit(&stored, header_of(organisation, "r"), 1).await;
     let (claim, after) = claim_and_dial(&stored).await;
     let end = AttemptEnd { recording: Some(PLACE.into()), ..ends(DispositionResult::Answered) };
     finish(&stored, &claim.held, after, end).await;
-    let (address, key) = alone_over(store, Arc::clone(&archive), clock, Arc::new(Slow::default())).await;
+    let (address, key) = alone_over(store, archive, clock, Arc::new(Slow::default())).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    Recorded { http, address, key, attempt: claim.held.attempt, archive }
+    Recorded { http, address, key, attempt: claim.held.attempt }
 }
 
 impl Recorded {
@@ -58,7 +67,7 @@ impl Recorded {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_is_handed_out_whole_and_in_parts() {
     let sound: Vec<u8> = (0..100_000_u32).map(|at| (at % 251) as u8).collect();
-    let recorded = recorded("bank", &sound).await;
+    let recorded = recorded("bank", kept(&sound)).await;
     let whole = recorded.ask(recorded.attempt).send().await.unwrap();
     let head = |name: header::HeaderName| whole.headers()[name].to_str().unwrap().to_owned();
     assert_eq!((whole.status().as_u16(), head(header::CONTENT_TYPE)), (200, "audio/wav".to_owned()));
@@ -84,7 +93,7 @@ async fn a_recording_is_handed_out_whole_and_in_parts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_of_another_organisation_or_of_nobody_is_not_there() {
-    let recorded = recorded("clinic", b"RIFF").await;
+    let recorded = recorded("clinic", kept(b"RIFF")).await;
     let unknown = AttemptId { claim: 99, ..recorded.attempt };
     for attempt in [recorded.attempt, unknown] {
         assert_eq!(answered(recorded.ask(attempt)).await.refused(404).0, "notFound");
@@ -98,10 +107,43 @@ async fn a_recording_of_another_organisation_or_of_nobody_is_not_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_that_is_gone_is_not_found_and_no_empty_file() {
-    use robocall::ports::RecordingArchive as _;
-    let recorded = recorded("bank", b"").await;
+    let archive = kept(b"");
+    let recorded = recorded("bank", Arc::<MemoryArchive>::clone(&archive)).await;
     assert_eq!(recorded.part("bytes=0-", None).await.0, 416, "it has no bytes");
     assert_eq!(recorded.ask(recorded.attempt).send().await.unwrap().bytes().await.unwrap().len(), 0);
-    recorded.archive.delete(PLACE).await.unwrap();
+    archive.delete(PLACE).await.unwrap();
     assert_eq!(answered(recorded.ask(recorded.attempt)).await.refused(404).0, "notFound");
+}
+
+/// Keeps a recording of which nothing comes.
+struct Slowest;
+
+#[async_trait]
+impl RecordingArchive for Slowest {
+    async fn open(&self, _: &str, part: Part) -> Result<Sound, ArchiveError> {
+        Ok(Sound { size: 10, range: part.of(10), bytes: stream::pending().boxed() })
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), ArchiveError> {
+        Err(ArchiveError::Missing)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the interface is asked in real time")]
+async fn whoever_takes_nothing_of_many_recordings_leaves_half_of_the_places_to_others() {
+    let recorded = recorded("bank", Arc::new(Slowest)).await;
+    let mut held = Vec::new();
+    let refused = loop {
+        let answer = recorded.ask(recorded.attempt).send().await.unwrap();
+        match answer.status().as_u16() {
+            200 => held.push(answer),
+            _ => break answer,
+        }
+    };
+    assert_eq!((refused.status().as_u16(), held.len()), (503, 16));
+    held.clear();
+    // Whoever has gone has no place any more.
+    let freed = async { while recorded.ask(recorded.attempt).send().await.unwrap().status().as_u16() != 200 {} };
+    tokio::time::timeout(Duration::from_secs(60), freed).await.unwrap();
 }
