@@ -1,7 +1,7 @@
 //! A log of events that takes its time, and one that is lost: what listeners are told meanwhile.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use reqwest::Method;
@@ -29,6 +29,9 @@ struct Inner {
     number: AtomicU64,
     tells: AtomicBool,
     bell: Bell,
+    /// Readers of what was, now and at most.
+    reading: AtomicUsize,
+    most_reading: AtomicUsize,
 }
 
 impl Log {
@@ -63,6 +66,10 @@ impl Log {
     /// A reader that goes on with the first event of another log.
     async fn reader(&self, from: u64, tells: bool) -> StoreResult<Box<dyn LogReader>> {
         let inner = self.now().read(from).await?;
+        if !tells {
+            let reading = self.0.reading.fetch_add(1, Ordering::SeqCst) + 1;
+            self.0.most_reading.fetch_max(reading, Ordering::SeqCst);
+        }
         Ok(Box::new(Reader { log: self.clone(), number: self.0.number.load(Ordering::SeqCst), inner, tells }))
     }
 }
@@ -93,6 +100,14 @@ struct Reader {
     inner: Box<dyn LogReader>,
     /// Whether it tells what there is although the log does not.
     tells: bool,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if !self.tells {
+            self.log.0.reading.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 #[async_trait]
@@ -230,6 +245,29 @@ async fn whoever_catches_up_slowly_is_told_that_they_are_not_forgotten() {
     }
     world.log.push(5);
     assert_eq!(ear.next_news().await, "id: 4 seq: 5", "nothing twice, and nothing left out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_of_one_organisation_catch_up_they_leave_half_of_the_places_to_others() {
+    let world = World::new().await;
+    for seq in 1..=3 {
+        world.log.push(seq);
+    }
+    let mut ears = Vec::new();
+    for _ in 0..40 {
+        ears.push(world.listen(Some("0")).await);
+    }
+    world.log.push(4);
+    for ear in &mut ears {
+        assert_eq!(ear.next().await, ": nothing new", "who waits for a place is not forgotten");
+    }
+    world.log.tell();
+    for ear in &mut ears {
+        for (id, seq) in [(1, 2), (2, 3), (3, 4)] {
+            assert_eq!(ear.next_news().await, format!("id: {id} seq: {seq}"));
+        }
+    }
+    assert_eq!(world.log.0.most_reading.load(Ordering::SeqCst), 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]

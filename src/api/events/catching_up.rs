@@ -50,6 +50,11 @@ impl CatchingUp {
 
 async fn read(hub: &Hub, wanted: &Wanted, seen: u64, mut log: u32, to: &Sender<Missed>) -> Result<(), StoreError> {
     let mut from = seen.saturating_add(1);
+    if from == hub.reached().await {
+        // Everything from there on is passed on, and they listen already.
+        return Ok(());
+    }
+    let _while_it_is_read = hub.place_to_read(&wanted.organisation).await;
     // Another process may have told them more than this one has heard; or the log that they speak of is gone.
     if from > hub.reached().await && from > hub.log().end().await? {
         from = 0;
@@ -58,7 +63,6 @@ async fn read(hub: &Hub, wanted: &Wanted, seen: u64, mut log: u32, to: &Sender<M
         }
     }
     if from >= hub.reached().await {
-        // Everything from there on is passed on, and they listen already.
         return Ok(());
     }
     let mut reader = hub.log().read(from).await?;

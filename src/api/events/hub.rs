@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::api::room::{self, Room};
 use crate::model::{CallId, EventFilter, OrganisationId, RequestId};
 use crate::ports::hooks::{LogReader, LoggedHookEvent};
 use crate::ports::{Clock, EventLog, StoreError};
@@ -20,6 +21,10 @@ const WAITING: usize = 1_024;
 
 /// How long is waited before the log is asked again after it did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Listeners for whom what they have missed is read at a time, half of them of one organisation: each is a reader of its own, of
+/// everybody's events, from however long ago.
+const CATCHING_UP: usize = 32;
 
 /// An event as listeners are told of it.
 #[derive(Debug)]
@@ -100,6 +105,7 @@ pub(in crate::api) struct Hub {
     clock: Arc<dyn Clock>,
     place: watch::Sender<Place>,
     reading: OnceCell<AbortOnDropHandle<()>>,
+    catching_up: Room,
     state: Mutex<State>,
 }
 
@@ -125,12 +131,17 @@ struct Listener {
 
 impl Hub {
     pub fn new(log: Arc<dyn EventLog>, clock: Arc<dyn Clock>) -> Self {
-        let place = watch::Sender::default();
-        Self { log, clock, place, reading: OnceCell::new(), state: Mutex::default() }
+        let (place, catching_up) = (watch::Sender::default(), Room::of_places(CATCHING_UP));
+        Self { log, clock, place, reading: OnceCell::new(), catching_up, state: Mutex::default() }
     }
 
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {
         &self.log
+    }
+
+    /// Waits for a place to read what somebody has missed.
+    pub(super) async fn place_to_read(&self, organisation: &OrganisationId) -> room::Place {
+        self.catching_up.take_one(organisation).await
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
