@@ -1,11 +1,12 @@
-//! What is asked of a live call from outside and answered by the call itself: to let others in, to let them go, to transfer
-//! the callee, to record.
+//! What is asked of a live call from outside and answered by the call itself: to end, to let others in, to let them go, to
+//! transfer the callee, to record.
 
 use tokio::sync::oneshot;
 
-use super::ledger::Fenced;
+use super::ledger::{Fenced, Ledger};
 use super::live_call::{AGAIN, Heard, LiveCall};
-use crate::callflow::call::{CallInput, Invitation, Refusal};
+use super::obeyed::{self, target_of};
+use crate::callflow::call::{CallInput, Refusal};
 use crate::callflow::program::Target;
 use crate::command::{Command, CommandKind, CommandReply, SessionName};
 use crate::model::{Happening, LegId, LegRole, Phone, Timestamp};
@@ -60,6 +61,18 @@ impl Asked {
         let (answer, reply) = oneshot::channel();
         (Self { command, not_after, answer }, reply)
     }
+
+    /// Whether the call is to end.
+    pub const fn is_hang_up(&self) -> bool {
+        matches!(self.command.kind, CommandKind::HangUp(_))
+    }
+
+    /// Written down, and answered when that is stored: the call ends, and nothing else could be done.
+    pub(super) fn is_done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) {
+        let Command { id, actor, kind, .. } = self.command;
+        ledger.note(at, Happening::CommandExecuted { command: kind.name().into(), id, actor });
+        ledger.answers.push(Answer { to: self.answer, reply: CommandReply::Done, when_done: false });
+    }
 }
 
 impl Answer {
@@ -68,7 +81,7 @@ impl Answer {
     }
 
     /// Whoever asked may have stopped waiting.
-    fn give(self) {
+    pub(super) fn give(self) {
         let _ = self.to.send(self.reply);
     }
 }
@@ -76,16 +89,45 @@ impl Answer {
 impl LiveCall<'_> {
     /// Does what is asked, and answers once that is stored, and done where that matters.
     pub(super) async fn obey(&mut self, asked: Asked) {
-        let Asked { command, not_after, answer: to } = asked;
-        if self.shared.ports.clock.now() > not_after {
-            // It was meant for an earlier state of the world.
-            return Answer::at_once(to, CommandReply::Adopting);
-        }
-        if self.has_obeyed(&command.id) {
-            return Answer::at_once(to, self.outcome_of(&command.kind));
-        }
+        let Some(asked) = self.not_known(asked) else { return };
         let there = self.machine.state().other_legs();
-        let reply = self.carry_command_out(&command.kind, not_after).await;
+        let reply = self.carry_command_out(&asked.command.kind, asked.not_after).await;
+        self.note_outcome(asked, reply, &there);
+    }
+
+    /// The same, in the middle of something else: what cannot be done without waiting was not heard, and is asked again.
+    pub(super) fn obey_at_once(&mut self, asked: Asked) {
+        if asked.is_hang_up()
+            && let Some(asked) = self.not_known(asked)
+        {
+            self.tell(CallInput::HangUpRequested);
+            self.note_outcome(asked, CommandReply::Done, &[]);
+        }
+    }
+
+    /// What is asked, unless it comes too late or is answered as it was before.
+    fn not_known(&mut self, asked: Asked) -> Option<Asked> {
+        if self.shared.ports.clock.now() > asked.not_after {
+            // It was meant for an earlier state of the world.
+            Answer::at_once(asked.answer, CommandReply::Adopting);
+            return None;
+        }
+        let Some(reply) = obeyed::reply_to(&asked.command, self.ledger.history()) else { return Some(asked) };
+        let reply = match (reply, target_of(&asked.command.kind)) {
+            // They may wait for a slot, of which the history says nothing.
+            (CommandReply::Done | CommandReply::Invited(_), Some((role, target))) => {
+                self.machine.state().third_party(role, target).map_or(reply, CommandReply::Invited)
+            }
+            (reply, _) => reply,
+        };
+        let when_done = matches!(asked.command.kind, CommandKind::Record { .. });
+        self.ledger.answers.push(Answer { to: asked.answer, reply, when_done });
+        None
+    }
+
+    /// Answers when what has come of it is stored. `there`: who was in the call before.
+    fn note_outcome(&mut self, asked: Asked, reply: CommandReply, there: &[LegId]) {
+        let Asked { command, answer: to, .. } = asked;
         if !matches!(reply, CommandReply::Done | CommandReply::Invited(_)) {
             // Nothing has come of it that could be lost.
             return Answer::at_once(to, reply);
@@ -95,7 +137,7 @@ impl LiveCall<'_> {
             _ => matches!(command.kind, CommandKind::Record { .. }),
         };
         self.machine.note_command(command.kind.name(), &command.id, command.actor.as_ref());
-        self.answers.push(Answer { to, reply, when_done });
+        self.ledger.answers.push(Answer { to, reply, when_done });
     }
 
     async fn carry_command_out(&mut self, kind: &CommandKind, not_after: Timestamp) -> CommandReply {
@@ -118,50 +160,23 @@ impl LiveCall<'_> {
             CommandKind::Record { on, .. } => {
                 self.machine.set_recording(now, *on).map_or_else(CommandReply::Refused, |()| CommandReply::Done)
             }
-            // None of them comes this way: a hang-up is mail that nobody waits for.
-            CommandKind::HangUp(_) | CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::Cancel { .. } => {
-                CommandReply::NotFound
+            CommandKind::HangUp(_) => {
+                self.tell(CallInput::HangUpRequested);
+                CommandReply::Done
             }
+            // None of them comes this way.
+            CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::Cancel { .. } => CommandReply::NotFound,
         }
     }
 
     /// Gives the answers whose time has come: what was asked is stored and, where that matters, done. `executed`: nothing
     /// that the machine wants is left to be tried for the first time.
     pub(super) fn give_answers(&mut self, executed: bool) {
-        if !self.ledger.is_behind() {
+        // What the machine has not handed out yet is not even in the books.
+        if !self.ledger.is_behind() && !self.machine.has_commands() {
             let done = executed && self.undone.is_empty();
-            self.answers.extract_if(.., |answer| done || !answer.when_done).for_each(Answer::give);
+            self.ledger.answers.extract_if(.., |answer| done || !answer.when_done).for_each(Answer::give);
         }
-    }
-
-    /// Whether a command was carried out in this call, by whichever worker.
-    fn has_obeyed(&self, id: &str) -> bool {
-        self.ledger
-            .history()
-            .iter()
-            .any(|fact| matches!(&fact.what, Happening::CommandExecuted { id: known, .. } if **known == *id))
-    }
-
-    /// What a command came to that was carried out before.
-    fn outcome_of(&self, kind: &CommandKind) -> CommandReply {
-        let (role, target) = match kind {
-            CommandKind::Invite { invitation: Invitation { role, target, .. }, .. } => (*role, target),
-            CommandKind::Transfer { target, .. } => (LegRole::Transfer, target),
-            CommandKind::HangUp(_)
-            | CommandKind::EndSession { .. }
-            | CommandKind::Record { .. }
-            | CommandKind::Pause(_)
-            | CommandKind::Resume(_)
-            | CommandKind::Cancel { .. } => return CommandReply::Done,
-        };
-        if let Some(leg) = self.machine.state().third_party(role, target) {
-            return CommandReply::Invited(leg);
-        }
-        let invited = self.ledger.history().iter().rev().find_map(|fact| match &fact.what {
-            Happening::LegAdded { leg, dest } if leg.role == role && **dest == *target.as_dialled() => Some(*leg),
-            _ => None,
-        });
-        invited.map_or(CommandReply::Done, CommandReply::Invited)
     }
 
     /// When it is known whether the organisation's rules let somebody be called, with this number shown: they do. It is

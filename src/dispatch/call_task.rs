@@ -244,20 +244,22 @@ async fn place<'s>(
     };
     seat.is_dialling();
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
-    let end = match dial(shared, &seat, leg, header.ring_timeout, not_after).await {
+    let (dialled, now) = (dial(shared, &seat, leg, header.ring_timeout, not_after).await, ports.clock.now());
+    let end = match dialled {
         Dialled::Follow => {
             let call = LiveCall::new(shared, seat, ledger, machine, ready.utterances, app.clone(), ready.via.caller);
             return Ok(Begun::Dialled(Box::new(call)));
         }
         Dialled::NotSent => {
-            let mut end = end_of_unsent(&ledger, ports.clock.now());
-            // Whoever wanted it to end was told that it does.
-            end.retry_at = end.retry_at.filter(|_| !seat.is_to_end());
+            let mut end = end_of_unsent(&ledger, now);
+            // Whoever wanted it to end is told that it does.
+            let is_wanted = seat.is_to_end(now, &mut ledger);
+            end.retry_at = end.retry_at.filter(|_| !is_wanted);
             end
         }
         Dialled::Unknown => {
-            let disposition = Disposition::new(DispositionResult::Unknown, None);
-            AttemptEnd::of(disposition)
+            seat.is_to_end(now, &mut ledger);
+            AttemptEnd::of(Disposition::new(DispositionResult::Unknown, None))
         }
     };
     Ok(Begun::Over(settle(shared, ledger, end).await))

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::asked::Asked;
 use super::ledger::publish_requests;
+use super::obeyed;
 use super::roster::Mail;
 use super::shared::Shared;
 use crate::callflow::call::{CallInput, Refusal};
@@ -105,7 +106,8 @@ async fn carry_out(shared: &Shared, command: &Command) -> Outcome {
 
 /// Mail for a call, and what the command comes to if it is taken.
 fn mail_of(command: &Command, not_after: Timestamp) -> (Mail, Outcome) {
-    if let CommandKind::HangUp(_) = command.kind {
+    if let CommandKind::Cancel { .. } = command.kind {
+        // Of its whole request, which was told so already.
         return (Mail::Input(CallInput::HangUpRequested), Outcome::Reply(CommandReply::Done));
     }
     let (asked, reply) = Asked::new(command.clone(), not_after);
@@ -133,9 +135,8 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
                 // Only to be quick about it: whoever renews or adopts one of them hears of it from the store.
                 for (held, owner) in controlled.live {
                     if !shared.roster.send_to_holder(&held, Mail::Input(CallInput::HangUpRequested)) {
-                        let kind = CommandKind::HangUp(held.attempt.call);
                         let id = format!("{}/{}", command.id, held.attempt.call).into();
-                        let command = Command { id, kind, ..command.clone() };
+                        let command = Command { id, ..command.clone() };
                         pass_on(shared, &owner, command, held).await;
                     }
                 }
@@ -162,7 +163,10 @@ async fn ask_call(shared: &Shared, command: &Command, call: CallId) -> Outcome {
             pass_on(shared, &owner, command.clone(), held).await;
             Outcome::PassedOn
         }
-        Ok(None) => Outcome::Reply(CommandReply::NotFound),
+        Ok(None) => match obeyed::reply_after_the_end(shared, command, call).await {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(error) => sorry(&error),
+        },
         Err(error) => sorry(&error),
     }
 }

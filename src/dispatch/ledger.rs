@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asked::Answer;
 use super::shared::Shared;
 use crate::callflow::call::CallState;
 use crate::model::event::{Beginning, CallContext, RequestEvent};
@@ -28,6 +29,8 @@ pub struct Ledger<'s> {
     unsaved: bool,
     /// Where the flow stood when the store was last told; none before the dial.
     state: Option<CallState>,
+    /// To be given when what was asked is stored, at the latest with the end.
+    pub(super) answers: Vec<Answer>,
 }
 
 /// The call is somebody else's: its task ends without another word.
@@ -46,6 +49,7 @@ impl<'s> Ledger<'s> {
             history: Arc::new(history),
             unsaved: false,
             state: None,
+            answers: Vec::new(),
         };
         if events_in(&ledger.history) > confirmed {
             let end = (0..=ledger.history.len()).rev().find(|end| events_in(&ledger.history[..*end]) <= confirmed);
@@ -182,6 +186,7 @@ impl<'s> Ledger<'s> {
             }
         };
         let Ok(Written::Done(mut finished)) = ended else { return Err(Fenced) };
+        std::mem::take(&mut self.answers).into_iter().for_each(Answer::give);
         self.replace(std::mem::take(&mut finished.history));
         publish_requests(self.shared, std::mem::take(&mut finished.events));
         Ok(finished)

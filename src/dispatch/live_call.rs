@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::alarm::Alarm;
-use super::asked::{Answer, Undone};
+use super::asked::Undone;
 use super::ledger::{Fenced, Ledger};
 use super::legs::{denied_leg, lost_leg};
 use super::playing::Playing;
@@ -31,8 +31,6 @@ pub struct LiveCall<'s> {
     pub(super) caller: Option<Phone>,
     pub(super) leg: LegId,
     commands: Vec<CallCommand>,
-    /// To be given when what was asked is stored.
-    pub(super) answers: Vec<Answer>,
     /// What the backend has not done yet.
     pub(super) undone: Vec<Undone>,
     pub(super) waiting: Option<Waiting>,
@@ -89,7 +87,6 @@ impl<'s> LiveCall<'s> {
             caller,
             leg,
             commands: Vec::new(),
-            answers: Vec::new(),
             undone: Vec::new(),
             waiting: None,
             grant: None,
@@ -336,8 +333,9 @@ impl<'s> LiveCall<'s> {
                     found |= looked_for(&input);
                     self.tell(input);
                 }
-                // The next checkpoint or renewal finds out again; what is asked meanwhile was not heard.
-                Mail::SayAgain | Mail::Asked(_) => {}
+                // The next checkpoint or renewal finds out again.
+                Mail::SayAgain => {}
+                Mail::Asked(asked) => self.obey_at_once(*asked),
                 Mail::LetGo | Mail::Fenced => return Err(Fenced),
             }
         }

@@ -23,6 +23,7 @@ mod legs;
 mod limits;
 mod live_call;
 mod mailbox;
+mod obeyed;
 mod organisations;
 mod playing;
 mod ports;

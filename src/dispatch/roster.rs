@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::asked::Asked;
 use super::fence::{AUTHORITY, Fence};
+use super::ledger::Ledger;
 use super::mailbox::{Mailbox, Slot, mailbox};
 use crate::callflow::call::CallInput;
 use crate::model::{AttemptId, CallId, OrganisationId, Timestamp, WorkerId};
@@ -85,13 +86,21 @@ impl Seat {
         self.mail.at_hand()
     }
 
-    /// Whether somebody wanted the call to end, going by the mail that is there; it is read.
-    pub fn is_to_end(&mut self) -> bool {
-        let mut asked = false;
+    /// Whether somebody wanted the call to end, going by the mail that is there; it is read, and who asked for it written
+    /// down.
+    pub fn is_to_end(&mut self, now: Timestamp, ledger: &mut Ledger<'_>) -> bool {
+        let mut wanted = false;
         while let Some(mail) = self.mail_at_hand() {
-            asked |= matches!(mail, Mail::Input(CallInput::HangUpRequested));
+            match mail {
+                Mail::Input(CallInput::HangUpRequested) => wanted = true,
+                Mail::Asked(asked) if asked.is_hang_up() => {
+                    wanted = true;
+                    asked.is_done_by_the_end(now, ledger);
+                }
+                _ => {}
+            }
         }
-        asked
+        wanted
     }
 
     /// Whether the call was found to be somebody else's.
@@ -347,10 +356,13 @@ mod tests {
         assert_eq!(roster.send_to_call(&bank, call, hang_up()), Some(false), "it may be given back instead");
         assert!(!roster.send_to_holder(&held(1), hang_up()));
         assert!(roster.send(held(1).attempt, Mail::Input(CallInput::Ringing)), "what happens to it, it hears");
-        assert!(!seat.is_to_end());
+        assert!(matches!(seat.mail_at_hand(), Some(Mail::Input(CallInput::Ringing))) && seat.mail_at_hand().is_none());
         seat.is_dialling();
         assert_eq!(roster.send_to_call(&bank, call, hang_up()), Some(true));
         assert!(roster.send_to_holder(&held(1), hang_up()));
-        assert!(seat.is_to_end() && !seat.is_to_end());
+        for _ in 0..2 {
+            assert!(matches!(seat.mail_at_hand(), Some(Mail::Input(CallInput::HangUpRequested))));
+        }
+        assert!(seat.mail_at_hand().is_none());
     }
 }

@@ -166,6 +166,28 @@ async fn a_command_given_twice_is_carried_out_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_is_known_by_its_id_and_told_with_who_gave_it() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let call = live_call(&bank, "r", "+9991000001").await;
+    let ask = |command: &str, body: Value| {
+        let asked = bank.ask(Method::POST, &format!("{call}/{command}")).json(&body);
+        answered(asked.header("Idempotency-Key", "bye-1"))
+    };
+    let first = ask("hangup", json!({})).await.ok();
+    assert_eq!(first, json!({"status": "done", "commandId": "bye-1"}));
+    let shown = bank.until(&call, |call| call["status"] == "completed").await;
+    let commands: Vec<&Value> =
+        shown["timeline"].as_array().unwrap().iter().filter(|moment| moment["what"] == "command.executed").collect();
+    assert_eq!(commands.len(), 1, "{shown:#}");
+    assert_eq!((&commands[0]["command"], &commands[0]["commandId"]), (&json!("hangup"), &json!("bye-1")));
+    assert_eq!(commands[0]["actor"], "a test");
+    assert_eq!(ask("hangup", json!({})).await.ok(), first, "although it is over");
+    assert_eq!(ask("recording", json!({"record": true})).await.refused(409).0, "conflict");
+    assert_eq!(bank.post(&format!("{call}/hangup"), &json!({})).await.refused(404).0, "notFound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_of_one_organisation_at_the_same_time_are_all_made() {
     let world = World::new().await;
     let bank = world.client("bank").await;

@@ -148,6 +148,11 @@ impl CallMachine {
         own.map(|own| self.state.third_parties.deadline().map_or(own, |theirs| own.min(theirs)))
     }
 
+    /// Whether something is to be done.
+    pub fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
     /// What is to be done next, in order.
     pub fn next_command(&mut self) -> Option<CallCommand> {
         self.commands.pop_front()

@@ -4,6 +4,7 @@ mod calls;
 mod crew;
 mod drains;
 mod guards;
+mod hang_ups;
 mod names;
 mod third_parties;
 mod transfers;

@@ -1,0 +1,58 @@
+//! What is known of a command that was carried out in a call, by whichever worker: read from the call's history, also when the
+//! call is over.
+
+use super::shared::Shared;
+use crate::callflow::call::{Invitation, Refusal};
+use crate::callflow::program::Target;
+use crate::command::{Command, CommandKind, CommandReply};
+use crate::model::{CallId, Fact, Happening, LegRole};
+use crate::ports::StoreError;
+use crate::ports::store::RequestKey;
+
+/// Whom a command calls in, and as what.
+pub(super) fn target_of(kind: &CommandKind) -> Option<(LegRole, &Target)> {
+    match kind {
+        CommandKind::Invite { invitation: Invitation { role, target, .. }, .. } => Some((*role, target)),
+        CommandKind::Transfer { target, .. } => Some((LegRole::Transfer, target)),
+        CommandKind::HangUp(_)
+        | CommandKind::EndSession { .. }
+        | CommandKind::Record { .. }
+        | CommandKind::Pause(_)
+        | CommandKind::Resume(_)
+        | CommandKind::Cancel { .. } => None,
+    }
+}
+
+/// What a command came to in the call of a history; none if none was carried out under its id.
+pub(super) fn reply_to(command: &Command, history: &[Fact]) -> Option<CommandReply> {
+    let known = |fact: &Fact| match &fact.what {
+        Happening::CommandExecuted { command: name, id, .. } if *id == command.id => Some(**name == *command.kind.name()),
+        _ => None,
+    };
+    if !history.iter().find_map(known)? {
+        return Some(CommandReply::Refused(Refusal::IdTaken));
+    }
+    let Some((role, target)) = target_of(&command.kind) else { return Some(CommandReply::Done) };
+    let called_in = history.iter().rev().find_map(|fact| match &fact.what {
+        Happening::LegAdded { leg, dest } if leg.role == role && **dest == *target.as_dialled() => Some(*leg),
+        _ => None,
+    });
+    Some(called_in.map_or(CommandReply::Done, CommandReply::Invited))
+}
+
+/// What a command comes to whose call is in nobody's hands: what it came to while it was.
+///
+/// # Errors
+/// What the store answers instead.
+pub(super) async fn reply_after_the_end(
+    shared: &Shared,
+    command: &Command,
+    call: CallId,
+) -> Result<CommandReply, StoreError> {
+    let store = &shared.ports.store;
+    let request = store.request_of(&command.organisation, call).await?;
+    let key = RequestKey { organisation: command.organisation.clone(), request };
+    let found = store.calls(&key, call.index(), 1).await?;
+    let found = found.iter().find(|found| found.destination.index == call.index());
+    Ok(found.and_then(|found| reply_to(command, &found.history)).unwrap_or(CommandReply::NotFound))
+}

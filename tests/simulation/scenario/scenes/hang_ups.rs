@@ -1,0 +1,128 @@
+//! Hanging a call up: heard at any point, written down, done once.
+
+use robocall::callflow::call::Refusal;
+use tokio::sync::oneshot;
+
+use super::third_parties::{SECOND, chat};
+use super::*;
+
+impl World {
+    fn give(&self, id: &str, kind: CommandKind) -> oneshot::Receiver<CommandReply> {
+        let (organisation, actor) = (key().organisation, "crm".parse().ok());
+        self.commands.send(Command { id: id.into(), organisation, actor, kind })
+    }
+
+    fn hang_up(&self, id: &str) -> oneshot::Receiver<CommandReply> {
+        self.give(id, CommandKind::HangUp(first_call()))
+    }
+
+    /// A worker that has heard of no command yet, and the only one that hears of any from now on.
+    fn newcomer(&mut self) {
+        self.commands = Arc::new(MemoryCommandBus::new());
+        self.worker(1);
+    }
+}
+
+fn first_call() -> CallId {
+    CallId::new(&key().organisation, &key().request, 0)
+}
+
+/// Name, id and giver of the commands that a call remembers.
+fn executed(history: &[Fact]) -> Vec<(&str, &str, &str)> {
+    let told = history.iter().filter_map(|fact| match &fact.what {
+        Happening::CommandExecuted { command, id, actor } => {
+            Some((&**command, &**id, actor.as_ref().map_or("", |actor| actor.as_str())))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_hang_up_is_written_down_before_it_is_answered_and_known_after_the_end() {
+    for point in [Happening::Ringing, Happening::Answered] {
+        play(|mut world| async move {
+            world.worker(1);
+            world.ask(&[ANSWERS], chat(), json!({})).await;
+            world.until(|what| *what == point).await;
+            let asked_at = world.clock.now();
+            assert_eq!(world.hang_up("h").await, Ok(CommandReply::Done));
+            let calls = world.store.calls(&key(), 0, 1).await.unwrap();
+            assert_eq!(executed(&calls[0].history), [("hangup", "h", "crm")], "not before it is stored");
+            assert!(world.clock.now().since(asked_at) < SECOND);
+            // Whoever is asked next has not heard of it, and the call may just be ending.
+            let second = world.hang_up("again");
+            let (_, history) = world.until_over().await.remove(0);
+            assert!(world.clock.now().since(asked_at) <= 2 * SECOND, "it did not go on: {history:?}");
+            assert!(executed(&history).len() <= 2 && executed(&history)[0].1 == "h", "{history:?}");
+            drop(second);
+            world.newcomer();
+            assert_eq!(world.hang_up("h").await, Ok(CommandReply::Done), "as at first, although it is over");
+            assert_eq!(world.hang_up("late").await, Ok(CommandReply::NotFound));
+            let other = world.give("h", CommandKind::Record { call: first_call(), on: true });
+            assert_eq!(other.await, Ok(CommandReply::Refused(Refusal::IdTaken)));
+            world
+        });
+    }
+}
+
+#[test]
+fn a_hang_up_waits_neither_for_a_store_that_is_away_nor_is_it_said_to_be_done_before_it_is_stored() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        world.pass(1).await;
+        fate.cut_off(true);
+        let mut reply = world.hang_up("h");
+        world.pass(4).await;
+        let leg = world.checker.network().dial_log()[0].leg;
+        assert_eq!(world.telephony.inspect(leg).await.unwrap(), None, "it is hung up");
+        assert_eq!(reply.try_recv(), Err(oneshot::error::TryRecvError::Empty), "and nothing is stored");
+        fate.cut_off(false);
+        assert_eq!(reply.await, Ok(CommandReply::Done), "it was stored with the end");
+        let (_, history) = world.until_over().await.remove(0);
+        assert_eq!(executed(&history), [("hangup", "h", "crm")]);
+        world
+    });
+}
+
+#[test]
+fn a_call_that_is_busy_with_its_backend_hears_a_hang_up() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        for _ in 0..2 {
+            fate.prepare("play", Accident::LoseRequest);
+        }
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let asked_at = world.clock.now();
+        assert_eq!(world.hang_up("h").await, Ok(CommandReply::Done));
+        let (_, history) = world.until_over().await.remove(0);
+        assert!(world.clock.now().since(asked_at) <= 4 * SECOND, "{history:?}");
+        assert!(fate.all_happened());
+        assert_eq!(executed(&history), [("hangup", "h", "crm")]);
+        world
+    });
+}
+
+#[test]
+fn the_calls_of_a_cancelled_request_are_hung_up_by_each_worker_and_remember_no_command_of_their_own() {
+    play(|mut world| async move {
+        for _ in 0..2 {
+            world.worker(1);
+        }
+        world.ask(&[ANSWERS, "+9991000002"], chat(), json!({})).await;
+        world.pass(15).await;
+        let workers = world.store.live_calls(&key().organisation, None).await.unwrap();
+        assert_ne!(workers[0].worker, workers[1].worker);
+        let cancelled_at = world.clock.now();
+        let cancel = CommandKind::Cancel { request: key().request, hang_up: true };
+        assert_eq!(world.give("c", cancel).await, Ok(CommandReply::Done));
+        for (_, history) in world.until_over().await {
+            assert!(executed(&history).is_empty(), "{history:?}");
+        }
+        assert!(world.clock.now().since(cancelled_at) <= SECOND);
+        world
+    });
+}
