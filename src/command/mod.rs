@@ -7,9 +7,11 @@ mod body;
 mod read;
 mod reply;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::callflow::call::{Invitation, Refusal};
 use crate::callflow::program::{Target, TransferKind};
-use crate::model::{CallId, KeyLabel, LegId, LegRole, OrganisationId, RequestId};
+use crate::model::{CallId, Happening, KeyLabel, LegId, LegRole, OrganisationId, RequestId};
 
 pub use body::{
     AddParticipantBody, CancelBody, CancelMode, EndSessionBody, RecordBody, SomebodyBody, SomebodyType, SuperviseBody,
@@ -101,6 +103,35 @@ impl CommandKind {
             CommandKind::Transfer { .. } => "transfer",
             CommandKind::EndSession { .. } => "endSession",
             CommandKind::Record { .. } => "record",
+        }
+    }
+
+    /// By which another command of its name, to the same request or call, is told from it: never 0.
+    pub fn digest(&self) -> u32 {
+        let said = match self {
+            CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::HangUp(_) => String::new(),
+            CommandKind::Cancel { hang_up: on, .. } | CommandKind::Record { on, .. } => on.to_string(),
+            CommandKind::Invite { invitation: Invitation { target, caller, session, .. }, .. } => {
+                let caller = caller.map(|caller| caller.to_string()).unwrap_or_default();
+                format!("{} {caller} {session:?}", target.as_written())
+            }
+            CommandKind::Transfer { target, kind, .. } => format!("{} {kind:?}", target.as_written()),
+            CommandKind::EndSession { session: SessionName::Leg(leg), .. } => leg.to_string(),
+            CommandKind::EndSession { session: SessionName::Target(target), .. } => target.as_written(),
+        };
+        let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(said));
+        u32::from_be_bytes([a, b, c, d]).max(1)
+    }
+}
+
+impl Command {
+    /// What a call remembers of it once it is carried out.
+    pub fn executed(&self) -> Happening {
+        Happening::CommandExecuted {
+            command: self.kind.name().into(),
+            id: self.id.clone(),
+            actor: self.actor.clone(),
+            digest: self.kind.digest(),
         }
     }
 }

@@ -64,6 +64,18 @@ fn every_command_is_read_as_it_was_written() {
 }
 
 #[test]
+fn commands_of_one_name_are_told_apart_by_what_is_to_be_done() {
+    let mut seen = std::collections::BTreeMap::new();
+    for kind in kinds() {
+        assert_ne!(kind.digest(), 0);
+        assert_eq!(seen.insert((kind.name(), kind.digest()), kind.clone()), None);
+    }
+    // Histories outlive the program that wrote them.
+    let invited = invite(LegRole::Supervisor, "Ext:1000", None, SessionType::Coaching);
+    assert_eq!((CommandKind::HangUp(call()).digest(), invited.digest()), (0xe3b0_c442, 0xc630_6252));
+}
+
+#[test]
 fn every_name_is_listed_once() {
     let mut names: Vec<&str> = kinds().iter().map(CommandKind::name).collect();
     names.dedup();

@@ -69,8 +69,7 @@ impl Asked {
 
     /// Written down, and answered when that is stored: the call ends, and nothing else could be done.
     pub(super) fn is_done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) {
-        let Command { id, actor, kind, .. } = self.command;
-        ledger.note(at, Happening::CommandExecuted { command: kind.name().into(), id, actor });
+        ledger.note(at, self.command.executed());
         ledger.answers.push(Answer { to: self.answer, reply: CommandReply::Done, when_done: false });
     }
 }
@@ -136,7 +135,7 @@ impl LiveCall<'_> {
             CommandReply::Invited(leg) => there.contains(&leg),
             _ => matches!(command.kind, CommandKind::Record { .. }),
         };
-        self.machine.note_command(command.kind.name(), &command.id, command.actor.as_ref());
+        self.machine.note_command(command.executed());
         self.ledger.answers.push(Answer { to, reply, when_done });
     }
 

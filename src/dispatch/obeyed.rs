@@ -25,11 +25,13 @@ pub(super) fn target_of(kind: &CommandKind) -> Option<(LegRole, &Target)> {
 
 /// What a command came to in the call of a history; none if none was carried out under its id.
 pub(super) fn reply_to(command: &Command, history: &[Fact]) -> Option<CommandReply> {
-    let known = |fact: &Fact| match &fact.what {
-        Happening::CommandExecuted { command: name, id, .. } if *id == command.id => Some(**name == *command.kind.name()),
+    let is_this = |fact: &Fact| match &fact.what {
+        Happening::CommandExecuted { command: name, id, digest, .. } if *id == command.id => {
+            Some(**name == *command.kind.name() && (*digest == 0 || *digest == command.kind.digest()))
+        }
         _ => None,
     };
-    if !history.iter().find_map(known)? {
+    if !history.iter().find_map(is_this)? {
         return Some(CommandReply::Refused(Refusal::IdTaken));
     }
     let Some((role, target)) = target_of(&command.kind) else { return Some(CommandReply::Done) };

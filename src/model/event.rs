@@ -314,7 +314,7 @@ impl<'a> LegNote<'a> {
 impl<'a> CommandNote<'a> {
     fn of(facts: &'a [Fact]) -> Option<Self> {
         match &facts.last()?.what {
-            Happening::CommandExecuted { command, id, actor } => {
+            Happening::CommandExecuted { command, id, actor, .. } => {
                 Some(Self { name: command, id, actor: actor.as_ref() })
             }
             _ => None,

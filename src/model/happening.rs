@@ -116,6 +116,8 @@ pub enum Happening {
         id: Box<str>,
         /// Who gave it, if that is known.
         actor: Option<KeyLabel>,
+        /// Of what was to be done, by which another command of its name is told from it; 0: not known.
+        digest: u32,
     },
     /// The attempt ended, and another follows.
     RetryScheduled {

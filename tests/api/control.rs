@@ -161,6 +161,16 @@ async fn a_command_given_twice_is_carried_out_once() {
     assert_eq!(supervise().await.ok(), first, "it says what it said, and calls nobody");
     let shown = bank.get(&call).await.ok();
     assert_eq!(things(&shown, "participants", "status"), ["ended"]);
+    for (path, other) in [
+        ("sessions", json!({"destination": "Ext:1001", "sessionType": "MONITOR"})),
+        ("sessions", json!({"destination": "Ext:1000", "sessionType": "BARGEIN"})),
+        ("participants", json!({"to": {"type": "internal", "number": "1000"}})),
+        ("hangup", json!({})),
+    ] {
+        let asked = bank.ask(Method::POST, &format!("{call}/{path}")).json(&other);
+        let taken = answered(asked.header("Idempotency-Key", "listen-1")).await;
+        assert_eq!(taken.refused(409).0, "conflict", "{path} {other}");
+    }
     let named = bank.ask(Method::POST, &format!("{call}/hangup")).header("Idempotency-Key", "two words");
     assert_eq!(answered(named).await.refused(400), ("invalid", vec!["Idempotency-Key"]));
 }

@@ -93,12 +93,12 @@ pub(super) fn read_facts(mut bytes: &[u8]) -> Result<Vec<Fact>, StoreError> {
 /// Reads what happened.
 fn read_happening(bytes: &[u8]) -> Result<Happening, StoreError> {
     read(bytes).or_else(|error| {
-        // A command that was carried out says since when there are actors who gave it; before, it said nothing.
-        const NOBODY: [u8; 1] = [0];
-        match read(&[bytes, &NOBODY].concat()) {
-            Ok(command @ Happening::CommandExecuted { .. }) => Ok(command),
-            _ => Err(error),
-        }
+        // A command that was carried out says what was to be done since there are digests, and who gave it since there
+        // are actors; before, it said neither.
+        const UNSAID: [&[u8]; 2] = [&[0], &[0; 2]];
+        let mut read_with = UNSAID.iter().map(|unsaid| read(&[bytes, unsaid].concat()));
+        let command = |what: &Happening| matches!(what, Happening::CommandExecuted { .. });
+        read_with.find_map(|what| what.ok().filter(command)).ok_or(error)
     })
 }
 

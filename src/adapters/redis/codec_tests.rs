@@ -85,7 +85,7 @@ fn happenings() -> Vec<Happening> {
         Happening::RecordingStopped { url: Some("u".into()) },
         Happening::OptedOut,
         Happening::Adopted { worker },
-        Happening::CommandExecuted { command: "c".into(), id: "i".into(), actor: None },
+        Happening::CommandExecuted { command: "c".into(), id: "i".into(), actor: None, digest: 300 },
         Happening::RetryScheduled { disposition, due: Timestamp::from_millis(1_000) },
         Happening::Ended { status: CallStatus::Failed, disposition, refusal: Some(StepStatus::ErrorCallerIdInvalid) },
     ]
@@ -105,21 +105,26 @@ fn what_was_written_is_read_by_later_versions() {
 }
 
 #[test]
-fn a_command_from_before_there_were_actors_is_read_and_one_with_an_actor_by_those_who_know_none() {
-    let command = |actor: Option<&str>| Happening::CommandExecuted {
+fn a_command_from_before_there_were_actors_or_digests_is_read_and_one_with_both_by_those_who_know_neither() {
+    let command = |actor: Option<&str>, digest| Happening::CommandExecuted {
         command: "record".into(),
         id: "c-1".into(),
         actor: actor.map(|actor| actor.parse().unwrap()),
+        digest,
     };
-    let now = happening(&command(None)).unwrap();
-    let before = now.strip_suffix(&[0]).expect("nobody");
-    assert_eq!(read_happening(before).unwrap(), command(None));
+    let now = happening(&command(None, 0)).unwrap();
+    let before = now.strip_suffix(&[0, 0]).expect("nobody, and nothing known");
+    assert_eq!(read_happening(before).unwrap(), command(None, 0));
+    for actor in [None, Some("crm")] {
+        let now = happening(&command(actor, 0)).unwrap();
+        assert_eq!(read_happening(&now[..now.len() - 1]).unwrap(), command(actor, 0));
+    }
     assert!(read_happening(&before[..before.len() - 1]).is_err(), "half a command");
     let at = Timestamp::VIRTUAL_START;
-    let history = [Fact { at, what: Happening::Answered }, Fact { at, what: command(Some("Team München")) }];
+    let history = [Fact { at, what: Happening::Answered }, Fact { at, what: command(Some("Team München"), u32::MAX) }];
     assert_eq!(read_facts(&facts(&history).unwrap()).unwrap(), history);
     // As a version reads it that knows only the first two.
-    let bytes = happening(&command(Some("crm"))).unwrap();
+    let bytes = happening(&command(Some("crm"), 7)).unwrap();
     assert!(bytes.starts_with(before));
     let known: (u8, Box<str>, Box<str>) = postcard::from_bytes(&bytes[1..]).unwrap();
     assert_eq!((&*known.1, &*known.2), ("record", "c-1"));

@@ -12,7 +12,7 @@ use super::third_party::ThirdParties;
 use super::turn::Turn;
 use super::{CallCommand, CallInput, CallState};
 use crate::callflow::program::{MessageIndex, Program, StepIndex, Target, TransferKind};
-use crate::model::{AttemptId, Happening, KeyLabel, LegId, MachineDetection, RequestHeader, Timestamp};
+use crate::model::{AttemptId, Happening, LegId, MachineDetection, RequestHeader, Timestamp};
 
 /// What a request lays down for each of its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +123,9 @@ impl CallMachine {
         self.at(now).set_recording(on)
     }
 
-    /// Writes down that a command from outside was carried out.
-    pub fn note_command(&mut self, command: &str, id: &str, actor: Option<&KeyLabel>) {
-        let what = Happening::CommandExecuted { command: command.into(), id: id.into(), actor: actor.cloned() };
-        self.commands.push_back(CallCommand::Record(what));
+    /// Writes down that a command from outside was carried out: [`Happening::CommandExecuted`].
+    pub fn note_command(&mut self, command: Happening) {
+        self.commands.push_back(CallCommand::Record(command));
     }
 
     /// Time has passed. Does nothing before [`next_timeout`](Self::next_timeout).

@@ -241,7 +241,7 @@ impl<'a> Moment<'a> {
                 Self { disposition: Some(*disposition), ..moment }
             }
             Happening::PartyDetected(party) => Self { answered_by: Some(*party), ..moment },
-            Happening::CommandExecuted { command, id, actor } => Self {
+            Happening::CommandExecuted { command, id, actor, .. } => Self {
                 command: Some(command),
                 command_id: Some(id),
                 actor: actor.as_ref().map(KeyLabel::as_str),

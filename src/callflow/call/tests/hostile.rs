@@ -37,6 +37,10 @@ pub(super) struct World {
     pub hang_ups: Vec<CallInput>,
 }
 
+fn command(name: &str) -> Happening {
+    Happening::CommandExecuted { command: name.into(), id: "c".into(), actor: None, digest: 0 }
+}
+
 impl World {
     pub fn new(steps: Vec<Step>, terms: CallTerms) -> Self {
         let (program, now) = (Arc::new(program(steps)), Timestamp::VIRTUAL_START);
@@ -112,7 +116,7 @@ impl World {
                 assert!(invited.is_err() || under_way, "{invited:?}");
                 if invited.is_ok() {
                     // What was obeyed is stored.
-                    self.machine.note_command("supervise", "c", None);
+                    self.machine.note_command(command("supervise"));
                 }
                 self.drain();
             }
@@ -124,7 +128,7 @@ impl World {
                 if let Ok(leg) = transferred {
                     assert!(under_way && !rings && self.handed_over.is_none(), "{leg} beside {:?}", self.live);
                     assert!(self.wished.insert(leg), "{leg} is another's name");
-                    self.machine.note_command("transfer", "c", None);
+                    self.machine.note_command(command("transfer"));
                 }
                 self.drain();
             }
@@ -135,7 +139,7 @@ impl World {
             Op::Record(on) => {
                 if self.machine.set_recording(self.now, *on).is_ok() {
                     self.wanted = *on;
-                    self.machine.note_command("record", "c", None);
+                    self.machine.note_command(command("record"));
                 }
                 self.drain();
             }

@@ -30,7 +30,7 @@ fn first_call() -> CallId {
 /// Name, id and giver of the commands that a call remembers.
 fn executed(history: &[Fact]) -> Vec<(&str, &str, &str)> {
     let told = history.iter().filter_map(|fact| match &fact.what {
-        Happening::CommandExecuted { command, id, actor } => {
+        Happening::CommandExecuted { command, id, actor, .. } => {
             Some((&**command, &**id, actor.as_ref().map_or("", |actor| actor.as_str())))
         }
         _ => None,
