@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Api, STORE_WITHIN};
+use crate::command::Standing;
 use crate::model::status::RequestError;
 use crate::ports::{GateError, StoreError, StoreResult};
 use crate::reading::Problems;
@@ -51,11 +52,25 @@ pub(super) struct Refusal {
     message: String,
     /// Everything that is wrong with what was sent; the first hundred.
     errors: Vec<RequestError>,
+    /// How the request or call must have stood for a command, if it does not stand so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<Standing>,
+    /// How it stands instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Standing>,
 }
 
 impl Refusal {
     fn new(code: StatusCode, status: Word, message: impl Into<String>) -> Self {
-        Self { code: code.as_u16(), retry_after: None, status, message: message.into(), errors: Vec::new() }
+        Self {
+            code: code.as_u16(),
+            retry_after: None,
+            status,
+            message: message.into(),
+            errors: Vec::new(),
+            expected: None,
+            found: None,
+        }
     }
 
     /// What was sent breaks the contracts.
@@ -78,6 +93,12 @@ impl Refusal {
     pub fn conflict(path: &str, message: impl Into<String>) -> Self {
         let Self { message, errors, .. } = Self::wrong(path, message);
         Self { errors, ..Self::new(StatusCode::CONFLICT, Word::Conflict, message) }
+    }
+
+    /// A request or call does not stand as a command expects.
+    pub fn unmet(expected: Standing, found: Standing) -> Self {
+        let refusal = Self::conflict("expect", format!("it is {found}, not {expected}"));
+        Self { expected: Some(expected), found: Some(found), ..refusal }
     }
 
     pub fn unauthorised(message: impl Into<String>) -> Self {
@@ -193,6 +214,7 @@ impl From<StoreError> for Refusal {
                 Self::unavailable("the store does not answer")
             }
             StoreError::IdTaken => Self::conflict("Idempotency-Key", error.to_string()),
+            StoreError::Unmet { .. } => Self::conflict("", error.to_string()),
             error @ (StoreError::Forgotten | StoreError::Refused(_)) => {
                 tracing::error!(%error, "the store refuses a question");
                 Self::unavailable("the store cannot answer this")

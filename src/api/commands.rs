@@ -73,8 +73,12 @@ pub(super) async fn to_call(api: Arc<Api>, asked: Asked, name: &'static str) -> 
 }
 
 /// Ends the session of the path.
-pub(super) async fn end_session(api: Arc<Api>, asked: Asked) -> Result<Response, Refusal> {
+pub(super) async fn end_session(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     let mut body = asked.object()?;
+    if let Some(expect) = asked.query.text("expect") {
+        // Who deletes something sends no body.
+        body.insert("expect".to_owned(), expect.into());
+    }
     body.insert("session".to_owned(), asked.written("session").into());
     give(&api, asked, "endSession", Subject::Call, body).await
 }
@@ -94,9 +98,11 @@ async fn give(
     }
     body.insert(subject.name().to_owned(), named.into());
     let mut problems = Problems::default();
-    let Some(kind) = read(name, &Value::Object(body), &mut problems) else { return Err(Refusal::invalid(problems)) };
+    let Some((kind, expect)) = read(name, &Value::Object(body), &mut problems) else {
+        return Err(Refusal::invalid(problems));
+    };
     let actor = Some(asked.caller.label.clone());
-    let command = Command { id, organisation: asked.organisation().clone(), actor, kind };
+    let command = Command { id, organisation: asked.organisation().clone(), actor, expect, kind };
     // The gate's bound counts from when the command is in; the client's from when it was asked.
     let given = api.within(ANSWERED_WITHIN, api.ports.gate.command(&command, ANSWERED_WITHIN)).await;
     let reply = given.unwrap_or(Err(GateError::Unanswered))?;
@@ -108,6 +114,7 @@ fn answer(command: Command, reply: CommandReply, subject: Subject) -> Result<Res
         CommandReply::Done => (StatusCode::OK, AnswerStatus::Done, None),
         CommandReply::Invited(leg) => (StatusCode::ACCEPTED, AnswerStatus::Dialling, Some(leg.to_string())),
         CommandReply::Refused(reason) => return Err(Refusal::conflict("", reason.to_string())),
+        CommandReply::Unmet { expected, found } => return Err(Refusal::unmet(expected, found)),
         CommandReply::NotFound => {
             return Err(Refusal::not_found(match subject {
                 Subject::Request => "there is no such request, or it has ended",

@@ -6,19 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::schema::CloudEvent;
 use crate::command::{
-    AddParticipantBody, CALL_COMMANDS, CancelBody, EndSessionBody, REQUEST_COMMANDS, RecordBody, ReplyBody,
-    SuperviseBody, TransferBody,
+    AddParticipantBody, CALL_COMMANDS, CallBody, CancelBody, EndSessionBody, REQUEST_COMMANDS, RecordBody, ReplyBody,
+    RequestBody, SuperviseBody, TransferBody,
 };
 use crate::model::{CallId, OrganisationId, RequestId};
 use crate::request::CallRequestDocument;
 
 /// Where schemas are defined.
 const DEFINITIONS: &str = "/components/schemas";
-
-/// A command without fields of its own.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Bare {}
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -147,7 +142,8 @@ fn payload(command: &str, generator: &mut SchemaGenerator) -> Value {
         "transfer" => TransferBody::json_schema(generator),
         "endSession" => EndSessionBody::json_schema(generator),
         "record" => RecordBody::json_schema(generator),
-        _ => Bare::json_schema(generator),
+        "hangup" => CallBody::json_schema(generator),
+        _ => RequestBody::json_schema(generator),
     };
     let (name, pattern, about) = match REQUEST_COMMANDS.contains(&command) {
         true => ("requestId", RequestId::PATTERN, "The request."),

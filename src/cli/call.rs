@@ -3,10 +3,11 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::command::{Teller, tell};
-use super::{Exit, Failure};
+use super::{Exit, Failure, values};
 use crate::callflow::call::Invitation;
 use crate::callflow::program::{Target, TransferKind};
-use crate::command::{CommandKind, SessionName};
+use crate::command::{CommandKind, SessionName, Standing};
+use crate::model::status::LiveState;
 use crate::model::{CallId, LegRole, Phone, SessionType};
 
 /// What can be done with a call.
@@ -126,6 +127,9 @@ struct ToCall {
     /// The call, as `robocall calls` shows it.
     #[arg(value_name = "CALLID")]
     call: CallId,
+    /// How far the call must be: otherwise nothing is done.
+    #[arg(long, value_name = "STATE", value_parser = values::live_state)]
+    expect: Option<LiveState>,
     #[command(flatten)]
     teller: Teller,
 }
@@ -139,6 +143,7 @@ Exit codes:
 
 Examples:
   robocall call hangup 1f2e3d4c5b6a79880102-7
+  robocall call hangup 1f2e3d4c5b6a79880102-7 --expect ringing
   robocall call supervise 1f2e3d4c5b6a79880102-7 --to Ext:1000 --session coaching
   robocall call add 1f2e3d4c5b6a79880102-7 --to +6591234567 --org bank
   robocall call transfer 1f2e3d4c5b6a79880102-7 --to Queue:sales
@@ -183,5 +188,5 @@ pub fn run(command: CallCommand, json: bool) -> Result<Exit, Failure> {
             (to, kind, if on { "recorded from now on" } else { "recorded no more" })
         }
     };
-    tell(&to.teller, &kind, done, &format!("call {}", to.call), json)
+    tell(&to.teller, (&kind, to.expect.map(Standing::Call)), done, &format!("call {}", to.call), json)
 }

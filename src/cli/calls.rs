@@ -10,7 +10,8 @@ use super::configuration::ConfigArgs;
 use super::report::table;
 use super::{Exit, Failure, values};
 use crate::daemon::Console;
-use crate::model::{Fact, Happening, LegRole, Number, OrganisationId, RequestId, Timestamp, WorkerId};
+use crate::model::status::LiveState;
+use crate::model::{Fact, Happening, Number, OrganisationId, RequestId, Timestamp, WorkerId};
 use crate::ports::store::{LiveCall, Stage};
 
 /// Show the live calls of an organisation.
@@ -116,68 +117,6 @@ fn state(stage: Stage, history: &[Fact]) -> (&'static str, u32, Option<Timestamp
     if stage == Stage::Claimed {
         return ("claimed", dials.unwrap_or(0) + 1, None);
     }
-    let mut state = ("dialing", None);
-    // With whom the callee talks, and who else rings.
-    let (mut with, mut coming) = (None, None);
-    for Fact { at, what } in history {
-        state = match what {
-            Happening::Dialing { .. } => {
-                (with, coming) = (None, None);
-                ("dialing", Some(*at))
-            }
-            Happening::Ringing => ("ringing", Some(*at)),
-            Happening::Answered => ("answered", Some(*at)),
-            Happening::LegAdded { leg, .. } if leg.role == LegRole::Transfer => {
-                coming = Some(*leg);
-                ("transferring", Some(*at))
-            }
-            Happening::LegAnswered { leg } if leg.role == LegRole::Transfer => {
-                (with, coming) = (Some(*leg), coming.filter(|coming| coming != leg));
-                ("transferred", Some(*at))
-            }
-            Happening::LegFailed { leg, .. } | Happening::LegRemoved { leg } if coming == Some(*leg) => {
-                coming = None;
-                (if with.is_some() { "transferred" } else { "answered" }, Some(*at))
-            }
-            Happening::LegRemoved { leg } if with == Some(*leg) => {
-                with = None;
-                (if coming.is_some() { "transferring" } else { "answered" }, Some(*at))
-            }
-            _ => state,
-        };
-    }
-    (state.0, dials.unwrap_or(1), state.1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{AttemptId, CallId, Disposition, DispositionResult, LegId};
-
-    #[test]
-    fn a_callee_talks_with_one_while_the_next_rings_and_the_one_before_may_leave_late() {
-        let call = CallId::new(&"bank".parse().unwrap(), &"r".parse().unwrap(), 7);
-        let leg = |ordinal| LegId::transfer(AttemptId { call, claim: 1 }, ordinal);
-        let added = |ordinal| Happening::LegAdded { leg: leg(ordinal), dest: "1000".into() };
-        let answered = |ordinal| Happening::LegAnswered { leg: leg(ordinal) };
-        let removed = |ordinal| Happening::LegRemoved { leg: leg(ordinal) };
-        let busy = Disposition::new(DispositionResult::Busy, None);
-        let mut history = Vec::new();
-        for (what, expected) in [
-            (Happening::Answered, "answered"),
-            (added(1), "transferring"),
-            (answered(1), "transferred"),
-            (added(2), "transferring"),
-            (Happening::LegFailed { leg: leg(2), disposition: busy }, "transferred"),
-            (added(3), "transferring"),
-            (answered(3), "transferred"),
-            (removed(1), "transferred"),
-            (added(4), "transferring"),
-            (removed(3), "transferring"),
-            (Happening::LegFailed { leg: leg(4), disposition: busy }, "answered"),
-        ] {
-            history.push(Fact { at: Timestamp::VIRTUAL_START, what });
-            assert_eq!(state(Stage::Dialing, &history).0, expected, "{:?}", history.last());
-        }
-    }
+    let (state, since) = LiveState::of(history).unzip();
+    (state.map_or("dialing", LiveState::as_str), dials.unwrap_or(1), since)
 }

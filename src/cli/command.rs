@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::configuration::ConfigArgs;
 use super::{Exit, Failure, values};
-use crate::command::{Command, CommandKind, CommandReply};
+use crate::command::{Command, CommandKind, CommandReply, Standing};
 use crate::daemon::{Console, random_number};
-use crate::model::{OrganisationId, RequestId};
+use crate::model::{OrganisationId, RequestId, RequestStatus};
 
 /// A request, and how its workers are told.
 #[derive(Debug, Args)]
@@ -19,34 +19,42 @@ pub struct ToRequest {
     /// The request.
     #[arg(value_name = "REQUESTID")]
     request: RequestId,
+    /// The status that the request must have: otherwise nothing is done.
+    #[arg(long, value_name = "STATUS", value_parser = values::request_status)]
+    expect: Option<RequestStatus>,
     #[command(flatten)]
     teller: Teller,
+}
+
+impl ToRequest {
+    fn tell(&self, kind: &CommandKind, done: &str, json: bool) -> Result<Exit, Failure> {
+        let expect = self.expect.map(Standing::Request);
+        tell(&self.teller, (kind, expect), done, &format!("request {}", self.request), json)
+    }
 }
 
 /// A request to be cancelled.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub struct CancelArgs {
-    /// The request.
-    #[arg(value_name = "REQUESTID")]
-    request: RequestId,
+    #[command(flatten)]
+    to: ToRequest,
     /// Hang its live calls up, too.
     #[arg(long)]
     hang_up: bool,
-    #[command(flatten)]
-    teller: Teller,
 }
 
 const HELP: &str = "\
 Exit codes:
   0    a worker has done it
-  2    there is no such request, or it has ended; or an option or setting cannot be used
+  2    there is no such request, or it has ended, or it is not as expected; or an option or setting cannot be used
   4    the broker does not answer
   5    no worker has answered in time: ask again
 
 Examples:
   robocall request pause reminder-1
-  robocall request cancel reminder-1 --hang-up --org bank";
+  robocall request cancel reminder-1 --hang-up --org bank
+  robocall request resume reminder-1 --expect paused";
 
 /// Who gives what is given at a terminal.
 const ACTOR: &str = "command line";
@@ -66,23 +74,28 @@ pub(super) struct Teller {
 
 /// Pauses a request.
 pub fn pause(args: ToRequest, json: bool) -> Result<Exit, Failure> {
-    tell(&args.teller, &CommandKind::Pause(args.request.clone()), "paused", &format!("request {}", args.request), json)
+    args.tell(&CommandKind::Pause(args.request.clone()), "paused", json)
 }
 
 /// Lets a request go on.
 pub fn resume(args: ToRequest, json: bool) -> Result<Exit, Failure> {
-    let kind = CommandKind::Resume(args.request.clone());
-    tell(&args.teller, &kind, "resumed", &format!("request {}", args.request), json)
+    args.tell(&CommandKind::Resume(args.request.clone()), "resumed", json)
 }
 
 /// Cancels a request.
 pub fn cancel(args: CancelArgs, json: bool) -> Result<Exit, Failure> {
-    let kind = CommandKind::Cancel { request: args.request.clone(), hang_up: args.hang_up };
-    tell(&args.teller, &kind, "cancelled", &format!("request {}", args.request), json)
+    let CancelArgs { to, hang_up } = args;
+    to.tell(&CommandKind::Cancel { request: to.request.clone(), hang_up }, "cancelled", json)
 }
 
 /// Tells the workers, and says what came of it.
-pub(super) fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, json: bool) -> Result<Exit, Failure> {
+pub(super) fn tell(
+    teller: &Teller,
+    (kind, expect): (&CommandKind, Option<Standing>),
+    done: &str,
+    what: &str,
+    json: bool,
+) -> Result<Exit, Failure> {
     let Teller { org, wait, config } = teller;
     let console = Console::open(&config.read()?)?;
     let client = console.client()?;
@@ -90,6 +103,7 @@ pub(super) fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, 
         id: format!("{:032x}", random_number()).into(),
         organisation: org.clone(),
         actor: ACTOR.parse().ok(),
+        expect,
         kind: kind.clone(),
     };
     let reply = console.ask_broker(client.command(&command, Duration::from_secs(*wait)))?;
@@ -112,6 +126,7 @@ pub(super) fn tell(teller: &Teller, kind: &CommandKind, done: &str, what: &str, 
             }
             Ok(Exit::Completed)
         }
+        CommandReply::Unmet { expected, found } => Err(Failure::conflict(format!("{what} is {found}, not {expected}"))),
         CommandReply::Refused(reason) => Err(Failure::conflict(format!("{what}: {reason}"))),
         CommandReply::NotFound => Err(Failure::NotFound(format!(
             "organisation {org} has no {what} that this could be done to, or no such session in it: ended, perhaps"

@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use crate::model::RequestStatus;
+use crate::model::status::LiveState;
+
 /// A whole number within bounds.
 pub fn whole<T>(bounds: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
 where
@@ -21,6 +24,22 @@ pub fn number(bounds: RangeInclusive<f64>) -> impl Fn(&str) -> Result<f64, Strin
         let number = text.trim().parse().ok().filter(|number| bounds.contains(number));
         number.ok_or_else(|| format!("must be a number from {} to {}", bounds.start(), bounds.end()))
     }
+}
+
+/// The status of a request, as it is written.
+pub fn request_status(text: &str) -> Result<RequestStatus, String> {
+    let found = RequestStatus::ALL.iter().find(|status| status.as_str() == text).copied();
+    found.ok_or_else(|| not_one_of(text, RequestStatus::ALL.iter().map(|status| status.as_str())))
+}
+
+/// How far a live call is, as it is written.
+pub fn live_state(text: &str) -> Result<LiveState, String> {
+    let found = LiveState::ALL.iter().find(|state| state.as_str() == text).copied();
+    found.ok_or_else(|| not_one_of(text, LiveState::ALL.iter().map(|state| state.as_str())))
+}
+
+fn not_one_of<'n>(text: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    crate::reading::not_one_of(&serde_json::Value::String(text.to_owned()), known)
 }
 
 /// What an organisation's name might have been meant to be.

@@ -6,13 +6,34 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{CommandKind, SessionName};
+use super::{CommandKind, SessionName, Standing};
 use crate::callflow::call::Invitation;
 use crate::callflow::document::{LONGEST_TARGET, TARGET_PATTERN};
 use crate::callflow::program::{Target, TransferKind};
-use crate::model::{CallId, LegRole, Phone, RequestId, SessionType};
+use crate::model::status::LiveState;
+use crate::model::{CallId, LegRole, Phone, RequestId, RequestStatus, SessionType};
+
+/// A command to a request that says nothing more.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "To a request")]
+pub struct RequestBody {
+    /// The status that the request must have for it to be done; otherwise it is a conflict. Default: whichever it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<RequestStatus>,
+}
+
+/// A command to a live call that says nothing more.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "To a live call")]
+pub struct CallBody {
+    /// How far the call must be for it to be done; otherwise it is a conflict. Default: however far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<LiveState>,
+}
 
 /// Dial nothing more of a request, ever.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
@@ -22,6 +43,9 @@ pub struct CancelBody {
     /// What becomes of live calls. Default: `drain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<CancelMode>,
+    /// The status that the request must have for it to be done; otherwise it is a conflict. Default: whichever it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<RequestStatus>,
 }
 
 /// What becomes of the live calls of a request that is cancelled.
@@ -44,6 +68,9 @@ pub struct SuperviseBody {
     pub destination: String,
     /// What they hear, and who hears them.
     pub session_type: SessionType,
+    /// How far the call must be for it to be done; otherwise it is a conflict. Default: however far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<LiveState>,
 }
 
 /// Call somebody else into a live call.
@@ -60,6 +87,9 @@ pub struct AddParticipantBody {
     /// Whether they only listen. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spy_call: bool,
+    /// How far the call must be for it to be done; otherwise it is a conflict. Default: however far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<LiveState>,
 }
 
 /// Transfer the callee of a live call to somebody.
@@ -76,6 +106,9 @@ pub struct TransferBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = LONGEST_USER_ID))]
     pub from_user_id: Option<String>,
+    /// How far the call must be for it to be done; otherwise it is a conflict. Default: however far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<LiveState>,
 }
 
 /// Most characters of a user's id.
@@ -174,6 +207,9 @@ pub enum SomebodyType {
 pub struct EndSessionBody {
     /// The session's id, or the supervisor's phone.
     pub session: String,
+    /// How far the call must be for it to be done; otherwise it is a conflict. Default: however far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<LiveState>,
 }
 
 /// Record a live call, or record it no more.
@@ -183,6 +219,9 @@ pub struct EndSessionBody {
 pub struct RecordBody {
     /// Which of the two.
     pub record: bool,
+    /// How far the call must be for it to be done; otherwise it is a conflict. Default: however far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<LiveState>,
 }
 
 impl SomebodyBody {
@@ -201,41 +240,45 @@ impl SomebodyBody {
     }
 }
 
-/// The body of a command, naming its request or call.
+/// The body of a command, naming its request or call, and how that must stand.
 ///
 /// # Errors
 /// None in practice: what is written are texts and words.
-pub fn body(kind: &CommandKind) -> serde_json::Result<Value> {
+pub fn body(kind: &CommandKind, expected: Option<Standing>) -> serde_json::Result<Value> {
+    let expect = expected.and_then(Standing::of_call);
     match kind {
-        CommandKind::Pause(request) | CommandKind::Resume(request) => to_request(request, &Map::new()),
+        CommandKind::Pause(request) | CommandKind::Resume(request) => {
+            to_request(request, &RequestBody { expect: expected.and_then(Standing::of_request) })
+        }
         CommandKind::Cancel { request, hang_up } => {
             let mode = if *hang_up { CancelMode::Hangup } else { CancelMode::Drain };
-            to_request(request, &CancelBody { mode: Some(mode) })
+            let expect = expected.and_then(Standing::of_request);
+            to_request(request, &CancelBody { mode: Some(mode), expect })
         }
-        CommandKind::HangUp(call) => to_call(*call, &Map::new()),
+        CommandKind::HangUp(call) => to_call(*call, &CallBody { expect }),
         CommandKind::Invite { call, invitation: Invitation { role: LegRole::Supervisor, target, session, .. } } => {
-            to_call(*call, &SuperviseBody { destination: target.as_written(), session_type: *session })
+            to_call(*call, &SuperviseBody { destination: target.as_written(), session_type: *session, expect })
         }
         CommandKind::Invite { call, invitation: Invitation { target, caller, session, .. } } => {
             let from = caller.map(SomebodyBody::shown_as);
             let (to, spy_call) = (SomebodyBody::of(target), *session == SessionType::Monitor);
-            to_call(*call, &AddParticipantBody { from, to, spy_call })
+            to_call(*call, &AddParticipantBody { from, to, spy_call, expect })
         }
         CommandKind::Transfer { call, target, kind } => {
             let transfer_type = Some(match kind {
                 TransferKind::Attended => TransferType::Attended,
                 TransferKind::Blind => TransferType::Blind,
             });
-            to_call(*call, &TransferBody { to: SomebodyBody::of(target), transfer_type, from_user_id: None })
+            to_call(*call, &TransferBody { to: SomebodyBody::of(target), transfer_type, from_user_id: None, expect })
         }
         CommandKind::EndSession { call, session } => {
             let session = match session {
                 SessionName::Leg(leg) => leg.to_string(),
                 SessionName::Target(target) => target.as_written(),
             };
-            to_call(*call, &EndSessionBody { session })
+            to_call(*call, &EndSessionBody { session, expect })
         }
-        CommandKind::Record { call, on } => to_call(*call, &RecordBody { record: *on }),
+        CommandKind::Record { call, on } => to_call(*call, &RecordBody { record: *on, expect }),
     }
 }
 

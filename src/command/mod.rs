@@ -6,6 +6,7 @@
 mod body;
 mod read;
 mod reply;
+mod standing;
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,11 +15,12 @@ use crate::callflow::program::{Target, TransferKind};
 use crate::model::{CallId, Happening, KeyLabel, LegId, LegRole, OrganisationId, RequestId};
 
 pub use body::{
-    AddParticipantBody, CancelBody, CancelMode, EndSessionBody, RecordBody, SomebodyBody, SomebodyType, SuperviseBody,
-    TransferBody, TransferType, body,
+    AddParticipantBody, CallBody, CancelBody, CancelMode, EndSessionBody, RecordBody, RequestBody, SomebodyBody,
+    SomebodyType, SuperviseBody, TransferBody, TransferType, body,
 };
 pub use read::{CALL_COMMANDS, REQUEST_COMMANDS, read, session_name};
 pub use reply::ReplyBody;
+pub use standing::Standing;
 
 /// A command from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Command {
     pub organisation: OrganisationId,
     /// Who gave it: an API key's label, `amqp`; none if that is not known.
     pub actor: Option<KeyLabel>,
+    /// How the request or call must stand for it to be carried out; none: however it stands.
+    pub expect: Option<Standing>,
     /// What is to be done.
     pub kind: CommandKind,
 }
@@ -106,6 +110,20 @@ impl CommandKind {
         }
     }
 
+    /// The request that it is to; none if it is to a call.
+    pub const fn request(&self) -> Option<&RequestId> {
+        match self {
+            CommandKind::Pause(request) | CommandKind::Resume(request) | CommandKind::Cancel { request, .. } => {
+                Some(request)
+            }
+            CommandKind::HangUp(_)
+            | CommandKind::Invite { .. }
+            | CommandKind::Transfer { .. }
+            | CommandKind::EndSession { .. }
+            | CommandKind::Record { .. } => None,
+        }
+    }
+
     /// By which another command of its name, to the same request or call, is told from it: never 0.
     pub fn digest(&self) -> u32 {
         let said = match self {
@@ -145,6 +163,13 @@ pub enum CommandReply {
     Invited(LegId),
     /// It cannot be done as things stand.
     Refused(Refusal),
+    /// Nothing was done: the request or call does not stand as was expected.
+    Unmet {
+        /// As was expected.
+        expected: Standing,
+        /// As it is.
+        found: Standing,
+    },
     /// No such request or call, or it has ended.
     NotFound,
     /// The worker that owned the call is being replaced: ask again.

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::body::LONGEST_USER_ID;
-use super::{CommandKind, SessionName};
+use super::{CommandKind, SessionName, Standing};
 use crate::callflow::call::Invitation;
 use crate::callflow::program::{Target, TransferKind};
-use crate::model::{CallId, LegRole, Phone, SessionType};
+use crate::model::status::LiveState;
+use crate::model::{CallId, LegRole, Phone, RequestStatus, SessionType};
 use crate::reading::{Fields, Problems};
 
 /// The names of commands to requests.
@@ -24,10 +25,10 @@ const TRANSFER_TYPES: [(&str, TransferKind); 3] =
 const SESSIONS: [(&str, SessionType); 3] =
     [("MONITOR", SessionType::Monitor), ("COACHING", SessionType::Coaching), ("BARGEIN", SessionType::BargeIn)];
 
-/// Reads the command of a name from its body, which names its request or call.
+/// Reads the command of a name from its body, which names its request or call, and how that must stand.
 ///
 /// None is returned exactly when something was added to `problems`.
-pub fn read(name: &str, body: &Value, problems: &mut Problems) -> Option<CommandKind> {
+pub fn read(name: &str, body: &Value, problems: &mut Problems) -> Option<(CommandKind, Option<Standing>)> {
     if !REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS).any(|known| *known == name) {
         let (to_requests, to_calls) = (REQUEST_COMMANDS.join(", "), CALL_COMMANDS.join(", "));
         problems.add("", format!("no such command: {name:?}; there are {to_requests}, {to_calls}"));
@@ -35,10 +36,17 @@ pub fn read(name: &str, body: &Value, problems: &mut Problems) -> Option<Command
     }
     let count = problems.count();
     let mut fields = Fields::of(body, "", problems)?;
-    let kind =
-        if REQUEST_COMMANDS.contains(&name) { to_request(name, &mut fields) } else { to_call(name, &mut fields) };
+    let (kind, expect) = if REQUEST_COMMANDS.contains(&name) {
+        let kind = to_request(name, &mut fields);
+        let statuses: Vec<_> = RequestStatus::ALL.iter().map(|status| (status.as_str(), *status)).collect();
+        (kind, fields.word("expect", &statuses).map(Standing::Request))
+    } else {
+        let kind = to_call(name, &mut fields);
+        let states: Vec<_> = LiveState::ALL.iter().map(|state| (state.as_str(), *state)).collect();
+        (kind, fields.word("expect", &states).map(Standing::Call))
+    };
     fields.finish();
-    kind.filter(|_| problems.count() == count)
+    kind.filter(|_| problems.count() == count).map(|kind| (kind, expect))
 }
 
 fn to_request(name: &str, fields: &mut Fields<'_, '_>) -> Option<CommandKind> {

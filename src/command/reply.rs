@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CommandReply;
+use super::{CommandReply, Standing};
 use crate::callflow::call::Refusal;
 
 /// What became of a command.
@@ -22,6 +22,12 @@ pub struct ReplyBody {
     /// Why it cannot be done as things stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<Refusal>,
+    /// How the request or call must have stood, if it does not stand so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected: Option<Standing>,
+    /// How it stands instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<Standing>,
 }
 
 /// What became of a command, in a word.
@@ -56,6 +62,11 @@ impl ReplyBody {
                 let message = Some(reason.to_string());
                 return Self { message, reason: Some(reason), ..Self::bare(ReplyStatus::Conflict) };
             }
+            CommandReply::Unmet { expected, found } => {
+                let unmet = Self::of(CommandReply::Refused(Refusal::Unexpected));
+                let message = Some(format!("it is {found}, not {expected}"));
+                return Self { message, expected: Some(expected), found: Some(found), ..unmet };
+            }
             CommandReply::NotFound => ReplyStatus::NotFound,
             CommandReply::Adopting => ReplyStatus::Adopting,
             CommandReply::Unavailable => ReplyStatus::Unavailable,
@@ -64,7 +75,7 @@ impl ReplyBody {
     }
 
     const fn bare(status: ReplyStatus) -> Self {
-        Self { status, message: None, session_id: None, reason: None }
+        Self { status, message: None, session_id: None, reason: None, expected: None, found: None }
     }
 
     /// Why it is no command.
@@ -77,7 +88,7 @@ impl ReplyBody {
     /// # Errors
     /// What is wrong with the command, or with the answer.
     pub fn read(body: &[u8]) -> Result<CommandReply, String> {
-        let Self { status, message, session_id, reason } =
+        let Self { status, message, session_id, reason, expected, found } =
             serde_json::from_slice(body).map_err(|error| error.to_string())?;
         match status {
             ReplyStatus::Done => Ok(CommandReply::Done),
@@ -86,6 +97,9 @@ impl ReplyBody {
                 leg.map(CommandReply::Invited).ok_or_else(|| "an answer without a session".to_owned())
             }
             ReplyStatus::Conflict => {
+                if let (Some(expected), Some(found)) = (expected, found) {
+                    return Ok(CommandReply::Unmet { expected, found });
+                }
                 reason.map(CommandReply::Refused).ok_or_else(|| "a refusal without a reason".to_owned())
             }
             ReplyStatus::NotFound => Ok(CommandReply::NotFound),

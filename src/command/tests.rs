@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::{AttemptId, Phone, SessionType};
+use crate::model::status::LiveState;
+use crate::model::{AttemptId, Phone, RequestStatus, SessionType};
 use crate::reading::Problems;
 use serde_json::{Value, json};
 
@@ -45,9 +46,9 @@ fn kinds() -> Vec<CommandKind> {
 
 fn reading(name: &str, body: &Value) -> Result<CommandKind, Vec<String>> {
     let mut problems = Problems::default();
-    let kind = read(name, body, &mut problems);
-    assert_eq!(kind.is_none(), !problems.is_empty());
-    kind.ok_or_else(|| problems.first().iter().map(ToString::to_string).collect())
+    let read = read(name, body, &mut problems);
+    assert_eq!(read.is_none(), !problems.is_empty());
+    read.map(|(kind, _)| kind).ok_or_else(|| problems.first().iter().map(ToString::to_string).collect())
 }
 
 /// What is wrong with a body to the call.
@@ -59,8 +60,26 @@ fn wrong(name: &str, mut body: Value) -> Vec<String> {
 #[test]
 fn every_command_is_read_as_it_was_written() {
     for kind in kinds() {
-        assert_eq!(reading(kind.name(), &body(&kind).unwrap()), Ok(kind));
+        let expected = match kind.request() {
+            Some(_) => Standing::Request(RequestStatus::OnProgress),
+            None => Standing::Call(LiveState::Transferring),
+        };
+        for expect in [None, Some(expected)] {
+            let body = body(&kind, expect).unwrap();
+            assert_eq!(body.get("expect").is_some(), expect.is_some());
+            assert_eq!(read(kind.name(), &body, &mut Problems::default()), Some((kind.clone(), expect)));
+        }
     }
+}
+
+#[test]
+fn what_is_expected_is_a_word_of_what_the_command_is_to() {
+    let expecting = |expect: &str| json!({"requestId": "r", "expect": expect});
+    assert!(reading("pause", &expecting("onProgress")).is_ok());
+    let wrong_of_request = reading("pause", &expecting("ringing")).unwrap_err();
+    assert!(wrong_of_request[0].starts_with("expect: must be one of: submitted, scheduled, onProgress, paused"));
+    let wrong_of_call = wrong("hangup", json!({"expect": "paused"}));
+    assert_eq!(wrong_of_call, ["expect: must be one of: dialing, ringing, answered, transferring, transferred"]);
 }
 
 #[test]

@@ -208,7 +208,9 @@ impl Console {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(StoreError::NotFound)) => return Err(ConsoleError::NotFound),
             Some(Err(StoreError::Refused(why))) => return Err(ConsoleError::Unusable(why)),
-            Some(Err(error @ StoreError::IdTaken)) => return Err(ConsoleError::Unusable(error.to_string())),
+            Some(Err(error @ (StoreError::IdTaken | StoreError::Unmet { .. }))) => {
+                return Err(ConsoleError::Unusable(error.to_string()));
+            }
             Some(Err(StoreError::Unavailable(why))) => why,
             Some(Err(error @ StoreError::Forgotten)) => error.to_string(),
             None => format!("no answer within {STORE_WITHIN:?}"),

@@ -369,6 +369,7 @@ impl Campaign {
                         id: "interrupt".into(),
                         organisation: key.organisation.clone(),
                         actor: None,
+                        expect: None,
                         kind: CommandKind::Cancel { request: key.request.clone(), hang_up: false },
                     });
                 }

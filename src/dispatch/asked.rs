@@ -8,8 +8,9 @@ use super::live_call::{AGAIN, Heard, LiveCall};
 use super::obeyed::{self, target_of};
 use crate::callflow::call::{CallInput, Refusal};
 use crate::callflow::program::Target;
-use crate::command::{Command, CommandKind, CommandReply, SessionName};
-use crate::model::{Happening, LegId, LegRole, Phone, Timestamp};
+use crate::command::{Command, CommandKind, CommandReply, SessionName, Standing};
+use crate::model::status::LiveState;
+use crate::model::{Fact, Happening, LegId, LegRole, Phone, Timestamp};
 use crate::policy::prefix;
 use crate::ports::TelephonyError;
 
@@ -67,10 +68,24 @@ impl Asked {
         matches!(self.command.kind, CommandKind::HangUp(_))
     }
 
-    /// Written down, and answered when that is stored: the call ends, and nothing else could be done.
-    pub(super) fn is_done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) {
+    /// What is answered if the call does not stand as whoever asks expects.
+    fn unmet(&self, history: &[Fact]) -> Option<CommandReply> {
+        let expected = self.command.expect?;
+        let (found, _) = LiveState::of(history)?;
+        let found = Standing::Call(found);
+        (found != expected).then_some(CommandReply::Unmet { expected, found })
+    }
+
+    /// Written down, and answered when that is stored: the call ends, and nothing else could be done. Whether it was to end
+    /// as it stands.
+    pub(super) fn is_done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) -> bool {
+        if let Some(unmet) = self.unmet(ledger.history()) {
+            Answer::at_once(self.answer, unmet);
+            return false;
+        }
         ledger.note(at, self.command.executed());
         ledger.answers.push(Answer { to: self.answer, reply: CommandReply::Done, when_done: false });
+        true
     }
 }
 
@@ -96,7 +111,9 @@ impl LiveCall<'_> {
 
     /// The same, in the middle of something else: what cannot be done without waiting was not heard, and is asked again.
     pub(super) fn obey_at_once(&mut self, asked: Asked) {
+        // How it stands is not known before what happened meanwhile is written down.
         if asked.is_hang_up()
+            && asked.command.expect.is_none()
             && let Some(asked) = self.not_known(asked)
         {
             self.tell(CallInput::HangUpRequested);
@@ -104,14 +121,18 @@ impl LiveCall<'_> {
         }
     }
 
-    /// What is asked, unless it comes too late or is answered as it was before.
+    /// What is asked, unless it comes too late, is answered as it was before, or expects another state of the call.
     fn not_known(&mut self, asked: Asked) -> Option<Asked> {
         if self.shared.ports.clock.now() > asked.not_after {
             // It was meant for an earlier state of the world.
             Answer::at_once(asked.answer, CommandReply::Adopting);
             return None;
         }
-        let Some(reply) = obeyed::reply_to(&asked.command, self.ledger.history()) else { return Some(asked) };
+        let Some(reply) = obeyed::reply_to(&asked.command, self.ledger.history()) else {
+            let Some(unmet) = asked.unmet(self.ledger.history()) else { return Some(asked) };
+            Answer::at_once(asked.answer, unmet);
+            return None;
+        };
         let reply = match (reply, target_of(&asked.command.kind)) {
             // They may wait for a slot, of which the history says nothing.
             (CommandReply::Done | CommandReply::Invited(_), Some((role, target))) => {

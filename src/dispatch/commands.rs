@@ -14,7 +14,7 @@ use super::obeyed;
 use super::roster::Mail;
 use super::shared::Shared;
 use crate::callflow::call::{CallInput, Refusal};
-use crate::command::{Command, CommandKind, CommandReply};
+use crate::command::{Command, CommandKind, CommandReply, Standing};
 use crate::model::{CallId, RequestId, Timestamp, WorkerId};
 use crate::ports::store::{Control, Given, Held, RequestKey};
 use crate::ports::{Incoming, Order, StoreError};
@@ -127,7 +127,8 @@ fn carry_out_here(shared: &Shared, order: &Order) -> Outcome {
 
 async fn control(shared: &Shared, command: &Command, request: &RequestId, control: Control) -> Outcome {
     let key = RequestKey { organisation: command.organisation.clone(), request: request.clone() };
-    let given = Given { id: command.id.clone(), actor: command.actor.clone() };
+    let expect = command.expect.and_then(Standing::of_request);
+    let given = Given { id: command.id.clone(), actor: command.actor.clone(), expect };
     match shared.ports.store.control(&key, control, Some(&given)).await {
         Ok(controlled) => {
             publish_requests(shared, controlled.events);
@@ -142,6 +143,10 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
                 }
             }
             Outcome::Reply(CommandReply::Done)
+        }
+        Err(StoreError::Unmet { found }) => {
+            let found = Standing::Request(found);
+            Outcome::Reply(CommandReply::Unmet { expected: command.expect.unwrap_or(found), found })
         }
         Err(error) => sorry(&error),
     }
@@ -180,7 +185,7 @@ fn sorry(error: &StoreError) -> Outcome {
     Outcome::Reply(match error {
         StoreError::NotFound => CommandReply::NotFound,
         StoreError::IdTaken => CommandReply::Refused(Refusal::IdTaken),
-        StoreError::Unavailable(_) | StoreError::Forgotten => CommandReply::Unavailable,
+        StoreError::Unavailable(_) | StoreError::Forgotten | StoreError::Unmet { .. } => CommandReply::Unavailable,
         StoreError::Refused(reason) => {
             tracing::error!(reason, "the store refuses a command");
             CommandReply::Unavailable

@@ -139,7 +139,9 @@ impl<'s> Ledger<'s> {
                 self.publish_from(known);
                 Ok(true)
             }
-            Ok(Written::Fenced) | Err(StoreError::NotFound | StoreError::IdTaken) => Err(Fenced),
+            Ok(Written::Fenced) | Err(StoreError::NotFound | StoreError::IdTaken | StoreError::Unmet { .. }) => {
+                Err(Fenced)
+            }
             Err(StoreError::Forgotten) => self.say_again().await,
             Err(StoreError::Refused(reason)) => {
                 tracing::error!(attempt = %self.held.attempt, reason, "the store refuses a checkpoint");

@@ -4,6 +4,7 @@
 mod detail;
 mod entry;
 mod fold;
+mod live;
 
 pub(super) use entry::display;
 
@@ -15,6 +16,7 @@ use super::{DispositionResult, RequestId};
 
 pub use detail::{CallDetail, Moment, ParticipantEntry, ParticipantStatus, RecordingEntry, TransferEntry};
 pub use entry::{AttemptEntry, CallEntry, CallState, DialStatus, LegEntry, LegTarget, StepEntry, StepInfo, StepLabel};
+pub use live::LiveState;
 
 macro_rules! request_statuses {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {

@@ -36,6 +36,12 @@ pub enum StoreError {
     /// Another command was given under this id.
     #[error("another command was given under this id")]
     IdTaken,
+    /// Nothing was done: the request does not stand as was expected.
+    #[error("the request is {}", found.as_str())]
+    Unmet {
+        /// How it stands.
+        found: RequestStatus,
+    },
     /// The store cannot do that, however often it is asked: a mistake of whoever asks, or data it does not understand.
     #[error("the store refuses: {0}")]
     Refused(String),
@@ -369,6 +375,8 @@ pub struct Given {
     pub id: Box<str>,
     /// Who gave it, if that is known.
     pub actor: Option<KeyLabel>,
+    /// How the request must stand for it; none: however it stands.
+    pub expect: Option<RequestStatus>,
 }
 
 impl Given {
@@ -610,7 +618,8 @@ pub trait CampaignStore: Send + Sync + 'static {
     // Requests and organisations.
 
     /// Pauses, resumes or cancels a request; the event that tells of it names the command. One that was given within [`COMMANDS_KEPT`] is answered as it was then,
-    /// with its event as long as nobody has confirmed that; [`StoreError::IdTaken`] if its id is another's.
+    /// with its event as long as nobody has confirmed that; [`StoreError::IdTaken`] if its id is another's,
+    /// [`StoreError::Unmet`] if it is new and the request does not stand as it expects.
     async fn control(&self, key: &RequestKey, control: Control, given: Option<&Given>) -> StoreResult<Controlled>;
 
     /// Notes for `life` that something is done under an id of the organisation's; `fingerprint` tells it from other things.

@@ -26,7 +26,7 @@ fn call() -> CallId {
 
 fn given(organisation: &OrganisationId, id: &str, kind: &CommandKind) -> Command {
     let actor = "crm".parse().ok();
-    Command { id: id.into(), organisation: organisation.clone(), actor, kind: kind.clone() }
+    Command { id: id.into(), organisation: organisation.clone(), actor, expect: None, kind: kind.clone() }
 }
 
 async fn command(bus: &AmqpCommandBus, name: &str) -> Command {
@@ -166,7 +166,13 @@ async fn an_order_that_its_worker_does_not_fetch_expires() {
     let queue = channel.queue_declare(name.as_str().into(), durable, lapin::types::FieldTable::default());
     soon(queue).await.unwrap();
     let bus = scene.broker().commands(worker("w"));
-    let given = Command { id: "c-1".into(), organisation: bank(), actor: None, kind: CommandKind::HangUp(call()) };
+    let given = Command {
+        id: "c-1".into(),
+        organisation: bank(),
+        actor: None,
+        expect: None,
+        kind: CommandKind::HangUp(call()),
+    };
     soon(bus.forward(&worker("still"), order(&scene, given))).await;
     let waiting = async || {
         let passive = lapin::options::QueueDeclareOptions::default().passive();

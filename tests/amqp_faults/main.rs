@@ -124,8 +124,13 @@ async fn requests_and_commands_come_again_when_the_broker_comes_back() {
     let asking = async {
         let mut failures = Vec::new();
         while failures.len() < 20 {
-            let command =
-                Command { id: "c-1".into(), organisation: organisation.clone(), actor: None, kind: kind.clone() };
+            let command = Command {
+                id: "c-1".into(),
+                organisation: organisation.clone(),
+                actor: None,
+                expect: None,
+                kind: kind.clone(),
+            };
             match client.command(&command, bound).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => failures.push(error),

@@ -176,6 +176,29 @@ async fn a_command_given_twice_is_carried_out_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_expects_something_else_is_told_what_was_found_and_nothing_is_done() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let call = live_call(&bank, "r", "+9991000001").await;
+    assert_eq!(bank.get(&call).await.ok()["state"], "answered");
+    let refused = bank.post(&format!("{call}/hangup"), &json!({"expect": "ringing"})).await;
+    assert_eq!(refused.refused(409), ("conflict", vec!["expect"]));
+    assert_eq!((&refused.body["expected"], &refused.body["found"]), (&json!("ringing"), &json!("answered")));
+    let refused = bank.post("/v1/requests/r/resume", &json!({"expect": "paused"})).await;
+    assert_eq!(refused.refused(409), ("conflict", vec!["expect"]));
+    assert_eq!((&refused.body["expected"], &refused.body["found"]), (&json!("paused"), &json!("onProgress")));
+    assert_eq!(bank.post("/v1/requests/r/pause", &json!({"expect": "ringing"})).await.refused(400).1, ["expect"]);
+    assert_eq!(bank.post(&format!("{call}/hangup"), &json!({"expect": "paused"})).await.refused(400).1, ["expect"]);
+    let nobody = bank.delete(&format!("{call}/sessions/Ext:1000?expect=dialing")).await;
+    assert_eq!((nobody.refused(409).0, &nobody.body["found"]), ("conflict", &json!("answered")));
+    bank.post("/v1/requests/r/pause", &json!({"expect": "onProgress"})).await.ok();
+    bank.post("/v1/requests/r/resume", &json!({"expect": "paused"})).await.ok();
+    bank.post(&format!("{call}/hangup"), &json!({"expect": "answered"})).await.ok();
+    let ended = bank.until(&call, |call| call["status"] == "completed").await;
+    assert_eq!(ended["state"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hang_up_is_known_by_its_id_and_told_with_who_gave_it() {
     let world = World::new().await;
     let bank = world.client("bank").await;

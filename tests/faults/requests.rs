@@ -53,8 +53,13 @@ impl Deployment {
     pub async fn command(&self, org: &str, id: &str, kind: &CommandKind) -> Result<bool, String> {
         let organisation = organisation(org);
         self.until(&format!("{kind:?}"), Duration::from_secs(100), async || {
-            let command =
-                Command { id: id.into(), organisation: organisation.clone(), actor: None, kind: kind.clone() };
+            let command = Command {
+                id: id.into(),
+                organisation: organisation.clone(),
+                actor: None,
+                expect: None,
+                kind: kind.clone(),
+            };
             match self.client.command(&command, Duration::from_secs(4)).await {
                 Ok(CommandReply::Done) => Some(true),
                 Ok(CommandReply::NotFound) => Some(false),

@@ -198,7 +198,10 @@ impl Twins {
             Step::Adopt { worker } => self.adopt(worker),
             Step::Control { which, control, id } => {
                 if let Some(key) = self.requests.get(which % self.requests.len().max(1)) {
-                    let given = id.map(|id| Given { id: id.to_string().into(), actor: None });
+                    let given = id.map(|id| {
+                        let expect = (id % 3 == 0).then_some(RequestStatus::Paused);
+                        Given { id: id.to_string().into(), actor: None, expect }
+                    });
                     let controlled = |store: &Store| {
                         let controlled = self.runtime.block_on(store.control(key, control, given.as_ref()));
                         controlled.map(|mut controlled| {

@@ -9,7 +9,7 @@ use robocall::conformance::ManualClock;
 use robocall::conformance::store::scene::*;
 use robocall::model::note::{CallNote, CustomerFlags};
 use robocall::model::request::WindowZone;
-use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader, Via};
+use robocall::model::{CallingWindow, DispositionResult, LegId, LegRole, RequestHeader, RequestStatus, Via};
 use robocall::ports::Clock;
 use robocall::ports::store::*;
 
@@ -144,9 +144,12 @@ impl Run {
             Step::Control { which, control, id } => {
                 if !self.requests.is_empty() {
                     let key = &self.requests[which % self.requests.len()];
-                    let given = id.map(|id| Given { id: id.to_string().into(), actor: None });
+                    let given = id.map(|id| {
+                        let expect = (id % 3 == 0).then_some(RequestStatus::Paused);
+                        Given { id: id.to_string().into(), actor: None, expect }
+                    });
                     match store.control(key, control, given.as_ref()).await {
-                        Ok(_) | Err(StoreError::IdTaken) => {}
+                        Ok(_) | Err(StoreError::IdTaken | StoreError::Unmet { .. }) => {}
                         Err(error) => panic!("{error}"),
                     }
                 }

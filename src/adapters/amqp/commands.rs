@@ -139,7 +139,7 @@ impl AmqpCommandBus {
             // It came over a connection that is lost, and comes again.
             return None;
         }
-        let (organisation, kind) = match wire::read_command(message.routing_key.as_str(), &message.data) {
+        let (organisation, (kind, expect)) = match wire::read_command(message.routing_key.as_str(), &message.data) {
             Ok(read) => read,
             Err(malformed) => {
                 tracing::warn!(key = message.routing_key.as_str(), %malformed, "not a command");
@@ -158,7 +158,7 @@ impl AmqpCommandBus {
                 },
                 |id| Box::from(&*id),
             );
-            let command = Command { id, organisation, actor: wire::actor(&message.properties), kind };
+            let command = Command { id, organisation, actor: wire::actor(&message.properties), expect, kind };
             // Those of a lost connection come again.
             let waiting = state.pending.get(&key(&command)).filter(|(_, askers)| {
                 askers.iter().any(|one| one.message.as_ref().is_none_or(|message| message.acker.usable()))

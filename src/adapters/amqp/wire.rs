@@ -4,7 +4,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{self, Command, CommandKind};
+use crate::command::{self, Command, CommandKind, Standing};
 use crate::model::status::RejectReason;
 use crate::model::{KeyLabel, OrganisationId, RequestId, Timestamp};
 use crate::ports::Order;
@@ -55,19 +55,22 @@ pub(super) fn actor(properties: &BasicProperties) -> Option<KeyLabel> {
 }
 
 /// Body of a command.
-pub(super) fn command_body(kind: &CommandKind) -> Result<Vec<u8>, Malformed> {
-    Ok(serde_json::to_vec(&command::body(kind)?)?)
+pub(super) fn command_body(kind: &CommandKind, expect: Option<Standing>) -> Result<Vec<u8>, Malformed> {
+    Ok(serde_json::to_vec(&command::body(kind, expect)?)?)
 }
 
+/// What is to be done, and how things must stand for it.
+type Wish = (CommandKind, Option<Standing>);
+
 /// Reads a command.
-pub(super) fn read_command(key: &str, body: &[u8]) -> Result<(OrganisationId, CommandKind), Malformed> {
+pub(super) fn read_command(key: &str, body: &[u8]) -> Result<(OrganisationId, Wish), Malformed> {
     let (organisation, name) =
         key.split_once('.').ok_or_else(|| Malformed(format!("the routing key {key:?} is not organisation.command")))?;
     let organisation = organisation.parse().map_err(|error: crate::model::IdError| Malformed(error.to_string()))?;
-    Ok((organisation, read_kind(name, &serde_json::from_slice(body)?)?))
+    Ok((organisation, read_wish(name, &serde_json::from_slice(body)?)?))
 }
 
-fn read_kind(name: &str, body: &serde_json::Value) -> Result<CommandKind, Malformed> {
+fn read_wish(name: &str, body: &serde_json::Value) -> Result<Wish, Malformed> {
     let mut problems = Problems::default();
     command::read(name, body, &mut problems).ok_or_else(|| {
         let problems: Vec<String> = problems.first().iter().map(ToString::to_string).collect();
@@ -100,7 +103,7 @@ pub(super) fn order_body(order: &Order) -> Result<Vec<u8>, Malformed> {
         organisation: held.organisation.clone(),
         actor: command.actor.clone(),
         command: command.kind.name().to_owned(),
-        body: command::body(&command.kind)?,
+        body: command::body(&command.kind, command.expect)?,
         request_id: held.request.clone(),
         attempt: held.attempt.to_string(),
         token: held.token.0,
@@ -114,8 +117,8 @@ pub(super) fn read_order(body: &[u8]) -> Result<Order, Malformed> {
     let OrderBody { id, organisation, actor, command, body, request_id, attempt, token, not_after } =
         serde_json::from_slice(body)?;
     let attempt = attempt.parse().map_err(|error: crate::model::IdError| Malformed(error.to_string()))?;
-    let kind = read_kind(&command, &body)?;
-    let command = Command { id: id.into(), organisation: organisation.clone(), actor, kind };
+    let (kind, expect) = read_wish(&command, &body)?;
+    let command = Command { id: id.into(), organisation: organisation.clone(), actor, expect, kind };
     Ok(Order { command, held: Held { organisation, request: request_id, attempt, token: Token(token) }, not_after })
 }
 

@@ -2,8 +2,9 @@ use super::*;
 use crate::callflow::call::Invitation;
 use crate::callflow::program::TransferKind;
 use crate::command::{CommandReply, ReplyBody, SessionName};
-use crate::model::CallId;
+use crate::model::status::LiveState;
 use crate::model::{AttemptId, LegId, LegRole, Phone, SessionType};
+use crate::model::{CallId, RequestStatus};
 
 fn call() -> CallId {
     CallId::new(&"bank".parse().unwrap(), &"r".parse().unwrap(), 7)
@@ -32,14 +33,14 @@ fn kinds() -> Vec<CommandKind> {
 fn every_command_is_read_as_it_was_written() {
     let bank: OrganisationId = "bank".parse().unwrap();
     for kind in kinds() {
-        let (key, body) = (command_key(&bank, &kind), command_body(&kind).unwrap());
-        assert_eq!(read_command(&key, &body).unwrap(), (bank.clone(), kind));
+        let (key, body) = (command_key(&bank, &kind), command_body(&kind, None).unwrap());
+        assert_eq!(read_command(&key, &body).unwrap(), (bank.clone(), (kind, None)));
     }
 }
 
 #[test]
 fn bodies_are_those_of_the_http_interface() {
-    let read = |key: &str, body: String| read_command(key, body.as_bytes()).map(|(_, kind)| kind);
+    let read = |key: &str, body: String| read_command(key, body.as_bytes()).map(|(_, (kind, _))| kind);
     let (id, leg) = (call(), supervisor());
     assert_eq!(
         read("bank.supervise", format!(r#"{{"callId":"{id}","destination":"+6591234567","sessionType":"COACHING"}}"#)),
@@ -75,6 +76,14 @@ fn answers_are_read_as_they_were_written() {
         CommandReply::Refused(Refusal::NobodyToCoach),
         CommandReply::Refused(Refusal::TransferUnderWay),
         CommandReply::Refused(Refusal::HandedOver),
+        CommandReply::Unmet {
+            expected: Standing::Call(LiveState::Ringing),
+            found: Standing::Call(LiveState::Answered),
+        },
+        CommandReply::Unmet {
+            expected: Standing::Request(RequestStatus::Paused),
+            found: Standing::Request(RequestStatus::Completed),
+        },
         CommandReply::NotFound,
         CommandReply::Adopting,
         CommandReply::Unavailable,
@@ -102,7 +111,8 @@ fn an_order_is_read_as_it_was_written() {
     for (number, kind) in (0..).zip(kinds()) {
         // What an earlier version passes on names nobody.
         let actor = (number % 2 == 0).then(|| "Team München".parse().unwrap());
-        let command = Command { id: "c/1".into(), organisation: "bank".parse().unwrap(), actor, kind };
+        let expect = (number % 3 == 0 && kind.request().is_none()).then_some(Standing::Call(LiveState::Answered));
+        let command = Command { id: "c/1".into(), organisation: "bank".parse().unwrap(), actor, expect, kind };
         let held = Held {
             organisation: "bank".parse().unwrap(),
             request: "r".parse().unwrap(),

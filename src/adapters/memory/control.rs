@@ -24,6 +24,10 @@ impl State {
         {
             return Ok(before);
         }
+        let found = self.requests[ix].status(self.now);
+        if given.and_then(|given| given.expect).is_some_and(|expected| expected != found) {
+            return Err(StoreError::Unmet { found });
+        }
         let request = &mut self.requests[ix];
         let closed = request.over.is_some() || request.ended_at.is_some();
         let mut events = Vec::new();

@@ -238,7 +238,12 @@ mod tests {
             Happening::RecordingStopped { url: None },
             Happening::OptedOut,
             Happening::Adopted { worker },
-            Happening::CommandExecuted { command: "hangup".into(), id: "7".into(), actor: "crm".parse().ok(), digest: 9 },
+            Happening::CommandExecuted {
+                command: "hangup".into(),
+                id: "7".into(),
+                actor: "crm".parse().ok(),
+                digest: 9,
+            },
             Happening::RetryScheduled { disposition, due: Timestamp::VIRTUAL_START },
             Happening::Ended { status: CallStatus::Completed, disposition, refusal: Some(StepStatus::ErrorInternal) },
         ]

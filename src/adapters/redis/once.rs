@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::intake::{first_call, unexpected};
+use super::reply::request_status;
 use super::requests::read_owner;
 use super::script::Ops;
 use super::store::RedisStore;
-use crate::model::OrganisationId;
+use crate::model::{OrganisationId, RequestStatus};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
@@ -25,13 +26,15 @@ impl RedisStore {
         };
         let ops = Ops::none().op("control").request(first_call(key)).text(what);
         let actor = given.and_then(|given| given.actor.as_ref()).map_or("", |actor| actor.as_str());
-        let ops = ops.text(given.map_or("", |given| &given.id)).text(actor);
+        let expect = given.and_then(|given| given.expect).map_or("", RequestStatus::as_str);
+        let ops = ops.text(given.map_or("", |given| &given.id)).text(actor).text(expect);
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         let again = match answer.text()?.as_str() {
             "done" => false,
             "again" => true,
             "missing" => return Err(StoreError::NotFound),
             "taken" => return Err(StoreError::IdTaken),
+            "unmet" => return Err(StoreError::Unmet { found: request_status(&answer.text()?)? }),
             other => return Err(unexpected(other)),
         };
         let (summary, events) = (answer.summary()?, answer.events(&key.organisation)?);

@@ -184,7 +184,7 @@ fn number(bytes: &[u8]) -> StoreResult<i64> {
     Ok(number as i64)
 }
 
-fn request_status(text: &str) -> StoreResult<RequestStatus> {
+pub(super) fn request_status(text: &str) -> StoreResult<RequestStatus> {
     use serde::de::{IntoDeserializer, value};
     let deserializer: value::StrDeserializer<'_, value::Error> = text.into_deserializer();
     RequestStatus::deserialize(deserializer).map_err(unreadable)

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::{CALL_ID, DONE, Nothing, ONCE};
+use super::{CALL_ID, DONE, ONCE};
 use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{Answer, Kind, Link, Operation, Parameter, Place, answer, linked, small, text};
 use crate::api::{calls, commands, schedule};
@@ -125,7 +125,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Hang a live call up",
         description: "",
         parameters: COMMAND,
-        body: small::<Nothing>(false),
+        body: small::<command::CallBody>(false),
         answers: DONE,
         refusals: &[404, 409, 413, 415, 504],
         handler: |api, asked| Box::pin(commands::to_call(api, asked, "hangup")),
@@ -179,6 +179,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[
             CALL_ID,
             text("session", Place::Path, SESSION, "The session's id, or the supervisor's phone as it was given."),
+            Parameter {
+                name: "expect",
+                place: Place::Query,
+                about: "How far the call must be for it to be done; otherwise it is a conflict.",
+                kind: Kind::Words(&["dialing", "ringing", "answered", "transferring", "transferred"]),
+            },
             ONCE,
         ],
         body: None,

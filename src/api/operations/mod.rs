@@ -7,8 +7,6 @@ mod organisation;
 mod recordings;
 mod requests;
 
-use schemars::JsonSchema;
-
 use super::asked::ONCE_HEADER;
 use super::commands;
 use super::operation::{Answer, Operation, Parameter, Place, answer, text};
@@ -25,11 +23,6 @@ const CALL_ID: Parameter = text("callId", Place::Path, "^[0-9a-f]{20}-(0|[1-9][0
 
 /// What is answered to a command that calls nobody in.
 const DONE: &[Answer] = &[answer::<commands::Answer>(200, "It is done.")];
-
-/// No body is expected; an empty object may be sent.
-#[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::{DONE, Nothing, ONCE};
+use super::{DONE, ONCE};
 use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{
     Answer, Body, Kind, Link, Operation, Parameter, Place, answer, linked, schema, small, text,
@@ -137,7 +137,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Dial nothing more of a request until it is resumed",
         description: "Live calls go on. In force over all workers when it is answered.",
         parameters: COMMAND,
-        body: small::<Nothing>(false),
+        body: small::<command::RequestBody>(false),
         answers: DONE,
         refusals: &[404, 409, 413, 415, 504],
         handler: |api, asked| Box::pin(commands::to_request(api, asked, "pause")),
@@ -150,7 +150,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Go on with a paused request",
         description: "",
         parameters: COMMAND,
-        body: small::<Nothing>(false),
+        body: small::<command::RequestBody>(false),
         answers: DONE,
         refusals: &[404, 409, 413, 415, 504],
         handler: |api, asked| Box::pin(commands::to_request(api, asked, "resume")),

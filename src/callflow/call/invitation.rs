@@ -49,4 +49,7 @@ pub enum Refusal {
     /// Its id is another command's.
     #[error("another command was given under this id")]
     IdTaken,
+    /// Whoever gave it expected something else.
+    #[error("the request or call does not stand as was expected")]
+    Unexpected,
 }

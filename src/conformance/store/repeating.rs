@@ -7,7 +7,7 @@ use crate::model::{DispositionResult, EventType, RequestStatus};
 use crate::ports::store::*;
 
 fn given(id: &str) -> Given {
-    Given { id: id.into(), actor: None }
+    Given { id: id.into(), actor: None, expect: None }
 }
 
 async fn give(store: &Store, request: &str, control: Control, id: &str) -> StoreResult<Controlled> {
@@ -90,6 +90,34 @@ pub async fn an_id_is_one_commands_of_one_organisation_for_a_day(world: &dyn Sto
     assert_eq!((anew.again, anew.summary.status), (false, RequestStatus::Paused), "a day later it is forgotten");
 }
 
+pub async fn what_a_command_expects_is_looked_at_where_it_is_carried_out(world: &dyn StoreWorld) {
+    use RequestStatus::{Cancelled, OnProgress, Paused, Submitted};
+    let store = world.store();
+    submit(&store, header("r"), 2).await;
+    let give = async |id: &str, control: Control, expected| {
+        let given = Given { expect: Some(expected), ..given(id) };
+        store.control(&key("r"), control, Some(&given)).await
+    };
+    let unmet = |found| StoreError::Unmet { found };
+    assert_eq!(give("a", Control::Resume, Paused).await.unwrap_err(), unmet(Submitted));
+    let paused = give("b", Control::Pause, Submitted).await.unwrap();
+    assert_eq!((paused.summary.status, paused.events.len()), (Paused, 1));
+    for other in [Submitted, OnProgress, Cancelled] {
+        assert_eq!(give("c", Control::Cancel { hang_up: true }, other).await.unwrap_err(), unmet(Paused));
+    }
+    assert_eq!(summary(&store, &key("r")).await.status, Paused, "nothing was done");
+    let again = give("b", Control::Pause, Submitted).await.unwrap();
+    assert_eq!((again.summary.status, again.again), (Paused, true), "answered as at first, however it stands now");
+    assert_eq!(give("b", Control::Resume, Submitted).await.unwrap_err(), StoreError::IdTaken);
+    let resumed = give("c", Control::Resume, Paused).await.unwrap();
+    assert_eq!((resumed.summary.status, resumed.again), (Submitted, false), "what was refused was not given");
+    let (claim, after) = claim_and_dial(&store).await;
+    assert_eq!(give("d", Control::Pause, Submitted).await.unwrap_err(), unmet(OnProgress));
+    give("d", Control::Cancel { hang_up: false }, OnProgress).await.unwrap();
+    assert_eq!(give("e", Control::Cancel { hang_up: true }, OnProgress).await.unwrap_err(), unmet(Cancelled));
+    finish(&store, &claim.held, after, ends(DispositionResult::Answered)).await;
+}
+
 pub async fn what_is_asked_once_is_known_again_with_its_answer(world: &dyn StoreWorld) {
     let store = world.store();
     let (bank, shop, life) = (organisation("bank"), organisation("shop"), secs(60));
@@ -142,7 +170,10 @@ pub async fn what_a_command_does_is_told_with_its_name_its_id_and_who_gave_it(wo
     for request in ["r", "s", "t"] {
         submit(&store, header(request), 1).await;
     }
-    let by = |id: &str, actor: Option<&str>| Given { id: id.into(), actor: actor.map(|actor| actor.parse().unwrap()) };
+    let by = |id: &str, actor: Option<&str>| {
+        let actor = actor.map(|actor| actor.parse().unwrap());
+        Given { actor, ..given(id) }
+    };
     let told = |name: &str, id: &str, actor: Option<&str>| {
         let actor = actor.map(|actor| actor.parse().unwrap());
         Some(RequestCommand { name: name.into(), id: id.into(), actor })

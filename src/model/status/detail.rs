@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CallEntry, StepStatus, TransferStatus, display};
+use super::{CallEntry, CallStatus, LiveState, StepStatus, TransferStatus, display};
 use crate::model::event::{CallContext, CallStatusHint};
 use crate::model::note::{AgentDisposition, CallNotes, CustomerFlags, Remark};
 use crate::model::{
@@ -18,6 +18,8 @@ pub struct CallDetail<'a> {
     /// As Status shows it.
     #[serde(flatten)]
     pub entry: CallEntry<'a>,
+    /// How far it is, as commands may expect it; null if it is not live.
+    pub state: Option<LiveState>,
     /// The call that this one follows from, as its request says.
     pub parent_id: Option<String>,
     /// What its request was made for.
@@ -193,6 +195,7 @@ impl<'a> CallDetail<'a> {
         let is_transfer = |leg: &&Leg<'_>| leg.id.role == LegRole::Transfer;
         let held = |leg: &Leg<'_>| until(leg.answered.or(leg.ended).or(entry.ended_at)).since(leg.added).as_secs();
         Self {
+            state: LiveState::of(facts).filter(|_| entry.status == CallStatus::OnProgress).map(|(state, _)| state),
             parent_id: context.header.parent.map(|call| call.to_string()),
             call_type: context.header.call_type,
             language,

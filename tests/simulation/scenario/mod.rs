@@ -249,7 +249,13 @@ impl World {
         for Submission { key, .. } in &self.submissions {
             let id = format!("{why}-{}-{}", key.request, self.clock.now()).into();
             let kind = CommandKind::Resume(key.request.clone());
-            drop(self.commands.send(Command { id, organisation: key.organisation.clone(), actor: None, kind }));
+            drop(self.commands.send(Command {
+                id,
+                organisation: key.organisation.clone(),
+                actor: None,
+                expect: None,
+                kind,
+            }));
         }
     }
 

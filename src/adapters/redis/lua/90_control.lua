@@ -3,7 +3,7 @@ local Control = {}
 -- How much longer a request is kept whose events are not out when its retention is over.
 local GRACE = 60000
 
-function Control.request(h, what, id, actor)
+function Control.request(h, what, id, actor, expected)
   local r = Req.accepted(h)
   -- Of what nothing was acknowledged its submitter knows nothing yet.
   if not r or (r.life ~= 'C' and r.ns == 0) then return { 'missing' } end
@@ -16,6 +16,8 @@ function Control.request(h, what, id, actor)
     end
     return { 'again', summary, events, Owner.of_request(r) }
   end
+  local found = Req.status(r)
+  if expected ~= '' and found ~= expected then return { 'unmet', found } end
   local closed = r.ov or r.en
   local command = id ~= '' and { what == 'hangup' and 'cancel' or what, id, actor } or nil
   local event

@@ -117,8 +117,13 @@ fn nobody_is_told_that_a_call_was_hung_up_which_was_not_dialled_yet() {
         world.pass(1).await;
         let call = CallId::new(&key().organisation, &key().request, 0);
         let kind = CommandKind::HangUp(call);
-        let reply =
-            world.commands.send(Command { id: "h".into(), organisation: key().organisation, actor: None, kind });
+        let reply = world.commands.send(Command {
+            id: "h".into(),
+            organisation: key().organisation,
+            actor: None,
+            expect: None,
+            kind,
+        });
         assert_eq!(reply.await.unwrap(), CommandReply::Adopting, "whoever wants it asks again");
         world.workers.remove(0).task.abort();
         world.worker(1);
@@ -141,8 +146,13 @@ fn a_call_that_was_hung_up_before_its_dial_was_sent_is_not_tried_again() {
         let kind = CommandKind::HangUp(CallId::new(&key().organisation, &key().request, 0));
         let reply = loop {
             let id = world.clock.now().to_string().into();
-            let reply =
-                world.commands.send(Command { id, organisation: key().organisation, actor: None, kind: kind.clone() });
+            let reply = world.commands.send(Command {
+                id,
+                organisation: key().organisation,
+                actor: None,
+                expect: None,
+                kind: kind.clone(),
+            });
             match reply.await.unwrap() {
                 CommandReply::Adopting => world.clock.sleep_until(world.clock.now() + Duration::from_millis(10)).await,
                 reply => break reply,

@@ -81,7 +81,13 @@ fn a_cancelled_request_is_hung_up_although_the_order_to_the_owner_was_lost() {
         world.pass(15).await;
         let kind = CommandKind::Cancel { request: "r".parse().unwrap(), hang_up: true };
         let cancelled_at = world.clock.now();
-        drop(world.commands.send(Command { id: "c".into(), organisation: "bank".parse().unwrap(), actor: None, kind }));
+        drop(world.commands.send(Command {
+            id: "c".into(),
+            organisation: "bank".parse().unwrap(),
+            actor: None,
+            expect: None,
+            kind,
+        }));
         world.until_over().await;
         assert!(other.all_happened(), "the order was lost");
         assert!(world.clock.now().since(cancelled_at) <= Duration::from_secs(13), "a renewal tells of it");

@@ -156,8 +156,13 @@ fn an_adopted_call_can_be_hung_up() {
         world.until(|what| matches!(what, Happening::Adopted { .. })).await;
         world.pass(1).await;
         let kind = CommandKind::HangUp(CallId::new(&key().organisation, &key().request, 0));
-        let reply =
-            world.commands.send(Command { id: "h".into(), organisation: key().organisation, actor: None, kind });
+        let reply = world.commands.send(Command {
+            id: "h".into(),
+            organisation: key().organisation,
+            actor: None,
+            expect: None,
+            kind,
+        });
         assert_eq!(reply.await.unwrap(), CommandReply::Done);
         let began_at = world.clock.now();
         world.until_over().await;
@@ -171,8 +176,13 @@ fn an_order_that_comes_late_is_not_carried_out() {
     play(|mut world| async move {
         world.talking().await;
         let call = CallId::new(&key().organisation, &key().request, 0);
-        let command =
-            Command { id: "h".into(), organisation: key().organisation, actor: None, kind: CommandKind::HangUp(call) };
+        let command = Command {
+            id: "h".into(),
+            organisation: key().organisation,
+            actor: None,
+            expect: None,
+            kind: CommandKind::HangUp(call),
+        };
         let (held, owner) = world.store.owner(&key().organisation, call).await.unwrap().unwrap();
         for (late, expected) in [(3, CommandReply::Adopting), (1, CommandReply::Done)] {
             let command = Command { id: format!("h{late}").into(), ..command.clone() };

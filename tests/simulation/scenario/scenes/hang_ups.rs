@@ -1,6 +1,9 @@
 //! Hanging a call up: heard at any point, written down, done once.
 
 use robocall::callflow::call::Refusal;
+use robocall::callflow::program::TransferKind;
+use robocall::command::Standing;
+use robocall::model::status::LiveState;
 use tokio::sync::oneshot;
 
 use super::third_parties::{SECOND, chat};
@@ -9,7 +12,7 @@ use super::*;
 impl World {
     fn give(&self, id: &str, kind: CommandKind) -> oneshot::Receiver<CommandReply> {
         let (organisation, actor) = (key().organisation, "crm".parse().ok());
-        self.commands.send(Command { id: id.into(), organisation, actor, kind })
+        self.commands.send(Command { id: id.into(), organisation, actor, expect: None, kind })
     }
 
     fn hang_up(&self, id: &str) -> oneshot::Receiver<CommandReply> {
@@ -64,6 +67,45 @@ fn a_hang_up_is_written_down_before_it_is_answered_and_known_after_the_end() {
             world
         });
     }
+}
+
+#[test]
+fn what_a_command_expects_of_a_call_is_looked_at_by_the_call() {
+    play(|mut world| async move {
+        world.worker(1);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        let expecting = |id: &str, state, kind| {
+            let (organisation, actor) = (key().organisation, "crm".parse().ok());
+            world.commands.send(Command {
+                id: id.into(),
+                organisation,
+                actor,
+                expect: Some(Standing::Call(state)),
+                kind,
+            })
+        };
+        let unmet = |expected, found| {
+            Ok(CommandReply::Unmet { expected: Standing::Call(expected), found: Standing::Call(found) })
+        };
+        let hang_up = || CommandKind::HangUp(first_call());
+        let early = expecting("a", LiveState::Ringing, hang_up()).await;
+        assert_eq!(early, unmet(LiveState::Ringing, LiveState::Answered));
+        let record = || CommandKind::Record { call: first_call(), on: true };
+        assert_eq!(expecting("b", LiveState::Answered, record()).await, Ok(CommandReply::Done));
+        let transfer =
+            CommandKind::Transfer { call: first_call(), target: AGENT.parse().unwrap(), kind: TransferKind::Attended };
+        assert!(matches!(expecting("c", LiveState::Answered, transfer).await, Ok(CommandReply::Invited(_))));
+        world.until(|what| matches!(what, Happening::LegAnswered { .. })).await;
+        let late = expecting("d", LiveState::Answered, hang_up()).await;
+        assert_eq!(late, unmet(LiveState::Answered, LiveState::Transferred));
+        assert_eq!(expecting("b", LiveState::Answered, record()).await, Ok(CommandReply::Done), "as at first");
+        assert_eq!(expecting("a", LiveState::Transferred, hang_up()).await, Ok(CommandReply::Done), "it was not done");
+        let (_, history) = world.until_over().await.remove(0);
+        let names: Vec<&str> = executed(&history).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["record", "transfer", "hangup"], "{history:?}");
+        world
+    });
 }
 
 #[test]

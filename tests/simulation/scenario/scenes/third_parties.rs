@@ -15,8 +15,13 @@ impl World {
         let organisation = key().organisation;
         let kind = kind(CallId::new(&organisation, &key().request, 0));
         loop {
-            let command =
-                Command { id: id.into(), organisation: organisation.clone(), actor: None, kind: kind.clone() };
+            let command = Command {
+                id: id.into(),
+                organisation: organisation.clone(),
+                actor: None,
+                expect: None,
+                kind: kind.clone(),
+            };
             let late = self.clock.sleep_until(self.clock.now() + Duration::from_secs(5));
             tokio::select! {
                 biased;
@@ -232,8 +237,13 @@ fn a_callee_hears_on_while_the_store_is_away_and_somebody_is_called_in() {
         let away_from = world.clock.now();
         let supervises = |call| invite(call, LegRole::Supervisor, "Ext:2000", SessionType::Monitor);
         let kind = supervises(CallId::new(&key().organisation, &key().request, 0));
-        let reply =
-            world.commands.send(Command { id: "b".into(), organisation: key().organisation, actor: None, kind });
+        let reply = world.commands.send(Command {
+            id: "b".into(),
+            organisation: key().organisation,
+            actor: None,
+            expect: None,
+            kind,
+        });
         world.pass(12).await;
         fate.cut_off(false);
         assert_eq!(reply.await, Ok(CommandReply::Unavailable), "nothing is known to be stored");
