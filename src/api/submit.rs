@@ -1,6 +1,7 @@
 //! `POST /v1/call`: a request is checked here as a worker would, and handed in durably.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -15,12 +16,16 @@ use super::{Api, STORE_WITHIN};
 use crate::model::status::{Counts, RejectReason, RequestStatus, RequestSummary};
 use crate::model::{OrganisationId, RequestId};
 use crate::ports::StoreError;
-use crate::ports::store::RequestKey;
+use crate::ports::store::{Remembered, RequestKey, RequestSnapshot};
 use crate::reading::Problems;
 use crate::request::{AcceptedRequest, CallRequestDocument, CheckError, Limits, RefusedRequest, check};
 
 /// Most bytes of a request, as at the broker.
 pub(super) const MOST_BYTES: usize = 16 << 20;
+
+/// How long a request that is handed in keeps others from its name that no worker has compared with it: longer than workers
+/// take as a rule. What they have taken in keeps its name by itself.
+const NAME_KEPT: Duration = Duration::from_secs(600);
 
 /// A request that would be accepted.
 #[derive(Serialize, JsonSchema)]
@@ -86,6 +91,7 @@ async fn let_in(
     if let Some(summary) = known(api, &key, accepted).await? {
         return Ok(summary);
     }
+    take_name(api, &key, accepted).await?;
     api.ports.gate.submit(organisation, body).await?;
     Ok(submitted(accepted))
 }
@@ -141,6 +147,30 @@ async fn known(api: &Api, key: &RequestKey, asked: &AcceptedRequest) -> Result<O
         return Ok(Some(snapshot.summary));
     }
     Err(Refusal::conflict("requestId", "another request of this name exists, with other content"))
+}
+
+/// Refuses a request whose name another one has taken that was handed in just now and no worker knows yet.
+async fn take_name(api: &Api, key: &RequestKey, asked: &AcceptedRequest) -> Result<(), Refusal> {
+    let (store, header) = (&api.ports.store, &asked.header);
+    let name = match header.part {
+        Some(part) => format!("request/{}/{}", header.id, part.index),
+        None => format!("request/{}", header.id),
+    };
+    let remembering = store.remember(&key.organisation, &name, &header.content_hash, NAME_KEPT);
+    match api.within(STORE_WITHIN, remembering).await {
+        Some(Ok(Remembered::First | Remembered::Again(_))) => return Ok(()),
+        Some(Ok(Remembered::Different)) => {}
+        failed => {
+            // Whether it is another one is found out by whoever takes it in.
+            tracing::warn!(?failed, "a request is handed in without looking whether its name is taken");
+            return Ok(());
+        }
+    }
+    match api.within(STORE_WITHIN, store.request(key)).await {
+        // The other one was refused, and this one may be what was meant.
+        Some(Ok(RequestSnapshot { header: None, .. })) => Ok(()),
+        _ => Err(Refusal::conflict("requestId", "another request of this name was handed in, with other content")),
+    }
 }
 
 fn hexadecimal(hash: [u8; 32]) -> String {

@@ -42,6 +42,34 @@ async fn the_same_request_again_is_known_and_another_of_its_name_a_conflict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_different_requests_of_one_name_at_the_same_moment_one_is_taken() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let bodies: Vec<_> = (1..=8).map(|number| request("r", &[&format!("+999100000{number}")])).collect();
+    let asked = bodies.iter().map(|body| bank.post("/v1/call", body));
+    let mut taken = Vec::new();
+    for (answer, body) in futures_util::future::join_all(asked).await.into_iter().zip(&bodies) {
+        if answer.code.is_success() {
+            taken.push(body);
+        } else {
+            assert_eq!(answer.refused(409), ("conflict", vec!["requestId"]));
+        }
+    }
+    assert_eq!(taken.len(), 1);
+    let ended = bank.until("/v1/status/r", |status| status["status"] == "completed").await;
+    assert_eq!(ended["details"][0]["destination"], taken[0]["destinations"][0]["phone"]);
+    // The same one at the same moment is one.
+    let again = (0..8).map(|_| bank.post("/v1/call", taken[0]));
+    for answer in futures_util::future::join_all(again).await {
+        assert_eq!(answer.ok()["requestId"], "r");
+    }
+    let same = request("s", &["+9991000001"]);
+    for answer in futures_util::future::join_all((0..8).map(|_| bank.post("/v1/call", &same))).await {
+        assert_eq!(answer.ok()["requestId"], "s");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn validating_queues_nothing_and_finds_everything() {
     let world = World::new().await;
     let bank = world.client("bank").await;

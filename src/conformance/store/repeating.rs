@@ -143,6 +143,18 @@ pub async fn what_is_asked_once_is_known_again_with_its_answer(world: &dyn Store
     assert_eq!(ask(8).await, Remembered::Again(None), "and its answer with it");
 }
 
+pub async fn of_several_who_ask_at_once_one_is_the_first(world: &dyn StoreWorld) {
+    let (store, bank) = (world.store(), organisation("bank"));
+    let hashes: Vec<[u8; 32]> = (0..16).map(|hash| [hash; 32]).collect();
+    let asked = hashes.iter().map(|hash| store.remember(&bank, "request/r", hash, secs(60)));
+    let answers = futures_util::future::try_join_all(asked).await.unwrap();
+    let first: Vec<usize> = (0..answers.len()).filter(|place| answers[*place] == Remembered::First).collect();
+    assert_eq!(first.len(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| **answer == Remembered::Different).count(), 15);
+    let again = store.remember(&bank, "request/r", &hashes[first[0]], secs(60)).await.unwrap();
+    assert_eq!(again, Remembered::Again(None));
+}
+
 pub async fn ids_and_answers_are_bounded(world: &dyn StoreWorld) {
     let store = world.store();
     submit(&store, header("r"), 1).await;
