@@ -8,6 +8,7 @@ mod hang_ups;
 mod names;
 mod third_parties;
 mod transfers;
+mod within_a_second;
 
 use std::future::Future;
 use std::sync::Arc;
