@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +17,7 @@ use super::progress::{Progress, Shown};
 use super::report;
 use super::status_document::{self, Shared};
 use super::{Exit, Failure, Terminal, values};
-use crate::daemon::{Embedded, EmbeddedError, EmbeddedSettings, Ending, EventSink, Pace};
+use crate::daemon::{Embedded, EmbeddedError, EmbeddedSettings, Ending, EventSink, InterfaceSettings, Pace};
 use crate::model::status::RequestSummary;
 use crate::model::{Organisation, OrganisationId, RequestStatus};
 use crate::shutdown::Interrupts;
@@ -64,7 +65,12 @@ impl CampaignArgs {
         }
     }
 
-    fn settings(&self, pace: Pace, sinks: Vec<EventSink>) -> Result<EmbeddedSettings, Failure> {
+    fn settings(
+        &self,
+        pace: Pace,
+        sinks: Vec<EventSink>,
+        interface: Option<InterfaceSettings>,
+    ) -> Result<EmbeddedSettings, Failure> {
         Ok(EmbeddedSettings {
             organisation: self.org.clone(),
             rules: Organisation { limit: self.limit, calls_per_second: self.rate, ..Organisation::default() },
@@ -74,48 +80,78 @@ impl CampaignArgs {
             workers: self.workers,
             flows: self.flows.catalogue()?,
             sinks,
+            interface,
         })
     }
 }
 
-/// Runs a request to its end and tells what became of it.
-pub fn run(
-    request: &Path,
-    name: &str,
-    args: &CampaignArgs,
+/// A request and everything that it takes to run it.
+pub struct Campaign {
+    embedded: Embedded,
+    log: Option<EventLog>,
+    interrupts: Interrupts,
     pace: Pace,
     json: bool,
-    terminal: &Terminal,
-) -> Result<Exit, Failure> {
-    if args.external >= args.limit {
-        return Err(Failure::usage(format!(
-            "other applications hold {} of {} slots: no call would ever be made (see --limit and --external)",
-            args.external, args.limit
-        )));
-    }
-    if let (Some(events), Some(network)) = (args.events.as_deref(), args.network.file_read()) {
-        not_over(events, network, "the network's settings")?;
-    }
-    let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
-    let embedded = Embedded::new(args.settings(pace, log.iter().map(EventLog::sink).collect())?).map_err(failure)?;
-    let interrupts = Interrupts::listen();
-    let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
-    let shown = if json { Shown::Notes } else { Shown::Progress };
-    let progress = Progress::start(embedded.glimpse(), interrupts.clone(), pace, shown, terminal);
-    let ending = embedded.run(request, &interrupts);
-    drop(progress);
-    let log_closed = log.map_or(Ok(()), EventLog::close);
-    let summary = match ending.map_err(failure)? {
-        Ending::Stopped => {
-            say(&format!("{}\n", stopped(embedded.glimpse().look().map(|(summary, _)| summary))));
-            return Ok(Exit::Interrupted);
+}
+
+impl Campaign {
+    /// Puts everything together; nothing runs yet.
+    pub fn new(
+        args: &CampaignArgs,
+        pace: Pace,
+        json: bool,
+        interface: Option<InterfaceSettings>,
+    ) -> Result<Self, Failure> {
+        if args.external >= args.limit {
+            return Err(Failure::usage(format!(
+                "other applications hold {} of {} slots: no call would ever be made (see --limit and --external)",
+                args.external, args.limit
+            )));
         }
-        Ending::Refused(summary) => return Err(Failure::rejected(name, summary)),
-        Ending::AtRest(summary) => summary,
-    };
-    log_closed?;
-    tell(&embedded, &summary, json, terminal)?;
-    Ok(exit_of(summary.status))
+        if let (Some(events), Some(network)) = (args.events.as_deref(), args.network.file_read()) {
+            not_over(events, network, "the network's settings")?;
+        }
+        let log = args.events.as_deref().map(|path| EventLog::create(path, json, pace != Pace::Instant)).transpose()?;
+        let settings = args.settings(pace, log.iter().map(EventLog::sink).collect(), interface)?;
+        let embedded = Embedded::new(settings).map_err(failure)?;
+        let interrupts = Interrupts::listen();
+        let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
+        Ok(Self { embedded, log, interrupts, pace, json })
+    }
+
+    /// Where the interface over HTTP is, if there is one.
+    pub const fn address(&self) -> Option<SocketAddr> {
+        self.embedded.address()
+    }
+
+    /// Runs a request to its end and tells what became of it.
+    pub fn run(&mut self, request: &Path, name: &str, terminal: &Terminal) -> Result<Exit, Failure> {
+        let shown = if self.json { Shown::Notes } else { Shown::Progress };
+        let progress = Progress::start(self.embedded.glimpse(), self.interrupts.clone(), self.pace, shown, terminal);
+        let ending = self.embedded.run(request, &self.interrupts);
+        drop(progress);
+        let log_closed = self.log.take().map_or(Ok(()), EventLog::close);
+        let summary = match ending.map_err(failure)? {
+            Ending::Stopped => {
+                let summary = self.embedded.glimpse().look().map(|(summary, _)| summary);
+                say(&format!("{}\n", stopped(summary)));
+                return Ok(Exit::Interrupted);
+            }
+            Ending::Refused(summary) => return Err(Failure::rejected(name, summary)),
+            Ending::AtRest(summary) => summary,
+        };
+        log_closed?;
+        tell(&self.embedded, &summary, self.json, terminal)?;
+        Ok(exit_of(summary.status))
+    }
+
+    /// Goes on for those who ask over HTTP, if there is an interface, until interrupted.
+    pub fn stay(&mut self) -> Result<(), Failure> {
+        if self.address().is_some() && !self.json && !self.interrupts.soft.is_cancelled() {
+            say("\nThe interface goes on until Ctrl-C.\n");
+        }
+        self.embedded.stay(&self.interrupts).map_err(failure)
+    }
 }
 
 /// What a request's last status answers.
@@ -171,6 +207,7 @@ fn tell(embedded: &Embedded, summary: &RequestSummary, json: bool, terminal: &Te
 fn failure(error: EmbeddedError) -> Failure {
     match error {
         EmbeddedError::Speed(error) => Failure::usage(format!("--speed: {error}")),
+        EmbeddedError::Interface(error) => Failure::usage(format!("--listen: {error}")),
         other => Failure::Internal(other.to_string()),
     }
 }

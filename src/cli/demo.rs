@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::campaign::{self, CampaignArgs};
+use super::campaign::{Campaign, CampaignArgs};
 use super::exit::{say, write_file};
 use super::flow::PAYMENT_REMINDER;
+use super::interface::{Interface, InterfaceArgs};
 use super::spool::Spool;
 use super::{Exit, Failure, Terminal, values};
 use crate::daemon::Pace;
@@ -23,8 +24,13 @@ pub struct DemoArgs {
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     #[command(flatten)]
+    interface: InterfaceArgs,
+    #[command(flatten)]
     how: CampaignArgs,
 }
+
+/// The request's id.
+const REQUEST: &str = "demo";
 
 /// Fast enough not to bore, slow enough to watch: a hundred calls take about half a minute.
 const SPEED: f64 = 30.0;
@@ -49,11 +55,17 @@ pub fn run(args: DemoArgs, json: bool, terminal: &Terminal, called: &str) -> Res
             args.people, args.how.limit
         ));
     }
-    let exit =
-        campaign::run(file.path(), "the demo's request", &args.how, args.how.pace(Pace::Times(SPEED)), json, terminal)?;
+    let interface = args.interface.wished()?;
+    let (pace, settings) = (args.how.pace(Pace::Times(SPEED)), interface.as_ref().map(Interface::settings));
+    let mut campaign = Campaign::new(&args.how, pace, json, settings)?;
+    if let (Some(interface), Some(at)) = (&interface, campaign.address()) {
+        interface.announce(at, REQUEST, json);
+    }
+    let exit = campaign.run(file.path(), "the demo's request", terminal)?;
     if !json && exit == Exit::Completed {
         say(&next(&shown(called)));
     }
+    campaign.stay()?;
     Ok(exit)
 }
 
@@ -76,7 +88,7 @@ fn request(people: u32) -> Result<Value, Failure> {
     let flow: Value = serde_json::from_str(PAYMENT_REMINDER).map_err(|error| Failure::Internal(error.to_string()))?;
     let destinations: Vec<Value> = (0..people).map(destination).collect();
     Ok(json!({
-        "requestId": "demo",
+        "requestId": REQUEST,
         "caller": "+6531580000",
         "callFlow": flow,
         "destinations": destinations,

@@ -20,6 +20,7 @@ mod exit;
 mod flow;
 mod hook;
 mod hook_secret;
+mod interface;
 mod missing;
 mod numbers;
 mod org;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::campaign::{self, CampaignArgs};
+use super::campaign::{Campaign, CampaignArgs};
 use super::documents::{Input, taken_for_a_request};
 use super::numbers::MAGIC_NUMBERS;
 use super::{Exit, Failure, Terminal};
@@ -47,8 +47,8 @@ pub fn run(args: RunArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failu
     if let Some(events) = args.how.events.as_deref() {
         input.keep_from(events, "the request")?;
     }
-    let ran = campaign::run(input.path(), &input.name, &args.how, args.how.pace(Pace::Real), json, terminal);
-    ran.map_err(|failure| match (failure, taken_for_a_request(&input)) {
+    let mut campaign = Campaign::new(&args.how, args.how.pace(Pace::Real), json, None)?;
+    campaign.run(input.path(), &input.name, terminal).map_err(|failure| match (failure, taken_for_a_request(&input)) {
         (Failure::BadInput(refusal), Some(what)) if !refusal.errors.is_empty() => {
             Failure::usage(format!("{} {what}", input.name))
         }

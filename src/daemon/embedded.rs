@@ -1,26 +1,38 @@
 //! The embedded composition: everything in this process, for one request.
 
+mod campaign;
+
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use super::interface::{self, Behind};
 use super::silent_speech;
+use super::worker::DaemonError;
 use crate::adapters::clock::{InvalidSpeed, SystemClock, VirtualClock};
-use crate::adapters::memory::{EventSink, MemoryCommandBus, MemoryEventBus, MemoryQueue, MemoryStore};
+use crate::adapters::memory::{
+    EventSink, MemoryCommandBus, MemoryEventBus, MemoryEventLog, MemoryKeys, MemoryQueue, MemoryStore,
+};
 use crate::adapters::simulator::{NetworkSettings, SimulatedNetwork};
+use crate::api::Server;
 use crate::callflow::Program;
-use crate::command::{Command, CommandKind};
-use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
+use crate::config;
+use crate::dispatch::{FlowCatalogue, Ports, Programs, WorkerFailure};
 use crate::model::status::RequestSummary;
-use crate::model::{Event, Organisation, OrganisationId, RequestHeader, RequestStatus, Timestamp};
-use crate::ports::store::{CallSnapshot, ProcessId, RequestKey, SlotUse};
+use crate::model::{ApiKey, Event, IdError, Organisation, OrganisationId, RequestHeader, Scope, Timestamp};
+use crate::ports::store::{CallSnapshot, RequestKey, SlotUse};
 use crate::ports::{CampaignStore, Clock, QueueError, StoreError};
 use crate::shutdown::Interrupts;
+
+use campaign::{Campaign, Crew};
+
+/// Most events that listeners over HTTP can go back to: some hundred bytes each.
+const EVENTS_KEPT: usize = 100_000;
 
 /// How fast time goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +63,16 @@ pub struct EmbeddedSettings {
     pub flows: FlowCatalogue,
     /// Who hears events, in the order of publishing.
     pub sinks: Vec<EventSink>,
+    /// The interface over HTTP; none: nobody can ask.
+    pub interface: Option<InterfaceSettings>,
+}
+
+/// The interface over HTTP of an embedded run.
+pub struct InterfaceSettings {
+    /// What it is like.
+    pub api: config::Api,
+    /// The organisation's key, good for everything.
+    pub key: ApiKey,
 }
 
 /// Why a run could not do its work.
@@ -68,6 +90,9 @@ pub enum EmbeddedError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The interface cannot be asked there.
+    #[error(transparent)]
+    Interface(#[from] DaemonError),
     /// A worker ended by itself.
     #[error("a worker failed: {0}")]
     Worker(#[from] WorkerFailure),
@@ -99,6 +124,11 @@ pub struct Embedded {
     ended: watch::Receiver<Option<RequestSummary>>,
     settings: Settings,
     glimpse: Glimpse,
+    address: Option<SocketAddr>,
+    /// What answers over HTTP, until it is let.
+    server: Option<Server>,
+    /// Who goes on working after the request, if somebody may ask for more.
+    crew: Option<Crew>,
 }
 
 /// What is needed again when it runs.
@@ -169,22 +199,49 @@ impl Embedded {
     /// # Errors
     /// When time cannot go as fast as asked, or the system refuses a runtime.
     pub fn new(settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
-        let EmbeddedSettings { organisation, rules, external, network, pace, workers, flows, mut sinks } = settings;
+        let EmbeddedSettings { organisation, rules, external, network, pace, workers, flows, mut sinks, interface } =
+            settings;
         let (clock, runtime) = time(pace)?;
         let speech = silent_speech();
         let network = SimulatedNetwork::new(Arc::clone(&clock), network);
-        let store: Arc<dyn CampaignStore> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let recordings = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let store: Arc<dyn CampaignStore> = Arc::<MemoryStore>::clone(&recordings);
         let queue = Arc::new(MemoryQueue::new());
         let commands = Arc::new(MemoryCommandBus::new());
         let (end, ended) = watch::channel(None);
+        let glimpse = Glimpse { store: Arc::clone(&store), clock: Arc::clone(&clock), key: Arc::default() };
+        let key = Arc::clone(&glimpse.key);
         sinks.push(Arc::new(move |event: &Event| {
             if let Event::Request(event) = event
                 && event.summary.status.is_final()
+                // Others come over HTTP, and only when its key is known.
+                && key.get().is_none_or(|key| key.request == event.summary.request_id)
             {
                 end.send_replace(Some(event.summary.clone()));
             }
         }));
-        let glimpse = Glimpse { store: Arc::clone(&store), clock: Arc::clone(&clock), key: Arc::default() };
+        let programs = Arc::new(Programs::new(flows, Arc::clone(&speech)));
+        let mut server = None;
+        if let Some(InterfaceSettings { api, key }) = interface {
+            let log = MemoryEventLog::keeping(EVENTS_KEPT);
+            sinks.push(log.sink());
+            let keys = Arc::new(MemoryKeys::default());
+            let behind = Behind {
+                store: recordings,
+                queue: Arc::clone(&queue),
+                commands: Arc::clone(&commands),
+                keys: Arc::clone(&keys),
+                log,
+                programs: Arc::clone(&programs),
+                clock: Arc::clone(&clock),
+            };
+            let label = "embedded".parse().map_err(|error: IdError| EmbeddedError::Broken(error.to_string()))?;
+            server = Some(runtime.block_on(async {
+                interface::let_in(&keys, &key, organisation.clone(), label, &Scope::ALL, clock.now()).await?;
+                interface::listen(&api, behind).await
+            })?);
+        }
+        let address = server.as_ref().map(Server::address).transpose()?;
         let ports = Arc::new(Ports {
             clock,
             queue: Arc::clone(&queue) as _,
@@ -192,19 +249,27 @@ impl Embedded {
             events: Arc::new(MemoryEventBus::new(sinks)),
             commands: Arc::clone(&commands) as _,
             telephony: network.telephony(),
-            speech: Arc::clone(&speech),
+            speech,
         });
         Ok(Self {
             runtime,
             ports,
-            programs: Arc::new(Programs::new(flows, speech)),
+            programs,
             queue,
             commands,
             network,
             ended,
             settings: Settings { organisation, rules, external, workers: workers.max(1) },
             glimpse,
+            address,
+            server,
+            crew: None,
         })
+    }
+
+    /// Where the interface over HTTP can be asked, from when the request is accepted.
+    pub const fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Looks at the run from elsewhere.
@@ -216,7 +281,7 @@ impl Embedded {
     ///
     /// # Errors
     /// When a part of the program does not do its work.
-    pub fn run(&self, request: &Path, interrupts: &Interrupts) -> Result<Ending, EmbeddedError> {
+    pub fn run(&mut self, request: &Path, interrupts: &Interrupts) -> Result<Ending, EmbeddedError> {
         let campaign = Campaign {
             ports: Arc::clone(&self.ports),
             programs: Arc::clone(&self.programs),
@@ -229,11 +294,27 @@ impl Embedded {
             external: self.settings.external,
             workers: self.settings.workers,
             interrupts: interrupts.clone(),
+            server: self.server.take(),
         };
         let verdict = self.queue.publish_file(self.settings.organisation.clone(), request.to_owned())?;
         // As a task, so that virtual time treats it like all others.
         let running = self.runtime.spawn(campaign.run(verdict));
-        self.runtime.block_on(running).map_err(|error| EmbeddedError::Broken(error.to_string()))?
+        let ran = self.runtime.block_on(running).map_err(|error| EmbeddedError::Broken(error.to_string()))?;
+        let (ending, crew) = ran?;
+        self.crew = crew;
+        Ok(ending)
+    }
+
+    /// Goes on for those who ask over HTTP, until interrupted: what is being answered then is still answered. Ends at once
+    /// if there is no interface.
+    ///
+    /// # Errors
+    /// When a part of the program does not do its work.
+    pub fn stay(&mut self, interrupts: &Interrupts) -> Result<(), EmbeddedError> {
+        match self.crew.take() {
+            Some(crew) => self.runtime.block_on(crew.stay(interrupts)),
+            None => Ok(()),
+        }
     }
 
     /// The request that was run, if it was accepted.
@@ -270,7 +351,7 @@ impl Embedded {
 const PAGE: u32 = 1_000;
 
 fn time(pace: Pace) -> Result<(Arc<dyn Clock>, Runtime), EmbeddedError> {
-    let real = || Builder::new_current_thread().enable_time().build();
+    let real = || Builder::new_current_thread().enable_all().build();
     Ok(match pace {
         Pace::Instant => {
             let clock = VirtualClock::new();
@@ -280,109 +361,4 @@ fn time(pace: Pace) -> Result<(Arc<dyn Clock>, Runtime), EmbeddedError> {
         Pace::Real => (Arc::new(SystemClock::new()), real()?),
         Pace::Times(speed) => (Arc::new(SystemClock::at_speed(speed)?), real()?),
     })
-}
-
-/// One request on its way to its end.
-struct Campaign {
-    ports: Arc<Ports>,
-    programs: Arc<Programs>,
-    commands: Arc<MemoryCommandBus>,
-    network: SimulatedNetwork,
-    ended: watch::Receiver<Option<RequestSummary>>,
-    key: Arc<OnceLock<RequestKey>>,
-    organisation: OrganisationId,
-    rules: Organisation,
-    external: u32,
-    workers: u32,
-    interrupts: Interrupts,
-}
-
-impl Campaign {
-    async fn run(mut self, verdict: tokio::sync::oneshot::Receiver<RequestSummary>) -> Result<Ending, EmbeddedError> {
-        let store = Arc::clone(&self.ports.store);
-        store.set_organisation(&self.organisation, self.rules.clone()).await?;
-        store.set_external(&self.organisation, Some(self.external.to_string())).await?;
-        // Dropped with this future, and their tasks with them.
-        let mut network = JoinSet::new();
-        network.spawn(self.network.run());
-        let shutdown = Shutdown::default();
-        let mut workers = JoinSet::new();
-        for number in 1..=self.workers {
-            let id = format!("embedded-{number}").parse();
-            let id = id.map_err(|error: crate::model::IdError| EmbeddedError::Broken(error.to_string()))?;
-            // The store is this process's own: no other process ever asks it.
-            let settings = WorkerSettings::new(id, ProcessId(number.into()));
-            let worker = Worker::new(Arc::clone(&self.ports), Arc::clone(&self.programs), settings);
-            workers.spawn(worker.run(shutdown.clone()));
-        }
-        let ending = tokio::select! {
-            biased;
-            () = self.interrupts.hard.clone().cancelled_owned() => return Ok(Ending::Stopped),
-            failed = workers.join_next() => return Err(gone(failed)),
-            ending = self.follow(verdict) => ending?,
-        };
-        shutdown.drain.cancel();
-        loop {
-            tokio::select! {
-                biased;
-                () = self.interrupts.hard.cancelled() => return Ok(Ending::Stopped),
-                ended = workers.join_next() => match ended {
-                    Some(Ok(Ok(()))) => {}
-                    None => return Ok(ending),
-                    failed => return Err(gone(failed)),
-                },
-            }
-        }
-    }
-
-    /// From the verdict on the request to its last event.
-    async fn follow(
-        &mut self,
-        verdict: tokio::sync::oneshot::Receiver<RequestSummary>,
-    ) -> Result<Ending, EmbeddedError> {
-        let summary = tokio::select! {
-            biased;
-            // Not accepted yet: there is nothing to bring to an end.
-            () = self.interrupts.soft.cancelled() => return Ok(Ending::Stopped),
-            verdict = verdict => verdict.map_err(|_| EmbeddedError::Broken("nobody took the request".to_owned()))?,
-        };
-        if summary.status == RequestStatus::Failed {
-            return Ok(Ending::Refused(summary));
-        }
-        let key = RequestKey { organisation: self.organisation.clone(), request: summary.request_id };
-        // There is one request in a run, so nobody was here before.
-        let _first = self.key.set(key.clone());
-        let mut told = false;
-        loop {
-            tokio::select! {
-                biased;
-                changed = self.ended.wait_for(Option::is_some) => {
-                    let ended = changed.map_err(|_| EmbeddedError::Broken("nobody tells of the end".to_owned()))?;
-                    if let Some(summary) = &*ended {
-                        return Ok(Ending::AtRest(summary.clone()));
-                    }
-                }
-                () = self.interrupts.soft.cancelled(), if !told => {
-                    told = true;
-                    // What it came to is heard as the request's last event.
-                    let _answer = self.commands.send(Command {
-                        id: "interrupt".into(),
-                        organisation: key.organisation.clone(),
-                        actor: None,
-                        expect: None,
-                        kind: CommandKind::Cancel { request: key.request.clone(), hang_up: false },
-                    });
-                }
-            }
-        }
-    }
-}
-
-/// Why workers that should work have ended.
-fn gone(ended: Option<Result<Result<(), WorkerFailure>, tokio::task::JoinError>>) -> EmbeddedError {
-    match ended {
-        Some(Ok(Err(failure))) => failure.into(),
-        Some(Err(error)) => EmbeddedError::Broken(error.to_string()),
-        Some(Ok(Ok(()))) | None => EmbeddedError::Broken("a worker stopped before its time".to_owned()),
-    }
 }

@@ -6,6 +6,7 @@ mod console;
 mod deployment;
 mod embedded;
 mod hooks;
+mod interface;
 mod keys;
 mod lost;
 mod phones;
@@ -29,7 +30,9 @@ pub use api::{ApiStage, run_api};
 pub use checkup::{Finding, Verdict};
 pub use console::{Console, ConsoleError, Server};
 pub use deployment::Deployment;
-pub use embedded::{AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, Pace};
+pub use embedded::{
+    AcceptedCampaign, Embedded, EmbeddedError, EmbeddedSettings, Ending, Glimpse, InterfaceSettings, Pace,
+};
 pub use hooks::{deliver_hooks, new_hook_secret};
 pub use keys::new_api_key;
 pub use playground::{Playground, PlaygroundSettings};

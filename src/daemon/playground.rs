@@ -7,20 +7,18 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::api::settings_of;
+use super::interface::{self, Behind};
 use super::keys::new_api_key;
 use super::silent_speech;
-use super::worker::{DaemonError, random_number};
+use super::worker::DaemonError;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::memory::{
-    EventSink, MemoryArchive, MemoryCommandBus, MemoryEventBus, MemoryEventLog, MemoryGate, MemoryKeys, MemoryQueue,
-    MemoryStore,
+    EventSink, MemoryCommandBus, MemoryEventBus, MemoryEventLog, MemoryKeys, MemoryQueue, MemoryStore,
 };
 use crate::adapters::simulator::{NetworkSettings, SimulatedNetwork};
-use crate::api::{Api, ApiPorts, Server};
 use crate::config;
 use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerSettings};
-use crate::model::{ApiKey, ApiKeyRecord, KeyLabel, OrganisationId, Scope};
+use crate::model::{ApiKey, KeyLabel, OrganisationId, Scope};
 use crate::ports::store::ProcessId;
 use crate::ports::{ApiKeys, CampaignStore, Clock};
 
@@ -85,20 +83,16 @@ impl Playground {
                 ProcessId(1),
             ),
         );
-        let ports = ApiPorts {
-            store: Arc::clone(&store),
-            keys: Arc::clone(&keys) as _,
-            gate: Arc::new(MemoryGate::new(queue, commands, Arc::clone(&clock))),
-            events: Arc::new(log),
-            recordings,
-            // The phone network keeps nothing.
-            archive: Arc::new(MemoryArchive::default()),
-            flows: programs,
+        let behind = Behind {
+            store: recordings,
+            queue,
+            commands,
+            keys: Arc::clone(&keys),
+            log,
+            programs,
             clock: Arc::clone(&clock),
-            random: Arc::new(random_number),
         };
-        let server = Server::listen(&api.listen, Api::new(ports, settings_of(&api, 1_000_000))).await;
-        let server = server.map_err(|error| DaemonError::Settings(error.to_string()))?;
+        let server = interface::listen(&api, behind).await?;
         let (address, stop, mut parts) = (server.address()?, CancellationToken::new(), JoinSet::<()>::new());
         parts.spawn(async move { match network.run().await {} });
         parts.spawn(async move {
@@ -126,15 +120,7 @@ impl Playground {
         scopes: &[Scope],
     ) -> Result<ApiKey, DaemonError> {
         let key = new_api_key()?;
-        let record = ApiKeyRecord {
-            id: key.id().clone(),
-            organisation,
-            label,
-            scopes: scopes.iter().copied().collect(),
-            created_at: self.clock.now(),
-        };
-        // A key that was drawn just now has nobody's id.
-        self.keys.create(&record, &key.hash()).await?;
+        interface::let_in(&self.keys, &key, organisation, label, scopes, self.clock.now()).await?;
         Ok(key)
     }
 

@@ -12,6 +12,7 @@ mod control;
 mod disposing;
 mod door;
 mod hostile;
+mod in_a_demo;
 mod listening;
 mod looking;
 mod noting;

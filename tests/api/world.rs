@@ -101,6 +101,13 @@ impl World {
 }
 
 impl Client {
+    /// Somebody with a key, at an address such as `http://127.0.0.1:8080`.
+    pub fn at(base: &str, key: &str) -> Self {
+        robocall::tls::install_provider();
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { http, base: base.to_owned(), key: key.to_owned() }
+    }
+
     pub fn ask(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).header("x-credential-api-key", &self.key)
     }

@@ -24,9 +24,16 @@ struct Log {
     /// The offset of the first that is kept, and all from there on.
     events: Mutex<(u64, VecDeque<LoggedHookEvent>)>,
     bell: Bell,
+    /// How many are kept; none: all.
+    most: Option<usize>,
 }
 
 impl MemoryEventLog {
+    /// A log that forgets the oldest event for each that is more than so many.
+    pub fn keeping(most: usize) -> Self {
+        Self(Arc::new(Log { most: Some(most), ..Log::default() }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, (u64, VecDeque<LoggedHookEvent>)> {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,6 +53,9 @@ impl MemoryEventLog {
         let mut log = self.lock();
         let offset = log.0 + log.1.len() as u64;
         log.1.push_back(LoggedHookEvent { offset, organisation, kind: kind.into(), body });
+        if self.0.most.is_some_and(|most| log.1.len() > most) && log.1.pop_front().is_some() {
+            log.0 += 1;
+        }
         drop(log);
         self.0.bell.ring();
     }
