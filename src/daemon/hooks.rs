@@ -75,8 +75,8 @@ pub(super) fn check(hooks: &Hooks) -> Result<(), DaemonError> {
     must((1..=366).contains(&hooks.answer_days), "answer_days: must be from 1 to 366")
 }
 
-/// Delivers events to webhooks whenever no other process does, until told to stop: then what is on its way comes to its end,
-/// which takes `hooks.timeout_secs` at most, and nothing is lost.
+/// Delivers events to webhooks whenever no other process does, until told to stop: then what is on its way has a few seconds to
+/// come to its end, and is sent again by another process if it does not: nothing is lost.
 ///
 /// # Errors
 /// When the settings cannot be used.

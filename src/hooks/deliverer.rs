@@ -17,7 +17,7 @@ use super::reading::{News, read_on};
 use super::sending::{Office, Try};
 use super::subscribers::Subscribers;
 use super::verdict::Verdict;
-use super::{Dice, HookSettings, LIFE, SURE};
+use super::{Dice, GRACE, HookSettings, LIFE, SURE};
 use crate::model::Timestamp;
 use crate::ports::StoreError;
 use crate::ports::hooks::{ChangeError, EndpointKey, Lead, LoggedHookEvent, WishKind};
@@ -355,8 +355,26 @@ impl Leader {
         }
     }
 
-    /// Sends nothing more, waits for what is on its way, and leaves the lead.
+    /// Sends nothing more, waits a little for what is on its way, and leaves the lead. What has not landed by then is let go
+    /// of: it waits in the store still, and whoever has the lead next sends it again.
     async fn land(&mut self) {
+        let clock = Arc::clone(&self.office.ports.clock);
+        let until = self.now() + GRACE;
+        loop {
+            tokio::select! {
+                biased;
+                landed = self.flights.join_next() => match landed {
+                    Some(landed) => self.settle(landed),
+                    None => break,
+                },
+                () = clock.sleep_until(until) => break,
+            }
+        }
+        if !self.flights.is_empty() {
+            tracing::warn!(left = self.flights.len(), "messages to webhooks are let go of: they will be sent again");
+        }
+        // Before the lead is left: its successor must find nothing of ours on its way.
+        self.flights.abort_all();
         while let Some(landed) = self.flights.join_next().await {
             self.settle(landed);
         }

@@ -44,6 +44,11 @@ const SURE: Duration = Duration::from_secs(20);
 /// How soon the lead is asked for again.
 const AGAIN: Duration = Duration::from_secs(3);
 
+/// How long what is on its way may take to come to its end after the end was asked for, and how long everything else may
+/// besides: writing down what came of it, leaving the lead.
+const GRACE: Duration = Duration::from_secs(5);
+const LEFT_WITHIN: Duration = Duration::from_secs(3);
+
 /// Templates by their names.
 pub type Templates = BTreeMap<TemplateName, Template>;
 
@@ -74,9 +79,28 @@ pub struct HookSettings {
     pub within: Duration,
 }
 
-/// Delivers events whenever this process has the lead, until told to stop: then what is on its way comes to its end, for
-/// which there is a bound, and the rest is another's.
+/// Delivers events whenever this process has the lead, until told to stop: then what is on its way has five seconds to come to
+/// its end, the rest is another's, and everything is over three seconds later at most.
 pub async fn deliver(
+    ports: Arc<HookPorts>,
+    settings: HookSettings,
+    templates: Arc<Templates>,
+    stop: CancellationToken,
+) {
+    let clock = Arc::clone(&ports.clock);
+    let late = async {
+        stop.cancelled().await;
+        clock.sleep_until(clock.now() + GRACE + LEFT_WITHIN).await;
+    };
+    tokio::select! {
+        biased;
+        () = deliver_until(ports, settings, templates, stop.clone()) => {}
+        // It can be dropped anywhere: what it has not written down is sent again, and its lead runs out.
+        () = late => tracing::warn!("the database does not answer: webhooks are left as they are"),
+    }
+}
+
+async fn deliver_until(
     ports: Arc<HookPorts>,
     settings: HookSettings,
     templates: Arc<Templates>,

@@ -22,7 +22,7 @@ struct Unreliable {
     store: Arc<dyn HookStore>,
     dice: AtomicU64,
     /// Of a hundred.
-    lost: u64,
+    lost: AtomicU64,
 }
 
 fn mixed(seed: u64) -> u64 {
@@ -33,7 +33,7 @@ fn mixed(seed: u64) -> u64 {
 
 impl Unreliable {
     fn is_lost(&self) -> bool {
-        mixed(self.dice.fetch_add(1, Ordering::Relaxed)) % 100 < self.lost
+        mixed(self.dice.fetch_add(1, Ordering::Relaxed)) % 100 < self.lost.load(Ordering::Relaxed)
     }
 
     async fn travel(&self) {
@@ -120,7 +120,7 @@ fn story(seed: u64) {
             clock: clock.clone(),
             store: Arc::clone(&world.hooks),
             dice: AtomicU64::new(seed << 32),
-            lost,
+            lost: AtomicU64::new(lost),
         });
         world.rules.pending = 20;
         world.hook(json!([{"url": "https://one.example/"}, {"url": "https://two.example/"}])).await;
@@ -163,4 +163,34 @@ fn story(seed: u64) {
 fn whatever_dies_and_whatever_is_lost_every_event_arrives_and_those_of_a_call_in_order() {
     let most = std::env::var("ROBOCALL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
     (0..most).for_each(story);
+}
+
+#[test]
+fn who_is_told_to_stop_stops_though_the_database_does_not_answer() {
+    play(2, |clock| async move {
+        let mut world = World::new(&clock, |_, _, _| Does::Answers(Duration::from_secs(1), 200));
+        world.hook(json!([{"url": "https://one.example/"}])).await;
+        let store = Arc::new(Unreliable {
+            clock: clock.clone(),
+            store: Arc::clone(&world.hooks),
+            dice: AtomicU64::new(1),
+            lost: AtomicU64::new(0),
+        });
+        world.hooks = Arc::<Unreliable>::clone(&store);
+        let first = world.start();
+        world.seconds(7).await;
+        let ids = [1, 2].map(|seq| world.publish(0, seq, "call.ended"));
+        world.pass(Duration::from_millis(500)).await;
+        assert_eq!(world.receivers.got().len(), 1);
+        store.lost.store(100, Ordering::Relaxed);
+        let told_at = clock.now();
+        first.stop.cancel();
+        first.task.await.unwrap();
+        assert!(clock.now().since(told_at) <= Duration::from_secs(9));
+        store.lost.store(0, Ordering::Relaxed);
+        let _second = world.start();
+        world.seconds(60).await;
+        assert_eq!(world.receivers.taken("https://one.example/"), ids);
+        assert_in_order(&world.receivers.got());
+    });
 }

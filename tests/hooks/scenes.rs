@@ -262,6 +262,42 @@ fn who_is_told_to_stop_ends_what_is_on_its_way_and_nothing_is_sent_twice() {
 }
 
 #[test]
+fn who_is_told_to_stop_does_not_wait_for_receivers_that_take_their_time_and_its_successor_sends_again() {
+    play(2, |clock| async move {
+        let slow = |url: &str, _, _| match url {
+            BAD => Does::Answers(Duration::from_secs(14), 200),
+            _ => Does::Answers(Duration::from_secs(2), 200),
+        };
+        let world = World::new(&clock, slow);
+        world.hook(json!([{"url": GOOD}, {"url": BAD}])).await;
+        let first = world.start();
+        world.seconds(1).await;
+        for seq in 1..=3 {
+            world.publish(0, seq, "call.ended");
+            world.publish(1, seq, "call.ended");
+        }
+        world.pass(Duration::from_millis(500)).await;
+        let told_at = clock.now();
+        first.stop.cancel();
+        first.task.await.unwrap();
+        let took = clock.now().since(told_at);
+        assert!(took <= Duration::from_secs(6), "{took:?}");
+        let ids = |url: &str| -> Vec<String> {
+            world.receivers.got().into_iter().filter(|got| got.url == url).map(|got| got.id).collect()
+        };
+        assert_eq!((ids(GOOD).len(), ids(BAD).len()), (2, 2), "the first of each call");
+        let _second = world.start();
+        world.seconds(100).await;
+        assert_eq!(ids(GOOD).len(), 6, "what came to its end within the grace is not sent again: {:?}", ids(GOOD));
+        assert_eq!(ids(BAD).len(), 8, "what did not, is: {:?}", ids(BAD));
+        assert_eq!(ids(BAD)[2..4], ids(BAD)[..2], "before anything else of its call");
+        assert_eq!(world.receivers.taken(BAD).len(), 6);
+        assert_in_order(&world.receivers.got());
+        assert_eq!(world.hooks.endpoints(None).await.unwrap(), []);
+    });
+}
+
+#[test]
 fn events_that_have_left_the_log_before_anybody_read_them_are_told_of() {
     play(200, |clock| async move {
         let world = World::new(&clock, |url, at, _| match url {
