@@ -25,6 +25,7 @@ mod requests;
 mod room;
 mod router;
 mod schedule;
+pub mod schemas;
 mod server;
 mod status;
 mod submit;

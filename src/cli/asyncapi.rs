@@ -5,6 +5,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::schema::CloudEvent;
+use crate::api::schemas::{definitions, generator};
 use crate::command::{
     AddParticipantBody, CALL_COMMANDS, CallBody, CancelBody, EndSessionBody, REQUEST_COMMANDS, RecordBody, ReplyBody,
     RequestBody, SuperviseBody, TransferBody,
@@ -12,14 +13,8 @@ use crate::command::{
 use crate::model::{CallId, OrganisationId, RequestId};
 use crate::request::CallRequestDocument;
 
-/// Where schemas are defined.
-const DEFINITIONS: &str = "/components/schemas";
-
 /// The document.
 pub(super) fn document() -> Value {
-    let generator = |settings: SchemaSettings| {
-        settings.with(|settings| settings.definitions_path = DEFINITIONS.into()).into_generator()
-    };
     // What comes in is described as it is read, what goes out as it is written.
     let mut read = generator(SchemaSettings::draft2020_12().for_deserialize());
     let mut written = generator(SchemaSettings::draft2020_12().for_serialize());
@@ -50,9 +45,8 @@ pub(super) fn document() -> Value {
     }
     let commands: Vec<&str> = REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS).copied().collect();
     // Whatever both have is the same in both: what is read only, and what is written only, have names of their own.
-    let mut schemas = read.take_definitions(true);
-    schemas.extend(written.take_definitions(true));
-    schemas.values_mut().for_each(tidy);
+    let mut schemas = definitions(&mut read);
+    schemas.extend(definitions(&mut written));
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -158,37 +152,16 @@ fn payload(command: &str, generator: &mut SchemaGenerator) -> Value {
     schema
 }
 
-/// Takes out what only documents of their own have.
-fn tidy(schema: &mut Value) {
-    if let Value::Object(fields) = schema {
-        fields.remove("$schema");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
-        match value {
-            Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
-                Value::String(target) if name == "$ref" => found.push(target),
-                value => references(value, found),
-            }),
-            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
-            _ => {}
-        }
-    }
+    use crate::api::schemas::{leading_nowhere, references};
 
     #[test]
     fn every_reference_leads_somewhere() {
         let document = document();
-        let mut found = Vec::new();
-        references(&document, &mut found);
-        assert!(found.len() > 50);
-        for target in found {
-            assert!(document.pointer(target.strip_prefix('#').unwrap()).is_some(), "{target}");
-        }
+        assert!(references(&document).len() > 50);
+        assert_eq!(leading_nowhere(&document), Vec::<&str>::new());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod dialling;
 mod diverting;
 mod ending;
 mod gathering;
+mod handing_over;
 mod hostile;
 mod opting_out;
 mod properties;
