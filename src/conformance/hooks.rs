@@ -137,7 +137,7 @@ pub async fn who_has_lost_the_lead_changes_nothing(hooks: Hooks, clock: Arc<Manu
     let stale = Lead { token: first.token, ..second };
     assert_eq!(hooks.change(stale, &changes).await, Err(ChangeError::Fenced));
     hooks.change(second, &changes).await.unwrap();
-    assert_eq!(hooks.load().await.unwrap(), HookBook { position: Some(7), endpoints: Vec::new() });
+    assert_eq!(hooks.load().await.unwrap(), HookBook { position: Some(7), ..HookBook::default() });
 }
 
 pub async fn what_was_added_is_there_until_it_is_removed(hooks: Hooks, _: Arc<ManualClock>) {
@@ -145,9 +145,9 @@ pub async fn what_was_added_is_there_until_it_is_removed(hooks: Hooks, _: Arc<Ma
     let other = key("shop", "https://crm.example/hook?a=\"b\"");
     let lead = added(&hooks, &other, &[4]).await;
     added(&hooks, &crm(), &[20, 3]).await;
-    hooks.change(lead, &[Change::Position(21)]).await.unwrap();
+    hooks.change(lead, &[Change::Position(21), Change::Anew(20)]).await.unwrap();
     let book = hooks.load().await.unwrap();
-    assert_eq!(book.position, Some(21));
+    assert_eq!((book.position, book.base), (Some(21), 20));
     let (one, two) = (EndpointRecord::default(), EndpointRecord::default());
     assert_eq!(book.endpoints, [(crm(), one, vec![event(3), event(20)]), (other.clone(), two, vec![event(4)])]);
     assert_eq!(hooks.body(&crm(), 20).await.unwrap(), Some(body(20)));

@@ -87,22 +87,18 @@ impl Leader {
         office.sure_until.store((asked_at + SURE).as_millis(), Ordering::Release);
         let ports = Arc::clone(&office.ports);
         let book = ports.store.load().await?;
-        let position = match (book.position, ports.log.end().await) {
-            (Some(position), Ok(end)) if position > end => {
-                // Another log: offsets of the one before mean nothing in it.
-                tracing::error!(
-                    position,
-                    end,
-                    "webhooks miss events: the log of events ends before what was read of it"
-                );
-                end
-            }
+        let (position, is_anew) = match (book.position, ports.log.end().await) {
+            // It ends before what was read of it.
+            (Some(position), Ok(end)) => (position, position > book.base + end),
             // A log that cannot be read now keeps nothing that waits.
-            (Some(position), _) => position,
-            (None, end) => end?,
+            (Some(position), Err(_)) => (position, false),
+            (None, end) => (end?, false),
         };
         tracing::info!(position, first = book.position.is_none(), "events are delivered to webhooks from here on");
-        let desk = Desk::restored(book, position, settings.rules, ports.clock.now());
+        let mut desk = Desk::restored(book, position, settings.rules, ports.clock.now());
+        if is_anew {
+            begun_anew(&mut desk);
+        }
         let subscribers = Subscribers::new(Arc::clone(&ports.campaigns), Arc::clone(&office.templates));
         Ok(Self {
             lead,
@@ -269,6 +265,11 @@ impl Leader {
                 tracing::error!(from, to, "webhooks miss events: the log does not go back so far any more");
                 self.desk.note_gap(None, from, to, self.now());
             }
+            News::Anew => {
+                begun_anew(&mut self.desk);
+                // They are read for again, and told what they miss of the log before.
+                std::mem::take(&mut self.laggards).into_values().for_each(|laggard| laggard.reader.abort());
+            }
             News::Event(event) => {
                 let wanted = self.wanted(&event).await?;
                 self.desk.take(&event, wanted.as_ref(), self.now());
@@ -289,7 +290,7 @@ impl Leader {
 
     fn read(&mut self, from: u64, whose: Whose, to: Sender<(Whose, News)>) -> AbortHandle {
         let (log, clock) = (Arc::clone(&self.office.ports.log), Arc::clone(&self.office.ports.clock));
-        self.readers.spawn(read_on(log, clock, from, whose, to))
+        self.readers.spawn(read_on(log, clock, self.desk.base(), from, whose, to))
     }
 
     /// Has the log be read for endpoints that lag and can take something on, some at a time, in turns.
@@ -321,6 +322,8 @@ impl Leader {
                 self.desk.note_gap(Some(&key), from, to, now);
                 CatchUp::GoOn
             }
+            // Whoever reads for all notices too.
+            News::Anew => CatchUp::Later,
             News::Event(event) => match self.desk.judge_catch_up(&key, &event) {
                 CatchUp::GoOn => {
                     let wanted = if event.organisation == key.organisation { self.wanted(&event).await? } else { None };
@@ -382,4 +385,11 @@ impl Leader {
             let _ = self.office.ports.store.resign(self.lead).await;
         }
     }
+}
+
+/// Takes note of a log that was begun anew. How much of the one before was not read nobody knows.
+fn begun_anew(desk: &mut Desk) {
+    desk.begin_anew();
+    let position = desk.position();
+    tracing::error!(position, "the log of events was begun anew: webhooks miss what was not read of the one before");
 }

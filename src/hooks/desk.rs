@@ -47,6 +47,8 @@ pub struct Desk {
     rules: Rules,
     /// Everything in the log before this was taken note of.
     position: u64,
+    /// As which the first event of the log counts.
+    base: u64,
     written_position: Option<u64>,
     endpoints: BTreeMap<EndpointKey, Endpoint>,
     turns: Turns,
@@ -60,6 +62,7 @@ impl Desk {
         let mut desk = Self {
             rules,
             position,
+            base: book.base,
             written_position: book.position,
             endpoints: BTreeMap::new(),
             turns: Turns::default(),
@@ -76,6 +79,18 @@ impl Desk {
     /// Everything in the log before this was taken note of.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// As which the first event of the log counts.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Takes note of a log that was begun anew: what comes of it comes behind everything that was read of the one before,
+    /// and what was not read of that is gone.
+    pub fn begin_anew(&mut self) {
+        self.base = self.position;
+        self.changes.push(Change::Anew(self.base));
     }
 
     /// Takes note of an event of the log for everybody who keeps up.

@@ -15,7 +15,7 @@ fn start() -> Timestamp {
 }
 
 fn desk() -> Desk {
-    Desk::restored(HookBook { position: Some(0), endpoints: Vec::new() }, 0, RULES, start())
+    Desk::restored(HookBook { position: Some(0), ..HookBook::default() }, 0, RULES, start())
 }
 
 fn event(offset: u64) -> LoggedHookEvent {

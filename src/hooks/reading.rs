@@ -11,46 +11,53 @@ use crate::ports::{Clock, StoreError};
 /// How soon a log that cannot be read is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// What is read.
+/// What is read. Offsets count on when the log was begun anew.
 #[derive(Debug)]
 pub enum News {
     /// An event.
     Event(LoggedHookEvent),
     /// From here up to there nothing is kept any more.
     Gap(u64, u64),
+    /// The log was begun anew: everything that follows is of the new one.
+    Anew,
 }
 
-/// Reads on from an offset, and tells whose reader it is, until nobody listens or the log is another one.
+/// Reads on from an offset, and tells whose reader it is, until nobody listens. `base`: as which the first event of the log
+/// counts.
 pub async fn read_on<T: Clone + Send>(
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
+    mut base: u64,
     from: u64,
     whose: T,
     to: Sender<(T, News)>,
 ) {
-    let mut reader = opened(&*log, &*clock, from).await;
-    let first = reader.next().await;
-    if first.offset > from {
-        // Holes are usual; only the log's own beginning tells whether something is gone.
-        let begins = beginning(&*log, &*clock).await.unwrap_or(first.offset);
-        if begins > from && to.send((whose.clone(), News::Gap(from, begins.min(first.offset)))).await.is_err() {
-            return;
-        }
-    }
-    let mut event = first;
+    // What is read before that is of a log before.
+    let mut next = from.saturating_sub(base);
+    // The event before is what the log is known by if it is lost before anything else was read of it.
+    let mut reader = opened(&*log, &*clock, next.saturating_sub(1)).await;
+    let mut is_first = true;
     loop {
-        let offset = event.offset;
-        if to.send((whose.clone(), News::Event(event))).await.is_err() {
-            return;
+        let event = reader.next().await;
+        if is_first && event.offset + 1 == next {
+            is_first = false;
+            continue;
         }
-        event = reader.next().await;
-        if event.offset <= offset {
-            // Whoever takes the lead next looks where the log is; offsets of the one before mean nothing in it.
-            tracing::error!(
-                offset,
-                now = event.offset,
-                "the event log was begun anew: delivering to webhooks begins again"
-            );
+        if event.offset < next {
+            base += next;
+            if to.send((whose.clone(), News::Anew)).await.is_err() {
+                return;
+            }
+        } else if is_first && base + event.offset > from {
+            // Holes are usual; only the log's own beginning tells whether something is gone.
+            let begins = base + beginning(&*log, &*clock).await.unwrap_or(event.offset).min(event.offset);
+            if begins > from && to.send((whose.clone(), News::Gap(from, begins))).await.is_err() {
+                return;
+            }
+        }
+        (is_first, next) = (false, event.offset + 1);
+        let event = LoggedHookEvent { offset: base + event.offset, ..event };
+        if to.send((whose.clone(), News::Event(event))).await.is_err() {
             return;
         }
     }

@@ -131,6 +131,8 @@ pub struct Lead {
 pub enum Change {
     /// Everything in the log before this was taken note of.
     Position(u64),
+    /// The log was begun anew: its first event counts as this one.
+    Anew(u64),
     /// What is kept of an endpoint.
     Endpoint(EndpointKey, EndpointRecord),
     /// An endpoint of which nothing needs to be kept; whatever it had yet to be sent is gone with it.
@@ -185,6 +187,8 @@ impl Default for Keeping {
 pub struct HookBook {
     /// Everything in the log before this was taken note of; none: nobody has ever delivered.
     pub position: Option<u64>,
+    /// As which the first event of the log counts, which is not 0 if the log was begun anew: places are never used twice.
+    pub base: u64,
     /// Endpoints, in order, and what each has yet to be sent, in the order of the log.
     pub endpoints: Vec<(EndpointKey, EndpointRecord, Vec<PendingEvent>)>,
 }

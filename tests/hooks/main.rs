@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failed test")]
 
+mod anew;
 mod chaos;
 mod scenes;
 mod sender;

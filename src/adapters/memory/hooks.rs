@@ -1,6 +1,7 @@
 //! Webhooks in memory: the log of events, fed by the bus, and what is not delivered yet.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct MemoryEventLog(Arc<Log>);
 struct Log {
     /// The offset of the first that is kept, and all from there on.
     events: Mutex<(u64, VecDeque<LoggedHookEvent>)>,
+    /// How often it was begun anew.
+    epoch: AtomicU64,
     bell: Bell,
     /// How many are kept; none: all.
     most: Option<usize>,
@@ -60,6 +63,13 @@ impl MemoryEventLog {
         self.0.bell.ring();
     }
 
+    /// Forgets everything and begins anew, as a log does that was deleted.
+    pub fn begin_anew(&self) {
+        let mut log = self.lock();
+        *log = (0, VecDeque::new());
+        self.0.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Forgets everything before an offset, as a log does whose time is over.
     pub fn truncate(&self, before: u64) {
         let mut log = self.lock();
@@ -85,13 +95,15 @@ impl EventLog for MemoryEventLog {
     }
 
     async fn read(&self, from: u64) -> StoreResult<Box<dyn LogReader>> {
-        Ok(Box::new(Reader { log: self.clone(), from }))
+        let epoch = self.0.epoch.load(Ordering::Relaxed);
+        Ok(Box::new(Reader { log: self.clone(), from, epoch }))
     }
 }
 
 struct Reader {
     log: MemoryEventLog,
     from: u64,
+    epoch: u64,
 }
 
 #[async_trait]
@@ -101,6 +113,10 @@ impl LogReader for Reader {
         loop {
             let event = {
                 let log = self.log.lock();
+                let epoch = self.log.0.epoch.load(Ordering::Relaxed);
+                if epoch != self.epoch {
+                    (self.from, self.epoch) = (0, epoch);
+                }
                 let place = usize::try_from(self.from.saturating_sub(log.0)).unwrap_or(usize::MAX);
                 log.1.get(place).cloned()
             };
@@ -125,6 +141,7 @@ struct Kept {
     lead: Option<(Lead, Timestamp)>,
     tokens: u64,
     position: Option<u64>,
+    base: u64,
     endpoints: BTreeMap<EndpointKey, EndpointRecord>,
     pending: BTreeMap<EndpointKey, BTreeMap<u64, (PendingEvent, Vec<u8>)>>,
     dead: BTreeMap<Option<OrganisationId>, Shelf<(DeadEvent, Vec<u8>)>>,
@@ -169,6 +186,7 @@ impl Kept {
     fn change(&mut self, change: &Change, keeping: &Keeping) {
         match change {
             Change::Position(position) => self.position = Some(*position),
+            Change::Anew(base) => self.base = *base,
             Change::Endpoint(key, record) => {
                 self.endpoints.insert(key.clone(), record.clone());
             }
@@ -249,7 +267,7 @@ impl HookStore for MemoryHooks {
             kept.pending.get(key).into_iter().flat_map(BTreeMap::values).map(|(event, _)| event.clone()).collect()
         };
         let endpoints = kept.endpoints.iter().map(|(key, record)| (key.clone(), record.clone(), pending(key)));
-        Ok(HookBook { position: kept.position, endpoints: endpoints.collect() })
+        Ok(HookBook { position: kept.position, base: kept.base, endpoints: endpoints.collect() })
     }
 
     async fn change(&self, lead: Lead, changes: &[Change]) -> Result<(), ChangeError> {

@@ -108,6 +108,7 @@ impl RedisHooks {
 fn add_change(ops: Ops, change: &Change) -> StoreResult<Ops> {
     Ok(match change {
         Change::Position(position) => ops.text("position").unsigned(*position),
+        Change::Anew(base) => ops.text("anew").unsigned(*base),
         Change::Endpoint(key, record) => {
             let kept = KeptEndpoint { key: key.clone(), record: record.clone() };
             ops.text("endpoint").text(&name_of(key)).bytes(&json(&kept)?)
@@ -163,6 +164,8 @@ impl HookStore for RedisHooks {
     async fn load(&self) -> StoreResult<HookBook> {
         let position = self.bytes("GET", "position", &[]).await?;
         let position = position.map(|bytes| read(&bytes)).transpose()?;
+        let base = self.bytes("GET", "anew", &[]).await?;
+        let base = base.map(|bytes| read(&bytes)).transpose()?.unwrap_or_default();
         let mut endpoints = Vec::new();
         for KeptEndpoint { key, record } in self.kept_endpoints().await? {
             let pending = self.list("HVALS", &format!("pending:{}", name_of(&key)), &[]).await?;
@@ -170,7 +173,7 @@ impl HookStore for RedisHooks {
             pending.sort_by_key(|event| event.offset);
             endpoints.push((key, record, pending));
         }
-        Ok(HookBook { position, endpoints })
+        Ok(HookBook { position, base, endpoints })
     }
 
     async fn change(&self, lead: Lead, changes: &[Change]) -> Result<(), ChangeError> {

@@ -62,6 +62,7 @@ end
 
 local do_change = {
   position = function() redis.call('SET', base .. 'position', arg()) end,
+  anew = function() redis.call('SET', base .. 'anew', arg()) end,
   endpoint = function() redis.call('HSET', base .. 'endpoints', arg(), arg()) end,
   forget = function()
     local endpoint = arg()
