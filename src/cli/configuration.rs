@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::exit::say;
+use super::flow::FlowLibrary;
 use super::{Exit, Failure};
 use crate::config::{self, ConfigError, Settings};
-use crate::daemon::check_settings;
+use crate::daemon::{check_api, check_settings};
 
 /// Where settings are read from.
 #[derive(Clone, Debug, Default, Args)]
@@ -35,7 +36,7 @@ pub fn failure(error: &ConfigError) -> Failure {
 pub enum ConfigCommand {
     /// Show the settings as a worker would take them, secrets hidden.
     Show(ConfigArgs),
-    /// Say whether the settings can be used; no server is asked.
+    /// Say whether workers and the interface can use the settings; no server is asked.
     Check(ConfigArgs),
 }
 
@@ -48,7 +49,11 @@ pub fn run(command: ConfigCommand, json: bool) -> Result<Exit, Failure> {
             writeln!(io::stdout().lock(), "{text}")?;
         }
         ConfigCommand::Check(args) => {
-            check_settings(&args.read()?)?;
+            let settings = args.read()?;
+            check_settings(&settings)?;
+            // As `robocall api` finds them.
+            let flows = FlowLibrary::default().or(settings.worker.flows.clone()).catalogue()?;
+            check_api(&settings, &flows)?;
             if json {
                 writeln!(io::stdout().lock(), "{}", serde_json::json!({"status": "valid"}))?;
             } else {

@@ -151,7 +151,7 @@ fn in_words(key: &RequestKey, word: &str, summary: Option<&RequestSummary>, part
 /// Finds what is wrong with it before anybody is asked.
 fn check(input: &Input, args: &SubmitArgs, settings: &Settings) -> Result<(), Failure> {
     let flows = args.flows.clone().or(settings.worker.flows.clone()).catalogue()?;
-    let programs = Programs::new(flows, daemon::silent_speech());
+    let programs = Programs::new(flows, daemon::promised_speech(&settings.speech));
     let limits = Limits { max_bytes: None, max_destinations: settings.worker.max_destinations };
     match crate::request::check(input.reader()?, &args.org, &programs, limits) {
         Ok(_) => Ok(()),

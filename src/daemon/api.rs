@@ -10,16 +10,16 @@ use tokio::runtime::Builder;
 use super::deployment::Deployment;
 use super::hooks::{check as check_hooks, deliver_hooks};
 use super::phones::archive;
-use super::silent_speech;
+use super::speech::promised_speech;
 use super::worker::{DaemonError, random_number};
 use crate::adapters::amqp::BrokerEventLog;
 use crate::adapters::clock::SystemClock;
 use crate::api::{Api, ApiPorts, ApiSettings, Server, SpokenVoice};
-use crate::callflow::compile;
+use crate::callflow::compile_for;
 use crate::config::{self, Settings};
 use crate::dispatch::{FlowCatalogue, Programs};
-use crate::ports::Clock;
 use crate::ports::store::ProcessId;
+use crate::ports::{Clock, Speech};
 use crate::reading::Problems;
 use crate::retention::Retention;
 use crate::shutdown::Interrupts;
@@ -51,16 +51,17 @@ pub(super) fn settings_of(settings: &config::Api, max_destinations: u32) -> ApiS
     }
 }
 
-/// Whether the voices that calls out may name can be voices.
+/// Whether the voices that calls out may name can be voices, of an engine that speaks.
 ///
 /// # Errors
 /// The first that cannot.
-pub(super) fn check_voices(settings: &config::Api) -> Result<(), DaemonError> {
+fn check_voices(settings: &config::Api, speech: &dyn Speech) -> Result<(), DaemonError> {
     for (name, voice) in &settings.voices {
         let mut message = json!({"msg": "x"});
         message["language"] = voice.language.as_deref().into();
         let mut problems = Problems::default();
-        compile(&json!({"steps": [{"name": "play", "message": message}]}), "", &mut problems);
+        let speaks = |language: &str| speech.speaks(language);
+        compile_for(&json!({"steps": [{"name": "play", "message": message}]}), "", &speaks, &mut problems);
         if let Some(problem) = problems.first().first() {
             return Err(DaemonError::Settings(format!("api.voices.{name}.language: {}", problem.message)));
         }
@@ -72,13 +73,23 @@ pub(super) fn check_voices(settings: &config::Api) -> Result<(), DaemonError> {
 ///
 /// # Errors
 /// The first that is not.
-pub(super) fn check_menus(settings: &config::Api, flows: &FlowCatalogue) -> Result<(), DaemonError> {
+fn check_menus(settings: &config::Api, flows: &FlowCatalogue) -> Result<(), DaemonError> {
     match settings.menus.iter().find(|(_, flow)| !flows.0.contains_key(*flow)) {
         Some((menu, flow)) => {
             Err(DaemonError::Settings(format!("api.menus.{menu}: no flow {flow} is installed: see worker.flows")))
         }
         None => Ok(()),
     }
+}
+
+/// Whether the interface can be served with these settings and flows; no server is asked.
+///
+/// # Errors
+/// When it cannot: the first reason.
+pub fn check_api(settings: &Settings, flows: &FlowCatalogue) -> Result<(), DaemonError> {
+    check_hooks(&settings.hooks)?;
+    check_voices(&settings.api, &*promised_speech(&settings.speech))?;
+    check_menus(&settings.api, flows)
 }
 
 /// Serves the interface until told to stop, delivers events to webhooks whenever no other process does, and deletes recordings
@@ -92,9 +103,7 @@ pub fn run_api(
     interrupts: &Interrupts,
     tell: impl Fn(ApiStage) + Send + 'static,
 ) -> Result<(), DaemonError> {
-    check_hooks(&settings.hooks)?;
-    check_voices(&settings.api)?;
-    check_menus(&settings.api, &flows)?;
+    check_api(settings, &flows)?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -115,8 +124,7 @@ pub fn run_api(
             keys: deployment.keys(),
             gate: Arc::new(deployment.client()?),
             events: Arc::new(BrokerEventLog::new(deployment.client()?)),
-            // Which languages are spoken is for workers to say.
-            flows: Arc::new(Programs::new(flows, silent_speech())),
+            flows: Arc::new(Programs::new(flows, promised_speech(&settings.speech))),
             clock: Arc::clone(&clock),
             random: Arc::new(random_number),
         };

@@ -26,7 +26,7 @@ use crate::ports::{Clock, Speech};
 pub use crate::adapters::amqp::{Client, DeadLetter, LoggedEvent, MAX_REQUEST, Tail, TailFrom};
 pub use crate::adapters::memory::EventSink;
 pub use crate::adapters::simulator::{Chance, Keys, NetworkSettings, Shares, Span};
-pub use api::{ApiStage, run_api};
+pub use api::{ApiStage, check_api, run_api};
 pub use checkup::{Finding, Verdict};
 pub use console::{Console, ConsoleError, Server};
 pub use deployment::Deployment;
@@ -37,6 +37,7 @@ pub use hooks::{deliver_hooks, new_hook_secret};
 pub use keys::new_api_key;
 pub use playground::{Playground, PlaygroundSettings};
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
+pub use speech::promised_speech;
 pub use worker::{DaemonError, WorkerStage, check_settings, random_number, run_worker};
 
 /// The simulated network's voice, which takes its time and makes no sound.

@@ -8,7 +8,7 @@ use super::checkup::{Finding, millis};
 use super::silent_speech;
 use super::worker::DaemonError;
 use crate::adapters::http::Sounds;
-use crate::adapters::speech::{CommandLine, Engine, EngineSpeech, Form, Place, Runner};
+use crate::adapters::speech::{CommandLine, Engine, EngineSpeech, Form, Place, Runner, SilentSpeech};
 use crate::config::{self, SpeechEngine, SpeechOutput};
 use crate::ports::{Clock, Speech};
 
@@ -75,6 +75,15 @@ fn is_url(url: &str) -> bool {
     let host = url.strip_prefix("http://").or(url.strip_prefix("https://"));
     host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
         && !url.contains(|c: char| !c.is_ascii_graphic() || "?#&,|\"<>{}".contains(c))
+}
+
+/// What speaks the languages of the engine that the settings name, as far as they tell: whoever checks requests has no engine.
+pub fn promised_speech(settings: &config::Speech) -> Arc<dyn Speech> {
+    match settings.engine {
+        SpeechEngine::Command => Arc::new(SilentSpeech::speaking(&settings.languages)),
+        // Which languages espeak-ng speaks hardly differs between its versions.
+        SpeechEngine::Espeak | SpeechEngine::Silent => silent_speech(),
+    }
 }
 
 fn raw(settings: &config::Speech) -> Option<Form> {
@@ -234,6 +243,17 @@ mod tests {
             let error = check(&settings).unwrap_err().to_string();
             assert!(error.contains(key), "{key}: {error}");
         }
+    }
+
+    #[test]
+    fn who_checks_requests_knows_what_the_engine_is_said_to_speak() {
+        let languages = vec!["tlh".to_owned(), "de-DE".to_owned()];
+        let program = promised_speech(&config::Speech { languages, ..say() });
+        assert!(
+            program.speaks("tlh") && program.speaks("de-de-1996") && !program.speaks("de") && !program.speaks("en")
+        );
+        let espeak = promised_speech(&espeak());
+        assert!(espeak.speaks("en-AU") && espeak.speaks("vi") && !espeak.speaks("tlh"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::languages::Languages;
 use crate::callflow::program::Utterance;
 use crate::model::StepStatus;
 use crate::ports::{Audio, Speech, SpeechError};
@@ -37,12 +38,19 @@ const LANGUAGES: &[&str] = &[
 #[derive(Clone, Debug)]
 pub struct SilentSpeech {
     reference: Arc<str>,
+    /// What is spoken; none: the usual.
+    languages: Option<Arc<Languages>>,
 }
 
 impl SilentSpeech {
     /// An engine that is ready.
     pub fn new() -> Self {
-        Self { reference: "silence".into() }
+        Self { reference: "silence".into(), languages: None }
+    }
+
+    /// One that speaks these languages (BCP 47) only, as an engine that lists them does.
+    pub fn speaking(languages: &[String]) -> Self {
+        Self { languages: Some(Arc::new(Languages::listed(languages))), ..Self::new() }
     }
 }
 
@@ -72,7 +80,7 @@ fn length(text: &str, rate: u8) -> Duration {
 #[async_trait]
 impl Speech for SilentSpeech {
     fn speaks(&self, language: &str) -> bool {
-        spoken(language)
+        self.languages.as_ref().map_or_else(|| spoken(language), |listed| listed.voice(language).is_some())
     }
 
     fn is_ready(&self, _: &Utterance) -> bool {
@@ -82,7 +90,7 @@ impl Speech for SilentSpeech {
     async fn prepare(&self, utterance: &Utterance) -> Result<Audio, SpeechError> {
         let length = match utterance {
             Utterance::Media(_) => MEDIA,
-            Utterance::Text { voice, .. } if !spoken(&voice.language) => {
+            Utterance::Text { voice, .. } if !self.speaks(&voice.language) => {
                 return Err(SpeechError::Refused {
                     status: StepStatus::ErrorMsgInvalidLanguage,
                     reason: format!("nobody here speaks {}", voice.language),

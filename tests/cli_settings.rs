@@ -1,0 +1,51 @@
+//! `robocall config check`, from outside: what workers and the interface would refuse, with the setting's name.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use support::{Said, Scratch, robocall};
+
+fn checked(settings: &str) -> Said {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let file = Scratch::with(&format!("{}.toml", NEXT.fetch_add(1, Ordering::Relaxed)), settings);
+    robocall(&["config", "check", "--config", file.name()])
+}
+
+#[test]
+fn what_the_interface_would_refuse_at_its_start_is_told_with_the_settings_name() {
+    let folder = std::env::temp_dir().join(format!("robocall-test-{}-flows", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let flow = r#"{"steps": [{"name": "play", "message": {"msg": "Hello."}}]}"#;
+    fs::write(folder.join("greeting.json"), flow).unwrap();
+    let installed = format!("[worker]\nflows = {folder:?}\n");
+    for (settings, place) in [
+        ("[api.menus]\n9 = \"surwey\"\n", "api.menus.9: "),
+        ("[api.menus]\n9 = \"greeting\"\n", "api.menus.9: "),
+        ("[api.voices]\nmona = {gender = \"female\", language = \"not a tag\"}\n", "api.voices.mona.language: "),
+        ("[api.voices]\nmona = {gender = \"female\", language = \"tlh\"}\n", "api.voices.mona.language: "),
+    ] {
+        let said = checked(settings);
+        assert_eq!(said.code, 2, "{settings}: {}", said.err);
+        assert!(said.err.contains(place), "{settings}: {}", said.err);
+    }
+    for settings in ["[api.menus]\n9 = \"survey\"\n", &format!("{installed}[api.menus]\n9 = \"greeting\"\n")] {
+        let said = checked(settings);
+        assert_eq!(said.code, 0, "{settings}: {}", said.err);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_voice_speaks_what_the_program_that_speaks_is_said_to_speak() {
+    let program = "[speech]\nengine = \"command\"\ncommand = [\"say\", \"{language}\"]\nlanguages = [\"tlh\"]\n";
+    let voice = |language: &str| format!("{program}[api.voices]\nmona = {{language = \"{language}\"}}\n");
+    let said = checked(&voice("tlh-Latn"));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = checked(&voice("en"));
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("api.voices.mona.language: "), "{}", said.err);
+}
