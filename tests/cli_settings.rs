@@ -1,7 +1,5 @@
 //! `robocall config check`, from outside: what workers and the interface would refuse, with the setting's name.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 mod support;
 
 use std::fs;

@@ -78,7 +78,7 @@ impl Asked {
 
     /// Written down, and answered when that is stored: the call ends, and nothing else could be done. Whether it was to end
     /// as it stands.
-    pub(super) fn is_done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) -> bool {
+    pub(super) fn done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) -> bool {
         if let Some(unmet) = self.unmet(ledger.history()) {
             Answer::at_once(self.answer, unmet);
             return false;

@@ -93,7 +93,7 @@ impl Seat {
         while let Some(mail) = self.mail_at_hand() {
             match mail {
                 Mail::Input(CallInput::HangUpRequested) => wanted = true,
-                Mail::Asked(asked) if asked.is_hang_up() => wanted |= asked.is_done_by_the_end(now, ledger),
+                Mail::Asked(asked) if asked.is_hang_up() => wanted |= asked.done_by_the_end(now, ledger),
                 _ => {}
             }
         }
