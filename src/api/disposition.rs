@@ -81,6 +81,7 @@ struct Said {
 pub(super) async fn dispose(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     std::mem::take(&mut asked.query).finish()?;
     let call: CallId = asked.path("callId")?;
+    asked.command_id(&api)?;
     let body = Value::Object(asked.object()?);
     let key = api.request_of(&asked, call).await?;
     // Whether there is such a call is told before anything is made for it.
@@ -98,7 +99,9 @@ pub(super) async fn dispose(api: Arc<Api>, mut asked: Asked) -> Result<Response,
     let request = callback.as_ref().map(|callback| callback.request_id.clone());
     let disposition =
         AgentDisposition { disposition, notes, callback: request, by: asked.caller.label.clone(), at: now };
-    api.annotate(&key, call, &CallNote::Disposition(disposition.clone())).await?;
+    let noted = api.annotate(&asked, &key, call, &CallNote::Disposition(disposition.clone())).await?;
+    // Noted under the same id before, it says who did and when.
+    let disposition = noted.disposition.unwrap_or(disposition);
     let code = if callback.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(code, &Answer { call_id: call.to_string(), agent_disposition: disposition, callback }))
 }

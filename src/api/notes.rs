@@ -13,7 +13,7 @@ use super::asked::Asked;
 use super::calls::absent;
 use crate::model::CallId;
 use crate::model::note::{CallNote, CallNotes, CustomerFlags};
-use crate::ports::store::RequestKey;
+use crate::ports::store::{Given, RequestKey};
 use crate::reading::{Fields, Problems};
 use crate::request::Flag;
 
@@ -52,9 +52,17 @@ impl Api {
         notes.map_err(|refusal| refusal.about(|| absent(call)))
     }
 
-    /// Notes something about a call.
-    pub(super) async fn annotate(&self, key: &RequestKey, call: CallId, note: &CallNote) -> Result<CallNotes, Refusal> {
-        let notes = self.ask(self.ports.store.annotate(key, call.index(), note)).await;
+    /// Notes something about a call, for whoever asks.
+    pub(super) async fn annotate(
+        &self,
+        asked: &Asked,
+        key: &RequestKey,
+        call: CallId,
+        note: &CallNote,
+    ) -> Result<CallNotes, Refusal> {
+        let (id, actor) = (asked.command_id(self)?, Some(asked.caller.label.clone()));
+        let given = Given { id, actor, expect: None };
+        let notes = self.ask(self.ports.store.annotate(key, call.index(), note, Some(&given))).await;
         notes.map_err(|refusal| refusal.about(|| absent(call)))
     }
 }
@@ -73,7 +81,7 @@ pub(super) async fn note_customer(api: Arc<Api>, mut asked: Asked) -> Result<Res
     let call: CallId = asked.path("callId")?;
     let flags = read_flags(&Value::Object(asked.object()?))?;
     let key = api.request_of(&asked, call).await?;
-    let notes = api.annotate(&key, call, &CallNote::Customer(flags)).await?;
+    let notes = api.annotate(&asked, &key, call, &CallNote::Customer(flags)).await?;
     Ok(json(StatusCode::OK, &notes.customer))
 }
 

@@ -38,10 +38,17 @@ pub(super) async fn show(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
     if listed { answer(phone, true) } else { Err(Refusal::not_found(format!("{phone} is not on the list"))) }
 }
 
+/// An organisation's list has no events: who changed it stands in the log.
+fn log(asked: &Asked, phone: Phone, blocked: bool) {
+    let (organisation, actor) = (asked.organisation(), asked.caller.label.as_str());
+    tracing::info!(%organisation, actor, phone = phone.masked(), blocked, "the do-not-call list was changed");
+}
+
 /// Puts a number on the list.
 pub(super) async fn block(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     let phone = phone(&mut asked)?;
     api.ask(api.ports.store.block_number(asked.organisation(), phone)).await?;
+    log(&asked, phone, true);
     answer(phone, true)
 }
 
@@ -49,6 +56,7 @@ pub(super) async fn block(api: Arc<Api>, mut asked: Asked) -> Result<Response, R
 pub(super) async fn unblock(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     let phone = phone(&mut asked)?;
     if api.ask(api.ports.store.unblock_number(asked.organisation(), phone)).await? {
+        log(&asked, phone, false);
         answer(phone, false)
     } else {
         Err(Refusal::not_found(format!("{phone} is not on the list")))

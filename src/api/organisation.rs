@@ -65,6 +65,8 @@ pub(super) async fn change(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
         let before = api.ask(store.organisation(organisation)).await?;
         let after = merged(&before, given.clone())?;
         if api.ask(store.change_organisation(organisation, &before, after)).await? {
+            let changed: Vec<&String> = given.keys().collect();
+            tracing::info!(%organisation, actor = asked.caller.label.as_str(), ?changed, "settings were changed");
             return shown(&api, organisation).await;
         }
     }

@@ -93,7 +93,8 @@ struct RequestData {
     seq: u32,
     #[serde(flatten)]
     summary: RequestSummary,
-    /// In `request.paused`, `.resumed` and `.cancelled`: the command that caused it, if one did.
+    /// In `request.paused`, `.resumed` and `.cancelled`: the command that caused it, if one did. In `command.executed`: which
+    /// command, about which of its calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<CommandNote<'static>>,
 }

@@ -184,6 +184,7 @@ macro_rules! store_conformance {
                 what_is_said_of_a_customer_is_added_to_what_was
                 notes_are_kept_from_before_the_dial_for_as_long_as_the_request
                 nothing_is_noted_about_what_is_no_call
+                what_is_noted_under_an_id_is_noted_once_and_told_with_who_noted_it
             ]
             repeating: [
                 a_command_that_comes_again_changes_nothing_more

@@ -164,12 +164,15 @@ pub struct RequestCommand {
     pub id: Box<str>,
     /// Who gave it, if that is known.
     pub actor: Option<KeyLabel>,
+    /// The one of the request's calls that it is about, if it is.
+    #[serde(default)]
+    pub call: Option<CallId>,
 }
 
 impl EventType {
-    /// Whether it is what a command does to a request.
+    /// Whether it is what a command does to a request, or what is noted about one of its calls.
     pub const fn follows_a_command(self) -> bool {
-        matches!(self, Self::RequestPaused | Self::RequestResumed | Self::RequestCancelled)
+        matches!(self, Self::RequestPaused | Self::RequestResumed | Self::RequestCancelled | Self::CommandExecuted)
     }
 }
 
@@ -287,6 +290,7 @@ pub struct LegNote<'a> {
 
 /// The command that an event is about.
 #[derive(Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct CommandNote<'a> {
     /// Its name, as in its routing key.
     name: &'a str,
@@ -294,6 +298,9 @@ pub struct CommandNote<'a> {
     id: &'a str,
     /// Who gave it: an API key's label, `amqp`; null if that is not known.
     actor: Option<&'a KeyLabel>,
+    /// The call that it is about, in an event of its request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<String>,
 }
 
 impl<'a> LegNote<'a> {
@@ -315,15 +322,15 @@ impl<'a> CommandNote<'a> {
     fn of(facts: &'a [Fact]) -> Option<Self> {
         match &facts.last()?.what {
             Happening::CommandExecuted { command, id, actor, .. } => {
-                Some(Self { name: command, id, actor: actor.as_ref() })
+                Some(Self { name: command, id, actor: actor.as_ref(), call_id: None })
             }
             _ => None,
         }
     }
 
     fn of_request(event: &'a RequestEvent) -> Option<Self> {
-        let RequestCommand { name, id, actor } = event.command.as_ref()?;
-        Some(Self { name, id, actor: actor.as_ref() })
+        let RequestCommand { name, id, actor, call } = event.command.as_ref()?;
+        Some(Self { name, id, actor: actor.as_ref(), call_id: call.map(|call| call.to_string()) })
     }
 }
 

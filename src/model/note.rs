@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DispositionName, KeyLabel, Private, RequestId, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use super::{CallId, DispositionName, KeyLabel, Private, RequestId, Timestamp};
 
 /// Something noted about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,27 @@ pub enum CallNote {
     Disposition(AgentDisposition),
     /// Whom it was with; what is not said stays as it was.
     Customer(CustomerFlags),
+}
+
+impl CallNote {
+    /// What is noted, as events name it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            CallNote::Disposition(_) => "disposition",
+            CallNote::Customer(_) => "customerFlag",
+        }
+    }
+
+    /// A hash of what is noted, and about which call; who notes it and when are left out.
+    pub fn fingerprint(&self, call: CallId) -> [u8; 32] {
+        let said = match self {
+            CallNote::Disposition(AgentDisposition { disposition, notes, callback, by: _, at: _ }) => {
+                format!("{:?}", (disposition.as_str(), notes.as_ref().map(|remark| &*remark.0), callback))
+            }
+            CallNote::Customer(flags) => format!("{flags:?}"),
+        };
+        Sha256::digest(format!("{call} {} {said}", self.name())).into()
+    }
 }
 
 /// All that is noted about a call.

@@ -382,7 +382,12 @@ pub struct Given {
 impl Given {
     /// The command, as events tell of it.
     pub fn named(&self, control: Control) -> RequestCommand {
-        RequestCommand { name: control.name().into(), id: self.id.clone(), actor: self.actor.clone() }
+        RequestCommand { name: control.name().into(), id: self.id.clone(), actor: self.actor.clone(), call: None }
+    }
+
+    /// The same of what is noted about a call.
+    pub fn noting(&self, note: &CallNote, call: CallId) -> RequestCommand {
+        RequestCommand { name: note.name().into(), id: self.id.clone(), actor: self.actor.clone(), call: Some(call) }
     }
 }
 
@@ -668,7 +673,19 @@ pub trait CampaignStore: Send + Sync + 'static {
     async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>>;
 
     /// Notes something about a call, live or ended, for as long as its request is kept. Answers all that is noted then.
-    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes>;
+    ///
+    /// `given`: as what; [`EventType::CommandExecuted`], an event of the request, tells of it and waits for whoever looks for
+    /// what is not confirmed. What was noted under its id within [`COMMANDS_KEPT`] is not noted again;
+    /// [`StoreError::IdTaken`] if that was something else.
+    ///
+    /// [`EventType::CommandExecuted`]: crate::model::EventType::CommandExecuted
+    async fn annotate(
+        &self,
+        key: &RequestKey,
+        index: u32,
+        note: &CallNote,
+        given: Option<&Given>,
+    ) -> StoreResult<CallNotes>;
 
     /// What is noted about a call.
     async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes>;

@@ -163,3 +163,34 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     let ended = tokio::time::timeout(Duration::from_secs(60), ear.next()).await.unwrap();
     assert_eq!(ended, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_noted_about_a_call_is_told_once_with_who_noted_it() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    bank.post("/v1/call", &request("r", &["+9991000001"])).await.ok();
+    let ended = bank.until("/v1/status/r", |status| status["status"] == "completed").await;
+    let call = ended["details"][0]["callId"].clone();
+    let path = format!("/v1/calls/{}", call.as_str().unwrap());
+    let mut ear = Ear::of(&bank, "?requestId=r&types=command.executed", None).await;
+    let flag = |id: &str, yes: bool| {
+        let asked = bank.ask(Method::PATCH, &format!("{path}/customer_flag")).header("Idempotency-Key", id);
+        answered(asked.json(&json!({"bad_actor": yes})))
+    };
+    for _ in 0..2 {
+        assert_eq!(flag("note-1", true).await.ok()["bad_actor"], true);
+    }
+    assert_eq!(flag("note-1", false).await.refused(409), ("conflict", vec!["Idempotency-Key"]));
+    let disposed = bank.ask(Method::POST, &format!("{path}/disposition")).header("Idempotency-Key", "note-2");
+    answered(disposed.json(&json!({"disposition": "Sold"}))).await.ok();
+    let mut seen = 0;
+    for (name, id) in [("customerFlag", "note-1"), ("disposition", "note-2")] {
+        let (_, _, event) = ear.next().await.unwrap();
+        assert_eq!((&event["subject"], &event["data"]["requestId"]), (&json!("r"), &json!("r")));
+        let command = json!({"name": name, "id": id, "actor": "a test", "callId": call});
+        assert_eq!(event["data"]["command"], command);
+        let seq = event["data"]["seq"].as_u64().unwrap();
+        assert!(seq > seen, "each is an event of its own");
+        seen = seq;
+    }
+}

@@ -216,7 +216,7 @@ impl Twins {
                 if let Some(key) = self.requests.get(which % self.requests.len().max(1)) {
                     let flags = CustomerFlags { verified_customer: verified, bad_actor: harms, repeat_customer: None };
                     let note = CallNote::Customer(flags);
-                    let noted = |store: &Store| self.runtime.block_on(store.annotate(key, index, &note));
+                    let noted = |store: &Store| self.runtime.block_on(store.annotate(key, index, &note, None));
                     same(noted(&self.memory), noted(&self.redis));
                 }
             }

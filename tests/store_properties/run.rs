@@ -158,7 +158,7 @@ impl Run {
                 if let Some(key) = self.requests.get(which % self.requests.len().max(1)) {
                     let flags = CustomerFlags { verified_customer: verified, bad_actor: harms, repeat_customer: None };
                     // There may be no such call.
-                    let _noted = store.annotate(key, index, &CallNote::Customer(flags)).await;
+                    let _noted = store.annotate(key, index, &CallNote::Customer(flags), None).await;
                 }
             }
             Step::Settings { org, limit, rate } => {

@@ -8,8 +8,8 @@ use crate::model::note::{CallNote, CallNotes};
 use crate::model::{CallId, EventType, LegId, Organisation, OrganisationId, Phone, RequestId, WorkerId};
 use crate::policy::slots::External;
 use crate::ports::store::{
-    CallSnapshot, Control, Controlled, Given, Held, LiveCall, RequestKey, RequestSnapshot, SlotUse, Stage, StoreError,
-    StoreResult,
+    COMMANDS_KEPT, CallSnapshot, Control, Controlled, Given, Held, LiveCall, Remembered, RequestKey, RequestSnapshot,
+    SlotUse, Stage, StoreError, StoreResult,
 };
 
 impl State {
@@ -137,8 +137,24 @@ impl State {
         if is_call { Ok(ix) } else { Err(StoreError::NotFound) }
     }
 
-    pub fn annotate(&mut self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
+    pub fn annotate(
+        &mut self,
+        key: &RequestKey,
+        index: u32,
+        note: &CallNote,
+        given: Option<&Given>,
+    ) -> StoreResult<CallNotes> {
         let ix = self.noted_on(key, index)?;
+        if let Some(given) = given {
+            let call = self.requests[ix].first_call.sibling(index);
+            let id = format!("note/{}", given.id);
+            match self.remember(&key.organisation, &id, &note.fingerprint(call), COMMANDS_KEPT) {
+                Remembered::First => {}
+                Remembered::Again(_) => return self.notes(key, index),
+                Remembered::Different => return Err(StoreError::IdTaken),
+            }
+            self.emit_command(ix, given.noting(note, call));
+        }
         let notes = self.requests[ix].notes.entry(index).or_default();
         notes.add(note);
         Ok(notes.clone())

@@ -8,8 +8,8 @@ use super::record::{Body, Call, Live};
 use super::request::Request;
 use super::ring::Ring;
 use super::slab::{OrgIx, Place, ReqIx, Slab};
-use crate::model::event::RequestEvent;
-use crate::model::{AttemptId, CallId, LegId, OrganisationId, RequestHeader, Timestamp, WorkerId};
+use crate::model::event::{RequestCommand, RequestEvent};
+use crate::model::{AttemptId, CallId, EventType, LegId, OrganisationId, RequestHeader, Timestamp, WorkerId};
 use crate::ports::store::{Held, ProcessId, RequestKey, StoreError, StoreResult, Token};
 
 /// Promises to break on purpose, so that a test can show that it would notice.
@@ -203,10 +203,17 @@ impl State {
     }
 
     /// Makes a request's event as it is now, and notes that it is not confirmed.
-    pub fn emit(&mut self, ix: ReqIx, kind: crate::model::EventType) -> RequestEvent {
+    pub fn emit(&mut self, ix: ReqIx, kind: EventType) -> RequestEvent {
         let event = self.requests[ix].emit(kind, self.now);
         self.note_unconfirmed(ix);
         event
+    }
+
+    /// Makes the event of a command that changed nothing about a request itself.
+    pub fn emit_command(&mut self, ix: ReqIx, command: RequestCommand) {
+        let before = self.requests[ix].commanded.replace(command);
+        self.emit(ix, EventType::CommandExecuted);
+        self.requests[ix].commanded = before;
     }
 
     /// Notes that a request has an unconfirmed event.

@@ -270,8 +270,15 @@ impl CampaignStore for MemoryStore {
         self.with(|state| state.calls(key, from, limit))
     }
 
-    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
-        self.with(|state| state.annotate(key, index, note))
+    async fn annotate(
+        &self,
+        key: &RequestKey,
+        index: u32,
+        note: &CallNote,
+        given: Option<&Given>,
+    ) -> StoreResult<CallNotes> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        self.with(|state| state.annotate(key, index, note, given))
     }
 
     async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {

@@ -6,7 +6,7 @@ use super::reply::Reply;
 use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::note::{CallNote, CallNotes, CustomerFlags};
-use crate::ports::store::RequestKey;
+use crate::ports::store::{Given, RequestKey};
 use crate::ports::{StoreError, StoreResult};
 
 /// How a flag is kept; nothing if nobody has said.
@@ -24,8 +24,10 @@ fn read_flag(list: &mut Reply) -> StoreResult<Option<bool>> {
 }
 
 fn read_notes(mut answer: Reply) -> StoreResult<CallNotes> {
-    if answer.text()? == "missing" {
-        return Err(StoreError::NotFound);
+    match answer.text()?.as_str() {
+        "missing" => return Err(StoreError::NotFound),
+        "taken" => return Err(StoreError::IdTaken),
+        _ => {}
     }
     let mut noted = answer.list()?;
     let disposition = match &*noted.bytes()? {
@@ -38,7 +40,13 @@ fn read_notes(mut answer: Reply) -> StoreResult<CallNotes> {
 }
 
 impl RedisStore {
-    pub(super) async fn write_note(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
+    pub(super) async fn write_note(
+        &self,
+        key: &RequestKey,
+        index: u32,
+        note: &CallNote,
+        given: Option<&Given>,
+    ) -> StoreResult<CallNotes> {
         let ops = Ops::none().op("annotate").request(first_call(key)).int(index);
         let ops = match note {
             CallNote::Disposition(disposition) => {
@@ -49,6 +57,9 @@ impl RedisStore {
                 ops.text("").text(flag(*verified_customer)).text(flag(*bad_actor)).text(flag(*repeat_customer))
             }
         };
+        let actor = given.and_then(|given| given.actor.as_ref()).map_or("", |actor| actor.as_str());
+        let ops = ops.text(given.map_or("", |given| &given.id)).text(actor).text(note.name());
+        let ops = ops.bytes(&note.fingerprint(first_call(key).sibling(index)));
         read_notes(self.send(&key.organisation, ops).await?.list()?)
     }
 

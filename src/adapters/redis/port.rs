@@ -193,8 +193,15 @@ impl CampaignStore for RedisStore {
         self.show_calls(key, from, limit).await
     }
 
-    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
-        self.write_note(key, index, note).await
+    async fn annotate(
+        &self,
+        key: &RequestKey,
+        index: u32,
+        note: &CallNote,
+        given: Option<&Given>,
+    ) -> StoreResult<CallNotes> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        self.write_note(key, index, note, given).await
     }
 
     async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {

@@ -155,7 +155,8 @@ impl Reply {
     fn request_command(mut self) -> StoreResult<RequestCommand> {
         let (name, id, actor) = (self.text()?.into(), self.text()?.into(), self.text()?);
         let actor = (!actor.is_empty()).then(|| actor.parse().map_err(unreadable)).transpose()?;
-        Ok(RequestCommand { name, id, actor })
+        let call = if self.is_empty() { None } else { Some(self.call()?) };
+        Ok(RequestCommand { name, id, actor, call })
     }
 }
 
@@ -191,7 +192,7 @@ pub(super) fn request_status(text: &str) -> StoreResult<RequestStatus> {
 }
 
 fn event_type(text: &str) -> StoreResult<EventType> {
-    let named = |kind: &&EventType| kind.as_str().strip_prefix("request.") == Some(text);
+    let named = |kind: &&EventType| kind.as_str() == text || kind.as_str().strip_prefix("request.") == Some(text);
     EventType::ALL.iter().find(named).copied().ok_or_else(|| unreadable(text))
 }
 

@@ -188,7 +188,7 @@ pub async fn what_a_command_does_is_told_with_its_name_its_id_and_who_gave_it(wo
     };
     let told = |name: &str, id: &str, actor: Option<&str>| {
         let actor = actor.map(|actor| actor.parse().unwrap());
-        Some(RequestCommand { name: name.into(), id: id.into(), actor })
+        Some(RequestCommand { name: name.into(), id: id.into(), actor, call: None })
     };
     let give = async |request: &str, control: Control, given: Option<&Given>| {
         let mut events = store.control(&key(request), control, given).await.unwrap().events;

@@ -315,8 +315,14 @@ impl CampaignStore for ChaosStore {
     async fn calls(&self, key: &RequestKey, from: u32, limit: u32) -> StoreResult<Vec<CallSnapshot>> {
         self.inner.calls(key, from, limit).await
     }
-    async fn annotate(&self, key: &RequestKey, index: u32, note: &CallNote) -> StoreResult<CallNotes> {
-        self.in_passing("annotate", self.inner.annotate(key, index, note)).await
+    async fn annotate(
+        &self,
+        key: &RequestKey,
+        index: u32,
+        note: &CallNote,
+        given: Option<&Given>,
+    ) -> StoreResult<CallNotes> {
+        self.in_passing("annotate", self.inner.annotate(key, index, note, given)).await
     }
     async fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {
         self.inner.notes(key, index).await

@@ -74,12 +74,12 @@ function Req.over_status(over) return over == 'C' and CANCELLED or EXPIRED end
 
 local FOLLOWS_A_COMMAND = { paused = true, resumed = true, cancelled = true }
 
--- Makes an event of the request, as it is now or as `summary` says, with the command that caused it, and keeps it until it is
--- confirmed.
-function Req.emit(r, kind, summary)
+-- Makes an event of the request, as it is now or as `summary` says, with the command that caused it (the last one that was given
+-- to it, or another), and keeps it until it is confirmed.
+function Req.emit(r, kind, summary, command)
   r.sq = r.sq + 1
   Req.changed(r)
-  local event = { r.sq, kind, now, summary or Req.summary(r), FOLLOWS_A_COMMAND[kind] and r.cb or nil }
+  local event = { r.sq, kind, now, summary or Req.summary(r), command or FOLLOWS_A_COMMAND[kind] and r.cb or nil }
   call('HSET', Req.key(r.h) .. ':ev', text(r.sq), pack(event))
   call('ZADD', P .. 'rout', 'NX', text(now), r.h)
   return event

@@ -21,9 +21,16 @@ function Notes.read(h, index)
   return { 'done', noted }
 end
 
--- Notes what is not empty; all that is noted then.
-function Notes.write(h, index, note)
+-- Notes what is not empty, once under an id if there is one, which an event tells of; all that is noted then. `what`: its name,
+-- `hash`: by which something else under that id is told from it.
+function Notes.write(h, index, note, id, actor, what, hash)
   if not is_there(h, index) then return { 'missing' } end
+  if id ~= '' then
+    local before = Once.remember('note/' .. id, hash, DAY)[1]
+    if before == 'different' then return { 'taken' } end
+    if before ~= 'first' then return Notes.read(h, index) end
+    Req.emit(Req.get(h), 'command.executed', nil, { what, id, actor, Entry.call_id(h, index) })
+  end
   for i, letter in ipairs(NOTED) do
     if note[i] ~= '' then call('HSET', Notes.key(h), text(index) .. letter, note[i]) end
   end
