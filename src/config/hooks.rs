@@ -48,6 +48,10 @@ pub struct Hooks {
     pub dead_days: u32,
     /// How long receivers' answers about calls are kept, in days.
     pub answer_days: u32,
+    /// MiB of the largest recording that is attached; larger ones are left out.
+    pub recording_mb: u32,
+    /// MiB of recordings that are held at a time to be attached.
+    pub recordings_mb: u32,
     /// Folder of the operator's templates, `NAME.toml` each; empty: only those built in.
     pub templates: PathBuf,
 }
@@ -68,6 +72,8 @@ impl Default for Hooks {
             dead_letters: 1_000,
             dead_days: 14,
             answer_days: 7,
+            recording_mb: 16,
+            recordings_mb: 64,
             templates: PathBuf::new(),
         }
     }
@@ -141,6 +147,7 @@ mod tests {
             ("ab.toml", "content = \"json\"\nfields = { x = \"{{y}}\" }", "{{y}} is not among the values"),
             ("abc.toml", "content = \"json\"\nfields = {}\nfinalOnly = true", "finalOnly"),
             ("abcd.toml", "content = \"json\"\nfields = {}\n[on.\"call.end\"]\n", "unknown event type"),
+            ("abcdef.toml", "content = \"json\"\nfields = {}\nrecording = \"x\"", "multipart forms only"),
             ("Ab cd.toml", "content = \"json\"\nfields = {}", "the name must be"),
         ] {
             let error = with(name, text).unwrap_err();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::deployment::Deployment;
+use super::phones::archive;
 use super::worker::DaemonError;
 use crate::adapters::amqp::BrokerEventLog;
 use crate::adapters::http::{HookReach, HttpHooks};
@@ -72,7 +73,9 @@ pub(super) fn check(hooks: &Hooks) -> Result<(), DaemonError> {
     must((1..=MOST_HOURS).contains(&hooks.give_up_hours), "give_up_hours: must be from 1 to 8784")?;
     must((1..=1_000_000).contains(&hooks.dead_letters), "dead_letters: must be from 1 to 1000000")?;
     must((1..=366).contains(&hooks.dead_days), "dead_days: must be from 1 to 366")?;
-    must((1..=366).contains(&hooks.answer_days), "answer_days: must be from 1 to 366")
+    must((1..=366).contains(&hooks.answer_days), "answer_days: must be from 1 to 366")?;
+    must((1..=256).contains(&hooks.recording_mb), "recording_mb: must be from 1 to 256")?;
+    must((1..=4_096).contains(&hooks.recordings_mb), "recordings_mb: must be from 1 to 4096")
 }
 
 /// Delivers events to webhooks whenever no other process does, until told to stop: then what is on its way has a few seconds to
@@ -95,6 +98,8 @@ pub async fn deliver_hooks(
         store: deployment.hooks(keeping(hooks)),
         sender: Arc::new(sender),
         campaigns: deployment.store(),
+        recordings: deployment.recordings(),
+        archive: archive(settings, Arc::clone(clock))?,
         clock: Arc::clone(clock),
     };
     let rules = Rules {
@@ -106,7 +111,14 @@ pub async fn deliver_hooks(
     };
     // The sender has a bound of its own: this one is for a sender that has none any more.
     let within = seconds(hooks.timeout_secs) + Duration::from_secs(10);
-    let settings = HookSettings { process, rules, connections: usize::from(hooks.connections), within };
+    let settings = HookSettings {
+        process,
+        rules,
+        connections: usize::from(hooks.connections),
+        within,
+        recording_bytes: u64::from(hooks.recording_mb) << 20,
+        recordings_bytes: u64::from(hooks.recordings_mb) << 20,
+    };
     deliver(Arc::new(ports), settings, Arc::new(hooks.templates()?), stop).await;
     Ok(())
 }

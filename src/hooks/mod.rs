@@ -8,6 +8,7 @@
 //!   that lags.
 //! - Nothing is sent without the lead, nor after the time until which it is sure.
 
+mod attaching;
 mod deliverer;
 pub mod desk;
 pub mod endpoint;
@@ -29,8 +30,9 @@ use tokio_util::sync::CancellationToken;
 use crate::model::hook::TemplateName;
 use crate::ports::hooks::{EventLog, HookSender, HookStore};
 use crate::ports::store::ProcessId;
-use crate::ports::{CampaignStore, Clock};
+use crate::ports::{CampaignStore, Clock, RecordingArchive, RecordingIndex};
 
+use attaching::Recordings;
 use deliverer::{Ended, Leader};
 pub use endpoint::Rules;
 use sending::Office;
@@ -62,6 +64,10 @@ pub struct HookPorts {
     pub sender: Arc<dyn HookSender>,
     /// Where hooks of organisations and requests are.
     pub campaigns: Arc<dyn CampaignStore>,
+    /// Which recordings there are.
+    pub recordings: Arc<dyn RecordingIndex>,
+    /// Where they are kept.
+    pub archive: Arc<dyn RecordingArchive>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -77,6 +83,10 @@ pub struct HookSettings {
     pub connections: usize,
     /// How long a message may take.
     pub within: Duration,
+    /// Bytes of the largest recording that is attached.
+    pub recording_bytes: u64,
+    /// Bytes of recordings that are held at a time; the largest fits in any case.
+    pub recordings_bytes: u64,
 }
 
 /// Delivers events whenever this process has the lead, until told to stop: then what is on its way has five seconds to come to
@@ -113,6 +123,13 @@ async fn deliver_until(
         within: settings.within,
         sure_until: AtomicI64::new(i64::MIN),
         secrets: Mutex::default(),
+        recordings: Recordings::new(
+            Arc::clone(&ports.recordings),
+            Arc::clone(&ports.archive),
+            Arc::clone(&ports.clock),
+            settings.recording_bytes,
+            settings.recordings_bytes,
+        ),
     });
     while !stop.is_cancelled() {
         let asked_at = clock.now();

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::attaching::{Attached, Recordings};
 use super::signature::signatures;
 use super::template::Rendered;
 use super::verdict::{Verdict, judge};
@@ -28,6 +31,7 @@ pub struct Office {
     /// Until when this process surely has the lead, in milliseconds.
     pub sure_until: AtomicI64,
     pub secrets: Mutex<BTreeMap<OrganisationId, (Timestamp, Vec<HookSecret>)>>,
+    pub recordings: Recordings,
 }
 
 /// What came of a try.
@@ -48,13 +52,18 @@ impl Office {
     /// Tries an event.
     pub async fn deliver(self: Arc<Self>, key: EndpointKey, event: PendingEvent) -> Try {
         let (verdict, kept) = match self.prepared(&key, &event).await {
-            Ok(post) => self.sent(&key, &event, post).await,
+            // The room of a recording is held until it has been sent.
+            Ok((post, _held)) => self.sent(&key, &event, post).await,
             Err(verdict) => (verdict, None),
         };
         Try { key, event, verdict, kept }
     }
 
-    async fn prepared(&self, key: &EndpointKey, event: &PendingEvent) -> Result<Post, Verdict> {
+    async fn prepared(
+        &self,
+        key: &EndpointKey,
+        event: &PendingEvent,
+    ) -> Result<(Post, Option<OwnedSemaphorePermit>), Verdict> {
         let untried = |error| {
             tracing::debug!(%error, "an event cannot be fetched for a webhook");
             Verdict::NotTried
@@ -62,13 +71,22 @@ impl Office {
         let body = self.ports.store.body(key, event.offset).await.map_err(untried)?;
         let body = body.ok_or_else(|| Verdict::Hopeless("the database has lost it".to_owned()))?;
         let failed = |why: String| Verdict::Failed { why, wait: None };
+        let mut held = None;
         let Rendered { content_type, body } = match &event.template {
             None => Rendered { content_type: "application/cloudevents+json".to_owned(), body },
             Some(name) => {
                 let template = self.templates.get(name);
                 let template = template.ok_or_else(|| failed(format!("there is no template {}", name.as_str())))?;
                 let event_of = serde_json::from_slice(&body).map_err(|error| Verdict::Hopeless(error.to_string()))?;
-                template.render(&event.kind, &event_of).map_err(Verdict::Hopeless)?
+                let mut recording = None;
+                if template.wants_recording(&event.kind) {
+                    match self.recordings.of(&key.organisation, &event_of).await {
+                        Attached::Sound(sound, room) => (recording, held) = (Some(sound), Some(room)),
+                        Attached::Nothing => {}
+                        Attached::NotYet => return Err(Verdict::NotTried),
+                    }
+                }
+                template.render(&event.kind, &event_of, recording).map_err(Verdict::Hopeless)?
             }
         };
         let secrets = self.secrets_of(&key.organisation).await.map_err(untried)?;
@@ -81,7 +99,7 @@ impl Office {
         if !secrets.is_empty() {
             headers.push(("webhook-signature", signatures(&secrets, &event.id, at, &body)));
         }
-        Ok(Post { url: key.url.clone(), headers, body })
+        Ok((Post { url: key.url.clone(), headers, body }, held))
     }
 
     async fn sent(&self, key: &EndpointKey, event: &PendingEvent, post: Post) -> (Verdict, Option<String>) {

@@ -16,6 +16,9 @@ use crate::model::EventFilter;
 const FINAL: [&str; 6] =
     ["call.ended", "request.rejected", "request.cancelled", "request.expired", "request.completed", "request.lost"];
 
+/// The type of event that a recording is attached to: nothing more comes of its call.
+const RECORDED: &str = "call.ended";
+
 /// Most values of a receiver's answer that are kept, and most bytes of each.
 const MOST_KEPT: usize = 16;
 const MOST_KEPT_BYTES: usize = 256;
@@ -40,6 +43,8 @@ pub struct TemplateDocument {
     /// What is kept of the answer, by paths such as `data.call_id`.
     #[serde(default)]
     pub keep: Vec<String>,
+    /// The field that the call's recording is attached as, where a call has ended; of a multipart form only.
+    pub recording: Option<String>,
 }
 
 /// What fields become.
@@ -93,6 +98,16 @@ pub struct Template {
     fields: Fields,
     on: BTreeMap<EventFilter, Fields>,
     keep: Vec<String>,
+    recording: Option<String>,
+}
+
+/// A recording, to be attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// What its file is called.
+    pub name: String,
+    /// A WAV file.
+    pub bytes: Vec<u8>,
 }
 
 /// What is sent.
@@ -129,7 +144,19 @@ impl TemplateDocument {
         if self.keep.len() > MOST_KEPT {
             return Err(format!("keep: must hold at most {MOST_KEPT} paths"));
         }
-        Ok(Template { content: self.content, final_only: self.final_only, fields, on, keep: self.keep, values })
+        let recording = self.recording;
+        if recording.is_some() && self.content != Content::Multipart {
+            return Err("recording: can be attached to multipart forms only".to_owned());
+        }
+        Ok(Template {
+            content: self.content,
+            final_only: self.final_only,
+            fields,
+            on,
+            keep: self.keep,
+            values,
+            recording,
+        })
     }
 }
 
@@ -148,11 +175,16 @@ impl Template {
         is_named && (!self.final_only || FINAL.contains(&kind))
     }
 
-    /// What is sent of an event.
+    /// Whether the call's recording is attached to events of a type.
+    pub fn wants_recording(&self, kind: &str) -> bool {
+        self.recording.is_some() && kind == RECORDED
+    }
+
+    /// What is sent of an event, and with it a recording where one is wanted.
     ///
     /// # Errors
     /// When a field is too long with its placeholders filled in.
-    pub fn render(&self, kind: &str, event: &Value) -> Result<Rendered, String> {
+    pub fn render(&self, kind: &str, event: &Value, recording: Option<Attachment>) -> Result<Rendered, String> {
         let values: BTreeMap<&str, String> =
             self.values.iter().filter_map(|(name, value)| Some((name.as_str(), found(value, kind, event)?))).collect();
         let mut fields: BTreeMap<&str, &(bool, Vec<Text>)> =
@@ -176,7 +208,10 @@ impl Template {
         Ok(match self.content {
             Content::Json => json(filled),
             Content::Form => form(&filled),
-            Content::Multipart => multipart(&filled, event),
+            Content::Multipart => {
+                let name = self.recording.as_deref().filter(|_| self.wants_recording(kind));
+                multipart(&filled, name.zip(recording), event)
+            }
         })
     }
 
@@ -265,23 +300,39 @@ fn push_encoded(body: &mut String, text: &str) {
     }
 }
 
-fn multipart(fields: &[(&str, bool, Vec<String>)], event: &Value) -> Rendered {
+fn multipart(fields: &[(&str, bool, Vec<String>)], file: Option<(&str, Attachment)>, event: &Value) -> Rendered {
+    let is_in =
+        |bytes: &[u8], boundary: &str| bytes.windows(boundary.len()).any(|window| window == boundary.as_bytes());
     let mut hash = Sha256::digest(event["id"].as_str().unwrap_or_default());
     let boundary = loop {
         let boundary: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-        // Whoever writes a value may know the event's id, and guess.
-        if !pairs(fields).any(|(name, text)| name.contains(&boundary) || text.contains(&boundary)) {
+        // Whoever writes a value may know the event's id, and guess; so may whoever speaks, in theory.
+        let is_taken = pairs(fields).any(|(name, text)| name.contains(&boundary) || text.contains(&boundary));
+        if !is_taken && !file.as_ref().is_some_and(|(_, file)| is_in(&file.bytes, &boundary)) {
             break boundary;
         }
         hash = Sha256::digest(hash);
     };
-    let mut body = String::new();
+    let quoted = |name: &str| name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
+    let mut body = Vec::new();
     for (name, text) in pairs(fields) {
-        let name = name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
-        body.push_str(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n"));
+        let name = quoted(name);
+        let part = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+        body.extend_from_slice(part.as_bytes());
     }
-    body.push_str(&format!("--{boundary}--\r\n"));
-    Rendered { content_type: format!("multipart/form-data; boundary={boundary}"), body: body.into_bytes() }
+    if let Some((name, Attachment { name: file, bytes })) = file {
+        let (name, file) = (quoted(name), quoted(&file));
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
+             Content-Type: audio/wav\r\n\r\n"
+        );
+        body.reserve_exact(head.len() + bytes.len() + boundary.len() + 8);
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(&bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    Rendered { content_type: format!("multipart/form-data; boundary={boundary}"), body }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn create_call_says_of_each_call_what_the_reference_has_words_for() {
         ("call.retryScheduled", Some("busy"), "busy"),
     ] {
         assert!(template.wants(kind));
-        let fields = parts(&template.render(kind, &event(result)).unwrap());
+        let fields = parts(&template.render(kind, &event(result), None).unwrap());
         let expected = [
             ("action", "create_call"),
             ("call_status", status),
@@ -81,7 +81,7 @@ fn every_way_a_call_can_end_has_one_of_the_references_words() {
         "unknown",
     ] {
         assert!(schema.contains(&format!("\"{result}\"")), "{result} is no result any more");
-        let rendered = create_call().render("call.ended", &event(Some(result))).unwrap();
+        let rendered = create_call().render("call.ended", &event(Some(result)), None).unwrap();
         let status = parts(&rendered).into_iter().find(|(name, _)| name == "call_status").unwrap().1;
         assert!(words.contains(&status.as_str()), "{result}: {status}");
     }
@@ -107,10 +107,10 @@ fn a_form_and_an_object_are_written_with_lists_and_without_what_is_missing() {
         fields = { "ids[]" = ["1", "{{who}}"], missing = "a {{who}}", text = "a&b=ü {{kind}}" }
     "#;
     let template = read(text).compile().unwrap();
-    let rendered = template.render("call.ended", &json!({"data": {"externalId": null}})).unwrap();
+    let rendered = template.render("call.ended", &json!({"data": {"externalId": null}}), None).unwrap();
     assert_eq!(String::from_utf8(rendered.body).unwrap(), "ids%5B%5D=1&text=a%26b%3D%C3%BC+call.ended");
     let template = read(&text.replace("\"form\"", "\"json\"")).compile().unwrap();
-    let rendered = template.render("call.ended", &json!({"data": {"externalId": 7}})).unwrap();
+    let rendered = template.render("call.ended", &json!({"data": {"externalId": 7}}), None).unwrap();
     let body: Value = serde_json::from_slice(&rendered.body).unwrap();
     assert_eq!(body, json!({"ids[]": ["1", "7"], "missing": "a 7", "text": "a&b=ü call.ended"}));
 }
@@ -123,10 +123,10 @@ fn nobody_who_writes_a_value_writes_another_field() {
         fields = { a = "{{who}}", "b\"\r\nX: y" = "1" }
     "#;
     let template = read(text).compile().unwrap();
-    let guess = template.render("call.ended", &json!({"id": "1", "data": {"externalId": ""}})).unwrap();
+    let guess = template.render("call.ended", &json!({"id": "1", "data": {"externalId": ""}}), None).unwrap();
     let boundary = guess.content_type.rsplit('=').next().unwrap();
     let attack = format!("\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"action\"\r\n\r\ndelete\r\n");
-    let rendered = template.render("call.ended", &json!({"id": "1", "data": {"externalId": attack}})).unwrap();
+    let rendered = template.render("call.ended", &json!({"id": "1", "data": {"externalId": attack}}), None).unwrap();
     let fields = parts(&rendered);
     assert_eq!(fields.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b%22%0D%0AX: y"]);
     assert_eq!(fields[0].1, attack);

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use robocall::adapters::clock::VirtualClock;
-use robocall::adapters::memory::{MemoryEventLog, MemoryHooks, MemoryStore};
+use robocall::adapters::memory::{MemoryArchive, MemoryEventLog, MemoryHooks, MemoryStore};
 use robocall::hooks::{HookPorts, HookSettings, Rules, Templates, deliver};
 use robocall::model::{Organisation, OrganisationId, Timestamp};
 use robocall::ports::hooks::{HookSender, HookStore, Keeping, Post, Sent};
 use robocall::ports::store::ProcessId;
-use robocall::ports::{CampaignStore, Clock};
+use robocall::ports::{CampaignStore, Clock, RecordingArchive};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,7 @@ pub struct Got {
     pub url: String,
     pub id: String,
     pub signature: Option<String>,
+    pub body: Vec<u8>,
     /// Whether it was taken.
     pub taken: bool,
 }
@@ -73,7 +74,7 @@ impl HookSender for Receivers {
         let does = (self.behaviour)(&url, at, nth);
         let taken = matches!(does, Does::Answers(_, 200..=299) | Does::TakesAndIsSilent);
         let (id, signature) = (header("webhook-id").unwrap(), header("webhook-signature"));
-        self.got.lock().unwrap().push(Got { at, url, id, signature, taken });
+        self.got.lock().unwrap().push(Got { at, url, id, signature, body: post.body.clone(), taken });
         match does {
             Does::Answers(after, status) => {
                 self.clock.sleep_until(at + after).await;
@@ -91,6 +92,8 @@ pub struct World {
     pub campaigns: Arc<MemoryStore>,
     pub receivers: Arc<Receivers>,
     pub rules: Rules,
+    pub archive: Arc<dyn RecordingArchive>,
+    pub templates: Templates,
     processes: AtomicU64,
 }
 
@@ -136,6 +139,8 @@ impl World {
                 got: Mutex::default(),
             }),
             rules: RULES,
+            archive: Arc::new(MemoryArchive::default()),
+            templates: Templates::new(),
             processes: AtomicU64::new(1),
         }
     }
@@ -153,12 +158,21 @@ impl World {
             store: Arc::clone(&self.hooks),
             sender: Arc::<Receivers>::clone(&self.receivers),
             campaigns: Arc::<MemoryStore>::clone(&self.campaigns),
+            recordings: Arc::<MemoryStore>::clone(&self.campaigns),
+            archive: Arc::clone(&self.archive),
             clock: Arc::new(self.clock.clone()),
         };
         let process = ProcessId(u128::from(self.processes.fetch_add(1, Ordering::Relaxed)));
-        let settings = HookSettings { process, rules: self.rules, connections: 64, within: Duration::from_secs(15) };
+        let settings = HookSettings {
+            process,
+            rules: self.rules,
+            connections: 64,
+            within: Duration::from_secs(15),
+            recording_bytes: 1 << 20,
+            recordings_bytes: 4 << 20,
+        };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(deliver(Arc::new(ports), settings, Arc::new(Templates::new()), stop.clone()));
+        let task = tokio::spawn(deliver(Arc::new(ports), settings, Arc::new(self.templates.clone()), stop.clone()));
         Running { stop, task }
     }
 
