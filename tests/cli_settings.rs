@@ -25,6 +25,7 @@ fn what_the_interface_would_refuse_at_its_start_is_told_with_the_settings_name()
         ("[api.menus]\n9 = \"greeting\"\n", "api.menus.9: "),
         ("[api.voices]\nmona = {gender = \"female\", language = \"not a tag\"}\n", "api.voices.mona.language: "),
         ("[api.voices]\nmona = {gender = \"female\", language = \"tlh\"}\n", "api.voices.mona.language: "),
+        ("[api]\ntrusted_proxies = [\"proxy.example.com\"]\n", "api.trusted_proxies: "),
     ] {
         let said = checked(settings);
         assert_eq!(said.code, 2, "{settings}: {}", said.err);

@@ -19,6 +19,7 @@ mod openapi;
 mod operation;
 mod operations;
 mod organisation;
+mod origin;
 mod page;
 mod recordings;
 mod requests;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::callflow::program::Gender;
+use crate::policy::network::Network;
 use crate::ports::{ApiKeys, CampaignStore, Clock, EventLog, Gate, RecordingArchive, RecordingIndex};
 use crate::request::FlowCompiler;
 
@@ -81,6 +83,8 @@ pub struct ApiSettings {
     pub requests_per_second: u32,
     /// Keys nobody was seen with lately that may be tried from one address in a second, and five times as many at once.
     pub unknown_keys_per_second: u32,
+    /// Proxies that are believed whom they were asked by.
+    pub trusted_proxies: Vec<Network>,
     /// Most connections at a time.
     pub max_connections: usize,
     /// Most who listen to events at a time.
@@ -108,6 +112,7 @@ impl Default for ApiSettings {
             max_destinations: 1_000_000,
             requests_per_second: 1_000,
             unknown_keys_per_second: 10,
+            trusted_proxies: Vec::new(),
             max_connections: 4_096,
             event_streams: 1_000,
             body_mb: 256,

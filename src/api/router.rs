@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use super::answer::Refusal;
 use super::asked::{Asked, Query, is_json};
 use super::operation::Operation;
+use super::origin::origin;
 use super::server::Peer;
 use super::{Api, openapi, operations, page};
 
@@ -62,7 +63,8 @@ async fn answered(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
-    let (key, caller) = api.let_in(&parts.headers, peer, operation.scope).await?;
+    let from = origin(peer, &parts.headers, &api.settings.trusted_proxies);
+    let (key, caller) = api.let_in(&parts.headers, from, operation.scope).await?;
     let path = path.map_err(|_| Refusal::wrong("", "what the path stands for is not UTF-8"))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let held = Arc::clone(&api);

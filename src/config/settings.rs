@@ -66,6 +66,9 @@ pub struct Api {
     pub requests_per_second: u32,
     /// Keys nobody was seen with lately that may be tried from one address in a second, and five times as many at once.
     pub unknown_keys_per_second: u32,
+    /// Networks of proxies that are believed when they say whom they were asked by.
+    #[serde(deserialize_with = "words")]
+    pub trusted_proxies: Vec<String>,
     /// Most connections at a time; others wait.
     pub max_connections: u32,
     /// Most who listen to events at a time; others are turned away.
@@ -96,6 +99,7 @@ impl Default for Api {
             listen: "127.0.0.1:8080".to_owned(),
             requests_per_second: 1_000,
             unknown_keys_per_second: 10,
+            trusted_proxies: Vec::new(),
             max_connections: 4_096,
             event_streams: 1_000,
             body_mb: 256,

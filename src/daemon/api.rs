@@ -18,6 +18,7 @@ use crate::api::{Api, ApiPorts, ApiSettings, Server, SpokenVoice};
 use crate::callflow::compile_for;
 use crate::config::{self, Settings};
 use crate::dispatch::{FlowCatalogue, Programs};
+use crate::policy::network::Network;
 use crate::ports::store::ProcessId;
 use crate::ports::{Clock, Speech};
 use crate::reading::Problems;
@@ -34,11 +35,15 @@ pub enum ApiStage {
 }
 
 /// What the settings say of the interface.
-pub(super) fn settings_of(settings: &config::Api, max_destinations: u32) -> ApiSettings {
-    ApiSettings {
+///
+/// # Errors
+/// When what should be a network is none.
+pub(super) fn settings_of(settings: &config::Api, max_destinations: u32) -> Result<ApiSettings, DaemonError> {
+    Ok(ApiSettings {
         max_destinations,
         requests_per_second: settings.requests_per_second,
         unknown_keys_per_second: settings.unknown_keys_per_second,
+        trusted_proxies: trusted_proxies(settings)?,
         event_streams: usize::try_from(settings.event_streams).unwrap_or(usize::MAX),
         max_connections: usize::try_from(settings.max_connections).unwrap_or(usize::MAX),
         body_mb: settings.body_mb,
@@ -48,7 +53,12 @@ pub(super) fn settings_of(settings: &config::Api, max_destinations: u32) -> ApiS
             })
             .collect(),
         menus: settings.menus.clone(),
-    }
+    })
+}
+
+fn trusted_proxies(settings: &config::Api) -> Result<Vec<Network>, DaemonError> {
+    let invalid = |error| DaemonError::Settings(format!("api.trusted_proxies: {error}"));
+    settings.trusted_proxies.iter().map(|network| network.parse().map_err(invalid)).collect()
 }
 
 /// Whether the voices that calls out may name can be voices, of an engine that speaks.
@@ -88,6 +98,7 @@ fn check_menus(settings: &config::Api, flows: &FlowCatalogue) -> Result<(), Daem
 /// When it cannot: the first reason.
 pub fn check_api(settings: &Settings, flows: &FlowCatalogue) -> Result<(), DaemonError> {
     check_hooks(&settings.hooks)?;
+    trusted_proxies(&settings.api)?;
     check_voices(&settings.api, &*promised_speech(&settings.speech))?;
     check_menus(&settings.api, flows)
 }
@@ -128,7 +139,7 @@ pub fn run_api(
             clock: Arc::clone(&clock),
             random: Arc::new(random_number),
         };
-        let api = Api::new(ports, settings_of(&settings.api, settings.worker.max_destinations));
+        let api = Api::new(ports, settings_of(&settings.api, settings.worker.max_destinations)?);
         let server = Server::listen(&settings.api.listen, api).await;
         let server = server.map_err(|error| DaemonError::Settings(format!("api.listen: {error}")))?;
         let address = server.address()?;

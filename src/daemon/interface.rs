@@ -45,7 +45,7 @@ pub(super) async fn listen(api: &config::Api, behind: Behind) -> Result<Server, 
         clock,
         random: Arc::new(random_number),
     };
-    let server = Server::listen(&api.listen, Api::new(ports, settings_of(api, MOST_DESTINATIONS))).await;
+    let server = Server::listen(&api.listen, Api::new(ports, settings_of(api, MOST_DESTINATIONS)?)).await;
     server.map_err(|error| DaemonError::Settings(error.to_string()))
 }
 

@@ -83,6 +83,44 @@ async fn a_flood_of_bad_keys_is_limited_and_harms_nobody_whose_key_is_known() {
     assert!(limited > 0, "strangers are let try as often as they like");
 }
 
+/// Tries keys that nobody knows until there were too many, each said to come from somewhere.
+async fn flood(world: &World, from: impl Fn(u8) -> String) {
+    for number in 0..u8::MAX {
+        let stranger = world.client_with(ApiKey::from_random([number; 32]).expose());
+        let asked = stranger.ask(Method::GET, "/v1/organisation").header("x-forwarded-for", from(number));
+        if answered(asked).await.code.as_u16() == 429 {
+            return;
+        }
+    }
+    panic!("strangers are let try as often as they like");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_strangers_hold_up_nobody_elsewhere_whatever_they_write() {
+    let world = World::with(|api| {
+        api.unknown_keys_per_second = 1;
+        api.trusted_proxies = vec!["127.0.0.0/8".to_owned(), "10.0.0.0/8".to_owned()];
+    })
+    .await;
+    // What stands before the address that the proxy wrote down, the stranger may have sent.
+    flood(&world, |number| format!("203.0.113.{number}, 198.51.100.1, 10.0.0.1")).await;
+    let bank = world.client("bank").await;
+    let asked = bank.ask(Method::GET, "/v1/organisation").header("x-forwarded-for", "198.51.100.2");
+    answered(asked).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_no_trusted_proxy_is_not_believed_to_be_somebody_else() {
+    for trusted in [vec![], vec!["10.0.0.0/8".to_owned()]] {
+        let world = World::with(|api| {
+            api.unknown_keys_per_second = 1;
+            api.trusted_proxies = trusted;
+        })
+        .await;
+        flood(&world, |number| format!("198.51.100.{number}")).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_secret_under_a_keys_public_id_makes_nobody_a_stranger() {
     let world = World::with(|api| api.unknown_keys_per_second = 1).await;
