@@ -12,8 +12,11 @@ use super::Api;
 use super::answer::{Refusal, json};
 use super::asked::Asked;
 use crate::model::{Organisation, OrganisationId};
-use crate::ports::store::SlotUse;
+use crate::ports::store::{LimitChange, SlotUse};
 use crate::reading::Problems;
+
+/// The setting that has a key of its own.
+const LIMIT: &str = "limit";
 
 /// How often a change is tried that others are in the way of.
 const TRIES: u8 = 10;
@@ -61,10 +64,11 @@ pub(super) async fn change(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
     std::mem::take(&mut asked.query).finish()?;
     let given = asked.object()?;
     let (store, organisation) = (&api.ports.store, asked.organisation());
+    let limit = if given.contains_key(LIMIT) { LimitChange::Set } else { LimitChange::Kept };
     for _ in 0..TRIES {
         let before = api.ask(store.organisation(organisation)).await?;
-        let after = merged(&before, given.clone())?;
-        if api.ask(store.change_organisation(organisation, &before, after)).await? {
+        let after = merged(&before, given.clone(), limit)?;
+        if api.ask(store.change_organisation(organisation, &before, after, limit)).await? {
             let changed: Vec<&String> = given.keys().collect();
             tracing::info!(%organisation, actor = asked.caller.label.as_str(), ?changed, "settings were changed");
             return shown(&api, organisation).await;
@@ -74,7 +78,7 @@ pub(super) async fn change(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
 }
 
 /// Settings with others written over them.
-fn merged(before: &Organisation, given: Map<String, Value>) -> Result<Organisation, Refusal> {
+fn merged(before: &Organisation, given: Map<String, Value>, limit: LimitChange) -> Result<Organisation, Refusal> {
     let unwritable = |error: serde_json::Error| Refusal::wrong("", error.to_string());
     let mut settings = serde_json::to_value(before).map_err(unwritable)?;
     if let Value::Object(fields) = &mut settings {
@@ -85,7 +89,9 @@ fn merged(before: &Organisation, given: Map<String, Value>) -> Result<Organisati
         Refusal::wrong(if path == "." { "" } else { &path }, error.into_inner().to_string())
     })?;
     let mut problems = Problems::default();
-    for problem in settings.problems() {
+    // What others have written into the limit's key is not for whoever changes something else to answer for.
+    let is_ours = |path: &str| path != LIMIT || limit == LimitChange::Set;
+    for problem in settings.problems().into_iter().filter(|problem| is_ours(&problem.path)) {
         problems.add(problem.path, problem.message);
     }
     if problems.is_empty() { Ok(settings) } else { Err(Refusal::invalid(problems)) }

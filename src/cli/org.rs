@@ -15,7 +15,7 @@ use super::{Exit, Failure, values};
 use crate::daemon::Console;
 use crate::model::organisation::RequestOrder;
 use crate::model::{Organisation, OrganisationId, Phone};
-use crate::ports::store::SlotUse;
+use crate::ports::store::{LimitChange, SlotUse};
 
 /// Most slots, calls a second, and weight.
 const MOST: u32 = Organisation::MOST;
@@ -175,8 +175,8 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
             let mut tries = 0..TRIES;
             loop {
                 let before = console.ask_store(store.organisation(org))?;
-                let after = args.changed(before.clone())?;
-                if console.ask_store(store.change_organisation(org, &before, after))? {
+                let (after, limit) = args.changed(before.clone())?;
+                if console.ask_store(store.change_organisation(org, &before, after, limit))? {
                     break;
                 }
                 if tries.next().is_none() {
@@ -230,11 +230,12 @@ fn list(phones: &[Phone], json: bool) -> Result<Exit, Failure> {
 
 impl SetArgs {
     /// The settings with what was asked for.
-    fn changed(&self, before: Organisation) -> Result<Organisation, Failure> {
-        let mut settings = match &self.file {
+    fn changed(&self, before: Organisation) -> Result<(Organisation, LimitChange), Failure> {
+        let (mut settings, limit) = match &self.file {
             Some(file) => merged(before, file)?,
-            None => before,
+            None => (before, LimitChange::Kept),
         };
+        let limit = if self.limit.is_some() { LimitChange::Set } else { limit };
         settings.limit = self.limit.unwrap_or(settings.limit);
         settings.weight = self.weight.unwrap_or(settings.weight);
         match self.order {
@@ -252,27 +253,29 @@ impl SetArgs {
             settings.denied_prefixes.clone_from(prefixes);
         }
         settings.retention_secs = self.retention.unwrap_or(settings.retention_secs);
-        Ok(settings)
+        Ok((settings, limit))
     }
 }
 
 /// Settings with those of a file in their place.
-fn merged(before: Organisation, file: &Path) -> Result<Organisation, Failure> {
+fn merged(before: Organisation, file: &Path) -> Result<(Organisation, LimitChange), Failure> {
     let name = file.display();
     let wrong = |what: String| Failure::usage(format!("{name}: {what}"));
     let given: Value =
         serde_json::from_str(&read_small(file)?).map_err(|error| wrong(format!("is not JSON: {error}")))?;
     let Value::Object(given) = given else { return Err(wrong("is no object".to_owned())) };
+    let limit = if given.contains_key("limit") { LimitChange::Set } else { LimitChange::Kept };
     let mut settings = serde_json::to_value(before)?;
     if let Value::Object(fields) = &mut settings {
         fields.extend(given);
     }
     let settings: Organisation =
         serde_path_to_error::deserialize(settings).map_err(|error| wrong(error.to_string()))?;
-    if let Some(problem) = settings.problems().first() {
+    let is_ours = |path: &str| path != "limit" || limit == LimitChange::Set;
+    if let Some(problem) = settings.problems().iter().find(|problem| is_ours(&problem.path)) {
         return Err(wrong(problem.to_string()));
     }
-    Ok(settings)
+    Ok((settings, limit))
 }
 
 fn show(org: &OrganisationId, settings: &Organisation, slots: SlotUse, json: bool) -> Result<(), Failure> {

@@ -164,6 +164,7 @@ macro_rules! store_conformance {
                 an_unconfigured_organisation_has_the_defaults
                 settings_take_effect_at_once
                 settings_that_somebody_else_has_changed_are_left_alone
+                a_change_that_keeps_the_limit_neither_minds_nor_writes_it
                 waking_follows_whatever_may_have_freed_something
                 calls_are_shown_in_order_page_by_page
                 a_page_runs_through_parts_and_chunks_whatever_became_of_each_call

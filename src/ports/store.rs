@@ -496,6 +496,15 @@ pub struct LiveCall {
     pub history: Vec<Fact>,
 }
 
+/// What a change of settings does with the limit, whose key other applications write, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitChange {
+    /// It is neither looked at nor written, whatever its key holds.
+    Kept,
+    /// It is set as the other settings are.
+    Set,
+}
+
 /// An organisation's slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotUse {
@@ -699,6 +708,7 @@ pub trait CampaignStore: Send + Sync + 'static {
         organisation: &OrganisationId,
         before: &Organisation,
         after: Organisation,
+        limit: LimitChange,
     ) -> StoreResult<bool>;
 
     /// Sets them, whatever they are.

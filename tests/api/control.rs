@@ -1,7 +1,7 @@
 //! Commands to requests and to live calls, and the organisation's settings.
 
 use reqwest::Method;
-use robocall::model::Scope;
+use robocall::model::{Organisation, Scope};
 use serde_json::{Value, json};
 
 use crate::world::{Client, World, answered, long_request, request};
@@ -264,6 +264,18 @@ async fn an_organisation_changes_its_own_settings_within_bounds() {
         assert_eq!(refused.refused(400), ("invalid", vec![path]), "{body}");
     }
     assert_eq!(bank.get("/v1/organisation").await.ok(), changed, "nothing of it was taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_others_have_written_is_in_the_way_of_no_other_setting() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let too_high = Organisation { limit: 2_000_000, ..Organisation::default() };
+    world.playground.store.set_organisation(&"bank".parse().unwrap(), too_high).await.unwrap();
+    let changed = bank.send(Method::PATCH, "/v1/organisation", &json!({"weight": 5})).await.ok();
+    assert_eq!((&changed["settings"]["weight"], &changed["slots"]["limit"]), (&json!(5), &json!(2_000_000)));
+    let refused = bank.send(Method::PATCH, "/v1/organisation", &json!({"limit": 2_000_000})).await;
+    assert_eq!(refused.refused(400), ("invalid", vec!["limit"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

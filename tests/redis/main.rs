@@ -66,6 +66,28 @@ impl StoreWorld for RedisWorld {
 robocall::store_conformance!(RedisWorld::new());
 
 #[tokio::test]
+async fn what_others_have_written_as_the_limit_stays_when_other_settings_are_changed() {
+    use robocall::conformance::store::scene::organisation;
+    use robocall::model::Organisation;
+    use robocall::ports::store::LimitChange;
+    let mut others = redis::Client::open(server::shared().url()).unwrap().get_connection().unwrap();
+    for written in [None, Some("many"), Some("-3"), Some("7"), Some("2000000")] {
+        let world = RedisWorld::new();
+        let (store, bank, key) = (world.store(), organisation("bank"), format!("{}:{{bank}}:limit", world.prefix));
+        if let Some(text) = written {
+            redis::cmd("SET").arg(&key).arg(text).exec(&mut others).unwrap();
+        }
+        let before = store.organisation(&bank).await.unwrap();
+        let heavy = Organisation { weight: 3, ..before.clone() };
+        assert!(store.change_organisation(&bank, &before, heavy, LimitChange::Kept).await.unwrap(), "{written:?}");
+        let found: Option<String> = redis::cmd("GET").arg(&key).query(&mut others).unwrap();
+        assert_eq!(found.as_deref(), written);
+        let after = store.organisation(&bank).await.unwrap();
+        assert_eq!((after.limit, after.weight), (before.limit, 3), "{written:?}");
+    }
+}
+
+#[tokio::test]
 async fn other_applications_take_slots_and_give_them_back_with_the_scripts_that_are_shipped() {
     use robocall::conformance::store::scene::{claim_all, leased, limit, organisation, submit};
     let world = RedisWorld::new();

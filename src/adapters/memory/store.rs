@@ -294,11 +294,17 @@ impl CampaignStore for MemoryStore {
         organisation: &OrganisationId,
         before: &Organisation,
         after: Organisation,
+        limit: LimitChange,
     ) -> StoreResult<bool> {
         Ok(self.with(|state| {
-            let is_so = state.organisation(organisation) == *before;
+            let found = state.organisation(organisation);
+            let with_limit = |settings: &Organisation| match limit {
+                LimitChange::Kept => Organisation { limit: found.limit, ..settings.clone() },
+                LimitChange::Set => settings.clone(),
+            };
+            let is_so = found == with_limit(before);
             if is_so {
-                state.set_organisation(organisation, after);
+                state.set_organisation(organisation, with_limit(&after));
             }
             is_so
         }))

@@ -6,6 +6,7 @@ use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
 use crate::model::{Organisation, OrganisationId};
 use crate::ports::StoreResult;
+use crate::ports::store::LimitChange;
 
 fn read(settings: &[u8], limit: u32) -> StoreResult<Organisation> {
     let organisation = match settings {
@@ -16,14 +17,22 @@ fn read(settings: &[u8], limit: u32) -> StoreResult<Organisation> {
     Ok(Organisation { limit, ..organisation })
 }
 
-fn written(ops: Ops, settings: &Organisation) -> StoreResult<Ops> {
-    let ops = ops.bytes(&serde_json::to_vec(settings).map_err(unreadable)?).int(settings.limit);
+fn written(ops: Ops, settings: &Organisation, limit: LimitChange) -> StoreResult<Ops> {
+    let ops = limit_of(ops.bytes(&serde_json::to_vec(settings).map_err(unreadable)?), settings.limit, limit);
     let ops = ops.int(settings.weight).int(u8::from(settings.request_order == RequestOrder::FirstCome));
     let ops = match settings.calls_per_second {
         Some(rate) => ops.int(rate),
         None => ops.text(""),
     };
     Ok(ops.unsigned(settings.retention_secs))
+}
+
+/// A limit, if it means anything.
+fn limit_of(ops: Ops, number: u32, limit: LimitChange) -> Ops {
+    match limit {
+        LimitChange::Kept => ops.text(""),
+        LimitChange::Set => ops.int(number),
+    }
 }
 
 impl RedisStore {
@@ -44,7 +53,8 @@ impl RedisStore {
         settings: &Organisation,
     ) -> StoreResult<()> {
         self.ring.expect(organisation, self.now()).await?;
-        self.send(organisation, written(Ops::none().op("set_organisation"), settings)?).await.map(drop)
+        let ops = written(Ops::none().op("set_organisation"), settings, LimitChange::Set)?;
+        self.send(organisation, ops).await.map(drop)
     }
 
     pub(super) async fn change_settings(
@@ -52,13 +62,15 @@ impl RedisStore {
         organisation: &OrganisationId,
         before: &Organisation,
         after: &Organisation,
+        limit: LimitChange,
     ) -> StoreResult<bool> {
-        let (kept, limit) = self.settings(organisation).await?;
-        if read(&kept, limit)? != *before {
+        let (kept, found) = self.settings(organisation).await?;
+        let counts = if limit == LimitChange::Kept { before.limit } else { found };
+        if read(&kept, counts)? != *before {
             return Ok(false);
         }
         self.ring.expect(organisation, self.now()).await?;
-        let ops = Ops::none().op("change_organisation").bytes(&kept).int(limit);
-        Ok(self.send(organisation, written(ops, after)?).await?.int()? == 1)
+        let ops = limit_of(Ops::none().op("change_organisation").bytes(&kept), found, limit);
+        Ok(self.send(organisation, written(ops, after, limit)?).await?.int()? == 1)
     }
 }

@@ -217,8 +217,9 @@ impl CampaignStore for RedisStore {
         organisation: &OrganisationId,
         before: &Organisation,
         after: Organisation,
+        limit: LimitChange,
     ) -> StoreResult<bool> {
-        self.change_settings(organisation, before, &after).await
+        self.change_settings(organisation, before, &after, limit).await
     }
 
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {

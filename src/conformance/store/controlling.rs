@@ -144,14 +144,34 @@ pub async fn settings_that_somebody_else_has_changed_are_left_alone(world: &dyn 
     let unset = store.organisation(&bank).await.unwrap();
     let wide = Organisation { limit: 9, ..unset.clone() };
     let heavy = Organisation { weight: 3, ..wide.clone() };
-    assert!(store.change_organisation(&bank, &unset, wide.clone()).await.unwrap());
-    assert!(!store.change_organisation(&bank, &unset, heavy.clone()).await.unwrap(), "it has a limit now");
+    let change = async |before: &Organisation, after: &Organisation| {
+        store.change_organisation(&bank, before, after.clone(), LimitChange::Set).await.unwrap()
+    };
+    assert!(change(&unset, &wide).await);
+    assert!(!change(&unset, &heavy).await, "it has a limit now");
     assert_eq!(store.organisation(&bank).await.unwrap(), wide);
-    assert!(store.change_organisation(&bank, &wide, heavy.clone()).await.unwrap());
-    assert!(store.change_organisation(&bank, &heavy, heavy.clone()).await.unwrap(), "what is nothing new is done, too");
+    assert!(change(&wide, &heavy).await);
+    assert!(change(&heavy, &heavy).await, "what is nothing new is done, too");
     assert_eq!(store.organisation(&bank).await.unwrap(), heavy);
     submit(&store, header("r"), 20).await;
     assert_eq!(claim_all(&store, 20).await.len(), 9, "and it is in force");
+}
+
+pub async fn a_change_that_keeps_the_limit_neither_minds_nor_writes_it(world: &dyn StoreWorld) {
+    let (store, bank) = (world.store(), organisation("bank"));
+    let unset = store.organisation(&bank).await.unwrap();
+    let heavy = Organisation { weight: 3, ..unset.clone() };
+    let change = async |before: &Organisation, after: &Organisation| {
+        store.change_organisation(&bank, before, after.clone(), LimitChange::Kept).await.unwrap()
+    };
+    // Somebody else lowers it between the reading and the writing.
+    limit(&store, "bank", 2).await;
+    assert!(change(&unset, &heavy).await);
+    let found = store.organisation(&bank).await.unwrap();
+    assert_eq!((found.limit, found.weight), (2, 3));
+    assert!(!change(&unset, &heavy).await, "it has a weight now");
+    submit(&store, header("r"), 20).await;
+    assert_eq!(claim_all(&store, 20).await.len(), 2);
 }
 
 pub async fn settings_take_effect_at_once(world: &dyn StoreWorld) {

@@ -335,8 +335,9 @@ impl CampaignStore for ChaosStore {
         organisation: &OrganisationId,
         before: &Organisation,
         after: Organisation,
+        limit: LimitChange,
     ) -> StoreResult<bool> {
-        self.inner.change_organisation(organisation, before, after).await
+        self.inner.change_organisation(organisation, before, after, limit).await
     }
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.inner.set_organisation(organisation, settings).await

@@ -72,11 +72,12 @@ function Control.calls(h, from, limit)
   return { 'done', r.ov or '', table.concat(shown) }
 end
 
+-- Without a limit its key stays as it is: other applications write it, too.
 function Control.set_organisation(settings, limit, weight, order, per_second, retention)
   local before_order, before_retention = O.ord, O.ret
   O.w, O.ord, O.cps, O.ret, org_changed = weight, order, per_second, retention, true
   call('SET', P .. 'settings', settings)
-  call('SET', P .. 'limit', limit)
+  if limit ~= '' then call('SET', P .. 'limit', limit) end
   slots, freed = nil, true
   if O.ord ~= before_order or O.ret ~= before_retention then
     for _, h in ipairs(call('SMEMBERS', P .. 'requests')) do
@@ -93,9 +94,9 @@ function Control.organisation()
   return { call('GET', P .. 'settings') or '', text(read_slots().limit) }
 end
 
--- Whether it is still as somebody has read it.
+-- Whether it is still as somebody has read it; a limit that is not given may be any.
 function Control.is_organisation(settings, limit)
-  return (call('GET', P .. 'settings') or '') == settings and read_slots().limit == limit
+  return (call('GET', P .. 'settings') or '') == settings and (not limit or read_slots().limit == limit)
 end
 
 function Control.set_external(value)
