@@ -118,11 +118,14 @@ impl LiveCall<'_> {
     /// Hands the callee to the backend, if that is still wanted and allowed.
     pub(super) async fn blind_transfer(&mut self, other: LegId, target: &Target) -> Result<(), Fenced> {
         let Some(committed_at) = self.commit_leg(other, target).await? else { return Ok(()) };
-        let until = self.authority().await?.min(committed_at + COMMITMENT);
-        let sent = self.shared.ports.telephony.blind_transfer(self.leg, other, target, until).await;
+        let until = self.authority().await?;
+        let telephony = &self.shared.ports.telephony;
+        let sent = telephony.blind_transfer(self.leg, other, target, until.min(committed_at + COMMITMENT)).await;
         // Unanswered, it may have been carried out: the machine's deadline ends it.
         let unanswered = matches!(sent, Err(TelephonyError::Unavailable(_)));
         if let (Heard::No, false) = (self.heard(sent), unanswered) {
+            // It may be made already, and only come too late to be dialled.
+            let _ = self.shared.ports.telephony.hang_up(other, until).await;
             self.tell(CallInput::LegEnded { leg: other, end: lost_leg() });
         }
         Ok(())

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use robocall::callflow::program::Target;
-use robocall::model::{DispositionResult, Happening, LegId, Timestamp, WorkerId};
+use robocall::model::{DispositionResult, Happening, LegId, LegRole, Timestamp, WorkerId};
+use robocall::ports::store::CallSnapshot;
 use robocall::ports::telephony::{LegReport, LegState, NewLeg};
 use robocall::ports::{Audio, CampaignStore as _, Clock, Telephony, TelephonyError};
 use serde_json::{Value, json};
@@ -14,13 +15,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::world::{World, key, play};
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 type Outcome<T = ()> = Result<T, TelephonyError>;
 
-/// A network that lets nobody listen but after a while, and that may fall silent.
+/// A network that lets nobody listen but after a while, and that may fall silent; and if it takes its time over a blind
+/// transfer, it does that between making the target's leg and dialling it.
 struct Silent {
     inner: Arc<dyn Telephony>,
     clock: Arc<dyn Clock>,
     listens_after: Duration,
+    transfers_within: Duration,
     is_silent: Arc<AtomicBool>,
 }
 
@@ -73,7 +78,15 @@ impl Telephony for Silent {
         self.ask()?.listen_in(leg, other, to, not_after).await
     }
     async fn blind_transfer(&self, leg: LegId, other: LegId, target: &Target, not_after: Timestamp) -> Outcome {
-        self.ask()?.blind_transfer(leg, other, target, not_after).await
+        if self.transfers_within.is_zero() {
+            return self.ask()?.blind_transfer(leg, other, target, not_after).await;
+        }
+        let (target, lives_at_most, talks_at_most) = (target.clone(), HOUR, HOUR);
+        let new =
+            NewLeg { leg: other, target, caller: None, lives_at_most, talks_at_most, trunk: 0, is_waited_for: true };
+        self.ask()?.create(&app(), &new, not_after).await?;
+        self.clock.sleep_until(self.clock.now() + self.transfers_within).await;
+        self.ask()?.dial(other, HOUR, not_after).await
     }
     async fn record(&self, leg: LegId, name: &str, on: bool, not_after: Timestamp) -> Outcome<Option<Box<str>>> {
         self.ask()?.record(leg, name, on, not_after).await
@@ -86,11 +99,17 @@ impl Telephony for Silent {
     }
 }
 
+/// In whose name the legs of a slow blind transfer are made.
+fn app() -> WorkerId {
+    "w1".parse().unwrap()
+}
+
 /// Makes the phone network one that may fall silent, and tells how.
 fn may_fall_silent(world: &mut World, listens_after: Duration) -> Arc<AtomicBool> {
     let is_silent = Arc::new(AtomicBool::new(false));
     let (inner, clock) = (world.network.telephony(), Arc::clone(&world.clock) as _);
-    world.phones = Arc::new(Silent { inner, clock, listens_after, is_silent: Arc::clone(&is_silent) });
+    let (transfers_within, silence) = (Duration::ZERO, Arc::clone(&is_silent));
+    world.phones = Arc::new(Silent { inner, clock, listens_after, transfers_within, is_silent: silence });
     is_silent
 }
 
@@ -151,5 +170,36 @@ fn a_network_that_is_slow_to_let_listen_holds_nobodys_calls_up_for_long() {
         let slots = world.store.audit_slots();
         let orphans = slots[0].leases.iter().filter(|lease| lease.worker.as_str() != "survivor").count();
         assert_eq!(orphans, 0, "so many calls are nobody's forty seconds after their workers died");
+    });
+}
+
+#[test]
+fn a_target_whose_dial_comes_too_late_leaves_no_channel_behind() {
+    play(|mut world| async move {
+        let (network, clock) = (world.network.telephony(), Arc::clone(&world.clock) as _);
+        world.phones = Arc::new(Silent {
+            inner: Arc::clone(&network),
+            clock,
+            listens_after: Duration::ZERO,
+            transfers_within: Duration::from_secs(2),
+            is_silent: Arc::default(),
+        });
+        world.start_worker("w1", 10);
+        let steps = json!([
+            {"name": "transfer", "destination": "Ext:2000", "transferType": "blind", "onFailure": "continue"},
+            {"name": "play", "message": {"msg": "A long story. ".repeat(100)}},
+        ]);
+        world.submit("r", json!([{"phone": "+9991000001"}]), steps).await;
+        let failed = |call: &CallSnapshot| {
+            let mut ends = call.history.iter().filter(|fact| matches!(fact.what, Happening::LegFailed { .. }));
+            ends.next().is_some()
+        };
+        while !failed(&world.only_call("r").await) {
+            world.pass(100).await;
+        }
+        world.pass(1_000).await;
+        assert_eq!(world.network.counters().created, 2, "the target's leg was made");
+        let left: Vec<_> = network.legs_of(&app()).await.unwrap().into_iter().map(|(leg, _)| leg.role).collect();
+        assert_eq!(left, [LegRole::Callee], "and is hung up, while the callee hears on");
     });
 }
