@@ -13,12 +13,16 @@ use super::answer::{Refusal, json};
 use super::asked::Asked;
 use super::status::{StatusDocument, without_details};
 use super::{Api, STORE_WITHIN};
+use crate::callflow::Program;
+
 use crate::model::status::{Counts, RejectReason, RequestStatus, RequestSummary};
-use crate::model::{OrganisationId, RequestId};
+use crate::model::{Destination, Number, OrganisationId, RequestId};
 use crate::ports::StoreError;
 use crate::ports::store::{Remembered, RequestKey, RequestSnapshot};
 use crate::reading::Problems;
-use crate::request::{AcceptedRequest, CallRequestDocument, CheckError, Limits, RefusedRequest, check};
+use crate::request::{
+    AcceptedRequest, CallRequestDocument, CheckError, DestinationDocument, Limits, RefusedRequest, check,
+};
 
 /// Most bytes of a request, as at the broker.
 pub(super) const MOST_BYTES: usize = 16 << 20;
@@ -68,7 +72,7 @@ pub(super) async fn submit(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
     without_details(&let_in(&api, asked.organisation(), &accepted, &asked.body).await?)
 }
 
-/// Takes in a request of our own making.
+/// Takes in a request of our own making. Whoever it is to must be able to hear all of it: nobody but us can say what is missing.
 pub(super) async fn hand_in(
     api: &Arc<Api>,
     organisation: &OrganisationId,
@@ -77,7 +81,35 @@ pub(super) async fn hand_in(
     let written = serde_json::to_vec(document).map_err(|error| Refusal::wrong("", error.to_string()))?;
     let body = Bytes::from(written);
     let accepted = checked(api, organisation, &body).await?;
+    if let Err(refusal) = speakable(&accepted.program, &document.destinations) {
+        // What was taken in before is not refused now.
+        let key = RequestKey { organisation: organisation.clone(), request: accepted.header.id.clone() };
+        return known(api, &key, &accepted).await?.ok_or(refusal);
+    }
     let_in(api, organisation, &accepted, &body).await
+}
+
+/// Whether all messages can be spoken to all destinations: calls of which one cannot fail before anybody is dialled.
+fn speakable(program: &Program, destinations: &[DestinationDocument]) -> Result<(), Refusal> {
+    for person in destinations {
+        let properties = person.properties.iter().map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (name.as_str().into(), Box::<str>::from(value).into())
+        });
+        let destination = Destination {
+            index: 0,
+            number: Number::Valid(person.phone),
+            caller: None,
+            external_id: None,
+            time_zone: None,
+            properties: properties.collect(),
+        };
+        program.prepare(&destination).map_err(|unspeakable| {
+            let path = program.messages.get(usize::from(unspeakable.message)).map_or("callFlow", |found| &*found.path);
+            Refusal::wrong(path, format!("the flow cannot be spoken to them: {}", unspeakable.detail))
+        })?;
+    }
+    Ok(())
 }
 
 /// Lets a request in that has been checked, unless it is known: as it is then.

@@ -141,8 +141,9 @@ async fn what_follows_from_a_call_has_its_flow_and_what_is_known_of_one_is_not_s
         calls[0].destination.properties.len()
     };
     assert_eq!(properties(&made).await, 1);
-    let another = bank.post(PATH, &again("+9991000002")).await.ok();
-    assert_eq!(properties(&another).await, 0, "it may be somebody else");
+    let another = bank.post(PATH, &again("+9991000002")).await;
+    assert_eq!(another.refused(400).1, ["call_id"], "it may be somebody else");
+    assert!(another.body["message"].as_str().unwrap().ends_with("no value for {{name}}"), "{}", another.body);
     let clinic = world.client("clinic").await;
     assert_eq!(clinic.post(PATH, &again("+9991000001")).await.refused(404).0, "notFound");
 }
@@ -187,5 +188,9 @@ async fn what_is_wrong_is_said_in_the_older_words_and_all_of_it_with_paths() {
         assert_eq!(unknown.body["message"], message);
         assert_eq!(unknown.refused(400).1, ["menu_id"]);
     }
+    let nameless = bank.post(PATH, &with(|call| call["menu_id"] = json!("web"))).await;
+    assert_eq!(nameless.refused(400).1, ["menu_id"]);
+    let expected = "menu_id: the flow cannot be spoken to them: no value for {{name}}";
+    assert_eq!(nameless.body["message"], expected);
     assert_eq!(bank.get("/v1/requests").await.ok()["requests"], json!([]), "nothing was handed in");
 }
