@@ -14,7 +14,6 @@ use super::asked::Asked;
 use super::status::{StatusDocument, without_details};
 use super::{Api, STORE_WITHIN};
 use crate::callflow::Program;
-
 use crate::model::status::{Counts, RejectReason, RequestStatus, RequestSummary};
 use crate::model::{Destination, Number, OrganisationId, RequestId};
 use crate::ports::StoreError;

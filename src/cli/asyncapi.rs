@@ -10,8 +10,18 @@ use crate::command::{
     AddParticipantBody, CALL_COMMANDS, CallBody, CancelBody, EndSessionBody, REQUEST_COMMANDS, RecordBody, ReplyBody,
     RequestBody, SuperviseBody, TransferBody,
 };
+use crate::model::status::RequestSummary;
 use crate::model::{CallId, OrganisationId, RequestId};
 use crate::request::CallRequestDocument;
+
+/// The header of commands. What else is told beside a body are properties, which brokers keep apart from headers; AsyncAPI
+/// knows no such difference.
+const ACTOR: &str = "actor";
+
+const CORRELATION: (&str, &str) = ("correlation_id", "An answer has that of what it answers.");
+
+const COMMAND_ID: &str = "The command's id: what has been carried out under it is not carried out again, but answered as it was; \
+                          another command under it is refused. Without it, each message is a command of its own.";
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -20,28 +30,29 @@ pub(super) fn document() -> Value {
     let mut written = generator(SchemaSettings::draft2020_12().for_serialize());
     let mut messages = Map::new();
     let request = read.subschema_for::<CallRequestDocument>();
-    messages.insert("callRequest".to_owned(), message("A call request, or a part of one.", request.into(), json!({})));
+    let told = headers(&[("message_id", "Kept with it if it becomes a dead letter. It is known by its `requestId`.")]);
+    messages.insert("callRequest".to_owned(), asking("A call request, or a part of one.", request.into(), told));
     let event = written.subschema_for::<CloudEvent>();
-    messages
-        .insert("event".to_owned(), message("Something happened: a CloudEvent, structured.", event.into(), json!({})));
-    let reply = written.subschema_for::<ReplyBody>();
-    messages.insert("reply".to_owned(), message("What became of a command.", reply.into(), json!({})));
+    let told = headers(&[("message_id", "The event's `id`: what comes again under it is the same.")]);
+    messages.insert("event".to_owned(), message("Something happened: a CloudEvent, structured.", event.into(), told));
+    for (name, about, payload) in [
+        ("reply", "What became of a command.", written.subschema_for::<ReplyBody>()),
+        (
+            "judgement",
+            "What became of a request, or of a part of one: sealed, or refused and filed with the dead letters.",
+            written.subschema_for::<RequestSummary>(),
+        ),
+    ] {
+        messages.insert(name.to_owned(), correlated(message(about, payload.into(), headers(&[CORRELATION]))));
+    }
     let mut operations = Map::from_iter([
-        ("takeRequest".to_owned(), operation("receive", "requests", "callRequest")),
+        ("takeRequest".to_owned(), answered(operation("receive", "requests", "callRequest"), "judgement")),
         ("publishEvent".to_owned(), operation("send", "events", "event")),
     ]);
     for name in REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS) {
-        let headers = json!({"type": "object", "properties": {
-            "actor": {"type": "string", "description": "Who gives it; without it, `amqp`."},
-        }});
-        messages.insert((*name).to_owned(), message(about(name), payload(name, &mut read), headers));
-        let mut operation = operation("receive", "commands", name);
-        operation["reply"] = json!({
-            "address": {"location": "$message.header#/reply_to", "description": "The property `reply_to`, if it is set."},
-            "channel": {"$ref": "#/channels/replies"},
-            "messages": [{"$ref": "#/channels/replies/messages/reply"}],
-        });
-        operations.insert((*name).to_owned(), operation);
+        let told = headers(&[(ACTOR, "Who gives it; without it, `amqp`."), ("message_id", COMMAND_ID)]);
+        messages.insert((*name).to_owned(), asking(about(name), payload(name, &mut read), told));
+        operations.insert((*name).to_owned(), answered(operation("receive", "commands", name), "reply"));
     }
     let commands: Vec<&str> = REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS).copied().collect();
     // Whatever both have is the same in both: what is read only, and what is written only, have names of their own.
@@ -62,8 +73,11 @@ pub(super) fn document() -> Value {
             "commands": channel("{organisation}.{command}", "robocall.commands", &commands, &["organisation", "command"]),
             "replies": {
                 "address": null,
-                "description": "The queue that a command names in `reply_to`, with its `correlation_id`.",
-                "messages": {"reply": {"$ref": "#/components/messages/reply"}},
+                "description": "The queue that a request or a command names in `reply_to`.",
+                "messages": {
+                    "reply": {"$ref": "#/components/messages/reply"},
+                    "judgement": {"$ref": "#/components/messages/judgement"},
+                },
             },
         },
         "operations": operations,
@@ -72,11 +86,42 @@ pub(super) fn document() -> Value {
 }
 
 fn message(about: &str, payload: Value, headers: Value) -> Value {
-    let mut message = json!({"summary": about, "payload": payload});
-    if headers.as_object().is_some_and(|headers| !headers.is_empty()) {
-        message["headers"] = headers;
+    json!({"summary": about, "payload": payload, "headers": headers})
+}
+
+/// A message that is answered if it says where.
+fn asking(about: &str, payload: Value, mut headers: Value) -> Value {
+    let asks = self::headers(&[CORRELATION, ("reply_to", "The queue that hears what became of it; without it, none.")]);
+    for (name, property) in asks["properties"].as_object().into_iter().flatten() {
+        headers["properties"][name] = property.clone();
     }
+    correlated(message(about, payload, headers))
+}
+
+/// What is told beside a body.
+fn headers(told: &[(&str, &str)]) -> Value {
+    let told = told.iter().map(|(name, about)| {
+        let about = match *name {
+            ACTOR => (*about).to_owned(),
+            name => format!("The property `{name}`. {about}"),
+        };
+        (name.to_string(), json!({"type": "string", "description": about}))
+    });
+    json!({"type": "object", "properties": told.collect::<Map<String, Value>>()})
+}
+
+fn correlated(mut message: Value) -> Value {
+    message["correlationId"] = json!({"location": "$message.header#/correlation_id"});
     message
+}
+
+fn answered(mut operation: Value, reply: &str) -> Value {
+    operation["reply"] = json!({
+        "address": {"location": "$message.header#/reply_to", "description": "The property `reply_to`, if it is set."},
+        "channel": {"$ref": "#/channels/replies"},
+        "messages": [{"$ref": format!("#/channels/replies/messages/{reply}")}],
+    });
+    operation
 }
 
 fn operation(action: &str, channel: &str, message: &str) -> Value {
@@ -174,6 +219,7 @@ mod tests {
         }
         written.subschema_for::<CloudEvent>();
         written.subschema_for::<ReplyBody>();
+        written.subschema_for::<RequestSummary>();
         let written = written.take_definitions(true);
         for (name, schema) in read.take_definitions(true) {
             assert!(written.get(&name).is_none_or(|other| *other == schema), "{name}");
@@ -190,7 +236,33 @@ mod tests {
         assert_eq!(of("cancel")["properties"]["mode"]["anyOf"][0]["$ref"], "#/components/schemas/CancelMode");
         for name in REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS) {
             assert_eq!(of(name)["additionalProperties"], json!(false), "{name}");
-            assert!(document["operations"][name]["reply"].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_answered_says_where_to_and_with_what() {
+        let document = document();
+        let commands = REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS).map(|name| (*name, *name, "reply"));
+        for (operation, message, reply) in commands.chain([("takeRequest", "callRequest", "judgement")]) {
+            let found = &document["operations"][operation]["reply"];
+            assert_eq!(
+                found["messages"],
+                json!([{"$ref": format!("#/channels/replies/messages/{reply}")}]),
+                "{operation}"
+            );
+            assert!(document["channels"]["replies"]["messages"][reply].is_object());
+            // Each place that is named is one that the message has.
+            for (place, within) in [
+                (&found["address"]["location"], message),
+                (&document["components"]["messages"][message]["correlationId"]["location"], message),
+                (&document["components"]["messages"][reply]["correlationId"]["location"], reply),
+            ] {
+                let name = place.as_str().unwrap().strip_prefix("$message.header#/").unwrap();
+                let headers = &document["components"]["messages"][within]["headers"]["properties"];
+                assert!(headers[name].is_object(), "{operation}: {name}");
+            }
+            let headers = &document["components"]["messages"][message]["headers"]["properties"];
+            assert!(headers["message_id"]["description"].is_string(), "{operation}");
         }
     }
 }
