@@ -20,6 +20,9 @@ const TRIES: u32 = 10;
 /// Most by which the pauses between two tries grow.
 const LONGEST_PAUSE: u32 = 30;
 
+/// What is answered when a call has carried out as many commands as it may.
+const TOO_MANY: CommandReply = CommandReply::Refused(Refusal::TooManyCommands);
+
 /// A command on its way to a call, and the way back.
 #[derive(Debug)]
 pub struct Asked {
@@ -129,8 +132,10 @@ impl LiveCall<'_> {
             return None;
         }
         let Some(reply) = obeyed::reply_to(&asked.command, self.ledger.history()) else {
-            let Some(unmet) = asked.unmet(self.ledger.history()) else { return Some(asked) };
-            Answer::at_once(asked.answer, unmet);
+            let history = self.ledger.history();
+            let full = || (!obeyed::has_room_for(&asked.command.kind, history)).then_some(TOO_MANY);
+            let Some(refused) = asked.unmet(history).or_else(full) else { return Some(asked) };
+            Answer::at_once(asked.answer, refused);
             return None;
         };
         let reply = match (reply, target_of(&asked.command.kind)) {

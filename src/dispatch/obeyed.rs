@@ -9,6 +9,29 @@ use crate::model::{CallId, Fact, Happening, LegRole};
 use crate::ports::StoreError;
 use crate::ports::store::RequestKey;
 
+/// Most commands that a call carries out. Each is facts that are stored, counted and told again with every later one, in a
+/// database that all organisations share.
+const MOST: usize = 500;
+
+/// Most that take something back: those go on when others do not any more.
+const MOST_THAT_END: usize = 2 * MOST;
+
+/// Whether the history of a call has room for a command of this kind.
+pub(super) fn has_room_for(kind: &CommandKind, history: &[Fact]) -> bool {
+    let most = match kind {
+        // Once is enough.
+        CommandKind::HangUp(_) => return true,
+        CommandKind::EndSession { .. } | CommandKind::Record { on: false, .. } => MOST_THAT_END,
+        CommandKind::Invite { .. }
+        | CommandKind::Transfer { .. }
+        | CommandKind::Record { on: true, .. }
+        | CommandKind::Pause(_)
+        | CommandKind::Resume(_)
+        | CommandKind::Cancel { .. } => MOST,
+    };
+    history.iter().filter(|fact| matches!(fact.what, Happening::CommandExecuted { .. })).count() < most
+}
+
 /// Whom a command calls in, and as what.
 pub(super) fn target_of(kind: &CommandKind) -> Option<(LegRole, &Target)> {
     match kind {

@@ -49,6 +49,9 @@ pub enum Refusal {
     /// Its id is another command's.
     #[error("another command was given under this id")]
     IdTaken,
+    /// The call has carried out as many commands as its history has room for.
+    #[error("too many commands were given to this call")]
+    TooManyCommands,
     /// Whoever gave it expected something else.
     #[error("the request or call does not stand as was expected")]
     Unexpected,

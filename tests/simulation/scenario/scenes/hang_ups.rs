@@ -42,6 +42,28 @@ fn executed(history: &[Fact]) -> Vec<(&str, &str, &str)> {
 }
 
 #[test]
+fn a_call_that_was_given_very_many_commands_carries_no_more_out_but_those_that_end_something() {
+    play(|mut world| async move {
+        world.worker(1);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| *what == Happening::Answered).await;
+        let record = |on| CommandKind::Record { call: first_call(), on };
+        for number in 0..500 {
+            let reply = world.give(&format!("r{number}"), record(number % 2 == 0)).await;
+            assert_eq!(reply, Ok(CommandReply::Done), "{number}");
+        }
+        let refused = Ok(CommandReply::Refused(Refusal::TooManyCommands));
+        assert_eq!(world.give("on", record(true)).await, refused);
+        assert_eq!(world.give("r0", record(true)).await, Ok(CommandReply::Done), "it was carried out");
+        assert_eq!(world.give("off", record(false)).await, Ok(CommandReply::Done));
+        assert_eq!(world.hang_up("h").await, Ok(CommandReply::Done));
+        let (_, history) = world.until_over().await.remove(0);
+        assert_eq!(executed(&history).len(), 502);
+        world
+    });
+}
+
+#[test]
 fn a_hang_up_is_written_down_before_it_is_answered_and_known_after_the_end() {
     for point in [Happening::Ringing, Happening::Answered] {
         play(|mut world| async move {
