@@ -7,7 +7,7 @@ use robocall::adapters::memory::MemoryStore;
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::StoreWorld;
 use robocall::model::Timestamp;
-use robocall::ports::{CampaignStore, Clock, RecordingIndex};
+use robocall::ports::{CampaignStore, Census, Clock, RecordingIndex};
 
 struct MemoryWorld {
     clock: Arc<ManualClock>,
@@ -29,6 +29,10 @@ impl StoreWorld for MemoryWorld {
     }
 
     fn recordings(&self) -> Arc<dyn RecordingIndex> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn census(&self) -> Arc<dyn Census> {
         Arc::<MemoryStore>::clone(&self.store)
     }
 

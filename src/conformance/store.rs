@@ -17,6 +17,7 @@ pub mod recorded;
 pub mod repeating;
 pub mod scene;
 pub mod slots;
+pub mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::Timestamp;
-use crate::ports::{CampaignStore, RecordingIndex};
+use crate::ports::{CampaignStore, Census, RecordingIndex};
 
 /// A store nobody has used, and its time.
 #[async_trait]
@@ -34,6 +35,9 @@ pub trait StoreWorld: Send + Sync {
 
     /// The same store, asked for what was recorded.
     fn recordings(&self) -> Arc<dyn RecordingIndex>;
+
+    /// The same store, asked how everybody stands.
+    fn census(&self) -> Arc<dyn Census>;
 
     /// The store's time.
     fn now(&self) -> Timestamp;
@@ -120,6 +124,11 @@ macro_rules! store_conformance {
                 recordings_of_one_moment_are_gone_through_one_by_one
                 a_recording_outlives_its_request
                 organisations_that_had_work_are_named
+            ]
+            standing: [
+                whoever_waits_is_due_and_whoever_is_called_is_not
+                who_is_paused_or_over_is_not_due
+                schedules_retries_and_windows_that_come_soon_count
             ]
             slots: [
                 a_second_leg_takes_a_slot

@@ -5,6 +5,7 @@
 
 pub mod bell;
 pub mod bus;
+pub mod census;
 pub mod clock;
 pub mod gate;
 pub mod hooks;
@@ -17,6 +18,7 @@ pub mod telephony;
 
 pub use bell::{Bell, Listener};
 pub use bus::{BusError, CommandBus, EventBus, Incoming, Order};
+pub use census::{Census, Standing};
 pub use clock::Clock;
 pub use gate::{Gate, GateError};
 pub use hooks::{EventLog, HookSender, HookStore};

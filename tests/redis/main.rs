@@ -26,7 +26,7 @@ use robocall::adapters::redis::{RedisSettings, RedisStore};
 use robocall::conformance::ManualClock;
 use robocall::conformance::store::StoreWorld;
 use robocall::model::Timestamp;
-use robocall::ports::{CampaignStore, Clock, RecordingIndex};
+use robocall::ports::{CampaignStore, Census, Clock, RecordingIndex};
 
 struct RedisWorld {
     prefix: String,
@@ -51,6 +51,10 @@ impl StoreWorld for RedisWorld {
     }
 
     fn recordings(&self) -> Arc<dyn RecordingIndex> {
+        Arc::<RedisStore>::clone(&self.store)
+    }
+
+    fn census(&self) -> Arc<dyn Census> {
         Arc::<RedisStore>::clone(&self.store)
     }
 

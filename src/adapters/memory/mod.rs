@@ -4,6 +4,7 @@
 
 mod archive;
 mod audit;
+mod census;
 mod claims;
 mod command_bus;
 mod control;

@@ -7,6 +7,7 @@
 //! **Invariant:** no type of the database's client leaves this folder, and no answer is given before its script was.
 
 mod carrier;
+mod census;
 mod claims;
 mod codec;
 mod connection;

@@ -236,9 +236,7 @@ impl CampaignStore for RedisStore {
     }
 
     async fn slot_use(&self, organisation: &OrganisationId) -> StoreResult<SlotUse> {
-        let mut answer = self.send(organisation, Ops::none().op("slots")).await?.list()?;
-        let (limit, external) = (answer.small()?, answer.small()?);
-        Ok(SlotUse { limit, external, leased: answer.small()?, suspect: answer.small()? })
+        super::census::slots(&mut self.send(organisation, Ops::none().op("slots")).await?.list()?)
     }
 
     fn wakeups(&self) -> Listener {

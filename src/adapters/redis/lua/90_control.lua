@@ -109,6 +109,49 @@ function Control.slots()
   return { text(s.limit), text(s.ext or 4294967295), s.leased, call('ZCOUNT', P .. 'leases', '-inf', text(now)) }
 end
 
+-- Most requests that are looked at to tell how an organisation stands.
+local LOOKED_AT = 1000
+
+-- Destinations of a request that could be dialled now, and within `horizon`, claimed ones included: a lane's fresh ones are not
+-- counted by lane, so all of them count as soon as one of these lanes may be called.
+local function waiting(r, horizon)
+  local due, soon, fresh_due, fresh_soon = 0, 0, false, false
+  if r.pau or not Req.is_open(r) or (r.sch and r.sch > now + horizon) then return 0, 0 end
+  for _, lane in ipairs(Lane.all(r)) do
+    local open, until_ = Lane.window(r, lane)
+    local from = max(open and now or until_, Req.waits(r) and r.sch or now)
+    if not lane.asked and from <= now + horizon then
+      local fresh = lane.nb > 0 or not lane.dn
+      fresh_soon, fresh_due = fresh_soon or fresh, fresh_due or (fresh and from <= now)
+      if lane.nq > 0 then
+        local key = Req.key(r.h) .. ':q' .. lane.no
+        soon = soon + call('ZCOUNT', key, '-inf', text(now + horizon))
+        if from <= now then due = due + call('ZCOUNT', key, '-inf', text(now)) end
+      end
+    end
+  end
+  return due + (fresh_due and r.n[QUEUED] or 0), soon + (fresh_soon and r.n[QUEUED] or 0)
+end
+
+-- Its slots, and how many destinations are due now and within `horizon`.
+function Control.standing(horizon)
+  local due, soon, places = 0, 0, call('ZRANGE', P .. 'turns', '0', text(LOOKED_AT - 1))
+  for i, member in ipairs(places) do places[i] = string.sub(member, 14) end
+  for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'timers', '-inf', text(now + horizon), 'LIMIT', '0', text(LOOKED_AT))) do
+    places[#places + 1] = h
+  end
+  for _, h in ipairs(places) do
+    local r = Req.get(h)
+    if r then
+      local now_, later = waiting(r, horizon)
+      due, soon = due + now_, soon + later
+    end
+  end
+  local s = Control.slots()
+  s[#s + 1], s[#s + 2] = max(0, due - O.und), max(0, soon - O.und)
+  return s
+end
+
 function Control.confirm_call(id, seq)
   local h, index = Entry.split(id)
   local r = Req.get(h)

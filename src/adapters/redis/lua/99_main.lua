@@ -75,12 +75,13 @@ local operations = {
   end,
   set_external = function() Control.set_external(number() == 1 and arg() or nil) end,
   slots = function() return Control.slots() end,
+  standing = function() return Control.standing(number()) end,
   look = function() return Control.look() end,
   windows = function() return Control.windows(arg(), number()) end,
 }
 
 local reads = { owner = true, request_of = true, live = true, request = true, list = true, header = true,
-  calls = true, notes = true, recording = true, recordings = true, organisation = true, slots = true, suspects = true }
+  calls = true, notes = true, recording = true, recordings = true, organisation = true, slots = true, standing = true, suspects = true }
 
 -- One asker's operations, up to the argument `last`: what they answer.
 local function carry_out(last)

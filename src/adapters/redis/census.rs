@@ -1,0 +1,48 @@
+//! How all organisations stand.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use redis::Value;
+
+use super::reply::Reply;
+use super::script::Ops;
+use super::store::RedisStore;
+use crate::model::OrganisationId;
+use crate::ports::store::SlotUse;
+use crate::ports::{Census, Standing, StoreResult};
+
+/// Organisations that are asked about at a time: workers' own questions come in between.
+const AT_A_TIME: usize = 4;
+
+/// At which the ready ring looks at organisations that have nothing to look at: later than anything that happens.
+const NEVER: &str = "(9000000000000000";
+
+/// Slots, as scripts tell of them.
+pub(super) fn slots(answer: &mut Reply) -> StoreResult<SlotUse> {
+    let (limit, external) = (answer.small()?, answer.small()?);
+    Ok(SlotUse { limit, external, leased: answer.small()?, suspect: answer.small()? })
+}
+
+#[async_trait]
+impl Census for RedisStore {
+    /// The ready ring knows who has anything.
+    async fn standings(&self, horizon: Duration) -> StoreResult<Vec<Standing>> {
+        let mut known = redis::cmd("ZRANGEBYSCORE");
+        known.arg(self.ring.key("look")).arg("-inf").arg(NEVER);
+        let answer: Value = self.command(&known).await?;
+        let (mut answer, mut organisations) = (Reply::of(answer)?, Vec::new());
+        while !answer.is_empty() {
+            organisations.push(answer.parse::<OrganisationId>()?);
+        }
+        let horizon = u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX);
+        let asked = organisations.into_iter().map(|organisation| async move {
+            let ops = Ops::none().op("standing").unsigned(horizon);
+            let mut answer = self.send(&organisation, ops).await?.list()?;
+            let slots = slots(&mut answer)?;
+            Ok(Standing { organisation, slots, due: answer.small()?, soon: answer.small()? })
+        });
+        stream::iter(asked).buffered(AT_A_TIME).try_collect().await
+    }
+}

@@ -1,0 +1,78 @@
+//! How an organisation stands: its slots, and who is due.
+
+use std::time::Duration;
+
+use super::StoreWorld;
+use super::scene::*;
+use crate::model::request::WindowZone;
+use crate::model::{DispositionResult, RequestHeader};
+use crate::ports::Standing;
+use crate::ports::store::*;
+
+const HORIZON: Duration = Duration::from_secs(120);
+
+/// How `bank` stands.
+async fn standing(world: &dyn StoreWorld) -> Standing {
+    let all = world.census().standings(HORIZON).await.unwrap();
+    all.into_iter().find(|standing| standing.organisation.as_str() == "bank").expect("it has work")
+}
+
+/// Due now and within the horizon.
+async fn due(world: &dyn StoreWorld) -> (u32, u32) {
+    let standing = standing(world).await;
+    (standing.due, standing.soon)
+}
+
+pub async fn whoever_waits_is_due_and_whoever_is_called_is_not(world: &dyn StoreWorld) {
+    let store = world.store();
+    limit(&store, "bank", 2).await;
+    submit(&store, header("r"), 5).await;
+    assert_eq!(due(world).await, (5, 5));
+    let claims = claim_all(&store, 9).await;
+    assert_eq!(due(world).await, (3, 3), "two are claimed");
+    for claim in &claims {
+        dial(&store, &claim.held).await;
+    }
+    let now = standing(world).await;
+    assert_eq!((now.due, now.soon), (3, 3), "two are dialled");
+    assert_eq!((now.slots.limit, now.slots.leased, now.free(), now.wanted(), now.drift()), (2, 2, 0, 0, 0));
+    limit(&store, "bank", 1).await;
+    assert_eq!(standing(world).await.drift(), 1);
+    limit(&store, "bank", 4).await;
+    let now = standing(world).await;
+    assert_eq!((now.free(), now.wanted(), now.idle()), (2, 2, 2));
+}
+
+pub async fn who_is_paused_or_over_is_not_due(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 5).await;
+    submit(&store, header("s"), 3).await;
+    store.control(&key("r"), Control::Pause, None).await.unwrap();
+    assert_eq!(due(world).await, (3, 3));
+    store.control(&key("s"), Control::Cancel { hang_up: false }, None).await.unwrap();
+    store.control(&key("r"), Control::Resume, None).await.unwrap();
+    assert_eq!(due(world).await, (5, 5));
+}
+
+pub async fn schedules_retries_and_windows_that_come_soon_count(world: &dyn StoreWorld) {
+    let store = world.store();
+    let scheduled = |name, after| RequestHeader { scheduled_at: Some(world.now() + secs(after)), ..header(name) };
+    submit(&store, scheduled("soon", 100), 2).await;
+    submit(&store, scheduled("later", 1000), 4).await;
+    submit(&store, header("now"), 1).await;
+    assert_eq!(due(world).await, (1, 3));
+    let busy = retries(DispositionResult::Busy, world.now() + secs(300));
+    call_through(&store, busy).await;
+    assert_eq!(due(world).await, (0, 2));
+    world.advance(secs(200)).await;
+    assert_eq!(due(world).await, (2, 3), "the schedule has come, the retry is near");
+    // It is a little after nine.
+    let evening = Some(hours(WindowZone::Named("UTC".into()), 20, 21));
+    submit(&store, RequestHeader { calling_window: evening, ..header("evening") }, 7).await;
+    assert_eq!(due(world).await, (2, 3));
+    let ten = Some(hours(WindowZone::Named("UTC".into()), 10, 11));
+    submit(&store, RequestHeader { calling_window: ten, ..header("ten") }, 11).await;
+    assert_eq!(due(world).await, (2, 3));
+    world.advance(secs(3300)).await;
+    assert_eq!(due(world).await, (7, 18), "all but the evening, the last of them in a hundred seconds");
+}
