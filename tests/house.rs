@@ -16,7 +16,8 @@ const MOST_LINES: usize = 400;
 const CORE: [&str; 6] = ["model", "callflow", "policy", "request", "command", "reading"];
 
 /// Crates of the outside.
-const OUTSIDE: [&str; 10] = [
+const OUTSIDE: [&str; 11] = [
+    "metrics",
     "tokio",
     "tokio_util",
     "async_trait",
@@ -120,12 +121,24 @@ fn roles_and_ports_name_no_adapter_and_roles_do_not_know_each_other() {
 
 #[test]
 fn webhooks_know_ports_and_the_core_and_not_how_calls_are_made() {
-    let may = ["model", "policy", "ports", "hooks"];
+    let may = ["model", "policy", "ports", "telemetry", "hooks"];
     let wrong = broken(
         |name| room(name) == "hooks",
         |_, path| !may.contains(&path.split("::").next().unwrap_or_default()) && path != "callflow::template::Template",
     );
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn whoever_observes_knows_what_is_observed_and_nobody_who_acts() {
+    let may = ["model", "ports", "telemetry"];
+    let wrong =
+        broken(|name| room(name) == "telemetry", |_, path| !may.contains(&path.split("::").next().unwrap_or_default()));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for (name, text) in sources().into_iter().filter(|(name, _)| room(name) != "telemetry") {
+        let named = code(&text).any(|line| line.contains("metrics::") && !line.contains("crate::"));
+        assert!(!named || is_test(&name), "{name} names a metric by itself");
+    }
 }
 
 #[test]

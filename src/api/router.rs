@@ -19,6 +19,8 @@ use super::operation::Operation;
 use super::origin::origin;
 use super::server::Peer;
 use super::{Api, openapi, operations, page};
+use crate::telemetry::deployment as telemetry;
+use crate::telemetry::servers::Stopwatch;
 
 /// The routes of all operations, and of their document.
 pub(super) fn router(api: &Arc<Api>) -> Router {
@@ -50,9 +52,13 @@ async fn serve(
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
+    let asked = Stopwatch::start();
     let answered = AssertUnwindSafe(answered(api, operation, path, request)).catch_unwind().await;
     // What went wrong has been written where panics are written.
-    answered.unwrap_or_else(|_| Err(Refusal::unavailable("this cannot be answered"))).unwrap_or_else(Refusal::respond)
+    let answered = answered.unwrap_or_else(|_| Err(Refusal::unavailable("this cannot be answered")));
+    let answer = answered.unwrap_or_else(Refusal::respond);
+    telemetry::answered(asked, answer.status().as_u16());
+    answer
 }
 
 async fn answered(

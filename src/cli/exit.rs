@@ -175,6 +175,7 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Config(error) => Self::usage(error.to_string()),
             DaemonError::Settings(message) => Self::usage(message),
+            DaemonError::Dead(_) => Self::Unreachable(error.to_string()),
             DaemonError::Runtime(_) | DaemonError::Store(_) | DaemonError::Worker(_) => {
                 Self::Internal(error.to_string())
             }

@@ -18,6 +18,7 @@ mod doctor;
 mod documents;
 mod exit;
 mod flow;
+mod healthy;
 mod hook;
 mod hook_secret;
 mod interface;
@@ -103,6 +104,7 @@ enum Command {
     #[command(subcommand)]
     Hook(hook::HookCommand),
     Doctor(doctor::DoctorArgs),
+    Healthy(healthy::HealthyArgs),
     /// Look at the settings of the daemon.
     #[command(subcommand)]
     Config(configuration::ConfigCommand),
@@ -191,6 +193,7 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
         Command::Dead(command) => dead::run(command, json),
         Command::Hook(command) => hook::run(command, json),
         Command::Doctor(args) => doctor::run(args, json, &terminal),
+        Command::Healthy(args) => healthy::run(&args, json),
         Command::Config(command) => configuration::run(command, json),
         Command::Request(command) => request::run(command, json),
         Command::Flow(command) => flow::run(command, json, &terminal),

@@ -5,6 +5,7 @@
 
 mod asterisk;
 mod hooks;
+mod metrics;
 mod settings;
 mod speech;
 
@@ -14,6 +15,7 @@ use config::{Config, Environment, File, FileFormat};
 
 pub use asterisk::Asterisk;
 pub use hooks::Hooks;
+pub use metrics::Metrics;
 pub use settings::{Amqp, Api, Backend, Redis, Settings, Telephony, Voice, Worker};
 pub use speech::{Speech, SpeechEngine, SpeechOutput};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Asterisk, ConfigError, Hooks, Speech};
+use super::{Asterisk, ConfigError, Hooks, Metrics, Speech};
 use crate::callflow::program::Gender;
 use crate::model::WorkerId;
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub speech: Speech,
     /// Where events are sent.
     pub hooks: Hooks,
+    /// What can be seen of the process.
+    pub metrics: Metrics,
 }
 
 /// One worker.

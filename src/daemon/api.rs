@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 
+use super::census::Census;
 use super::deployment::Deployment;
 use super::hooks::{check as check_hooks, deliver_hooks};
 use super::phones::archive;
 use super::speech::promised_speech;
+use super::vitals;
 use super::worker::{DaemonError, random_number};
 use crate::adapters::amqp::BrokerEventLog;
 use crate::adapters::clock::SystemClock;
@@ -24,6 +27,7 @@ use crate::ports::{Clock, Speech};
 use crate::reading::Problems;
 use crate::retention::Retention;
 use crate::shutdown::Interrupts;
+use crate::telemetry::Role;
 
 /// How far the interface is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +122,10 @@ pub fn run_api(
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        // Before anything happens that is to be counted.
+        let exposition = vitals::count(&settings.metrics, Role::Api)?;
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
+        let gate = Arc::new(deployment.client()?);
         let archive = archive(settings, Arc::clone(&clock))?;
         let retention = Retention {
             store: deployment.store(),
@@ -133,7 +140,7 @@ pub fn run_api(
             recordings: deployment.recordings(),
             archive,
             keys: deployment.keys(),
-            gate: Arc::new(deployment.client()?),
+            gate: Arc::clone(&gate) as _,
             events: Arc::new(BrokerEventLog::new(deployment.client()?)),
             flows: Arc::new(Programs::new(flows, promised_speech(&settings.speech))),
             clock: Arc::clone(&clock),
@@ -145,6 +152,17 @@ pub fn run_api(
         let address = server.address()?;
         let delivering =
             deliver_hooks(&deployment, settings, &clock, ProcessId(random_number()), interrupts.soft.clone());
+        let mut helpers = JoinSet::new();
+        if let Some(exposition) = exposition {
+            let checks = vec![
+                vitals::redis(&deployment),
+                vitals::broker_of(Arc::clone(&gate)),
+                vitals::not_ending(interrupts.soft.clone()),
+            ];
+            helpers.spawn(vitals::serve(&settings.metrics, exposition, checks, &clock).await?);
+            let census = Census::new(&deployment, gate, Arc::clone(&clock), &settings.metrics);
+            helpers.spawn(census.watch());
+        }
         tell(ApiStage::Listening(address));
         let told = async {
             interrupts.soft.cancelled().await;

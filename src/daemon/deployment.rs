@@ -78,7 +78,7 @@ impl Deployment {
     }
 
     /// The database itself.
-    pub(super) fn database(&self) -> &RedisStore {
+    pub(super) fn database(&self) -> &Arc<RedisStore> {
         &self.store
     }
 

@@ -1,6 +1,7 @@
 //! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
 
 mod api;
+mod census;
 mod checkup;
 mod console;
 mod deployment;
@@ -14,6 +15,7 @@ mod playground;
 mod queues;
 mod simulator;
 mod speech;
+mod vitals;
 mod worker;
 
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub use keys::new_api_key;
 pub use playground::{Playground, PlaygroundSettings};
 pub use simulator::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings, remote_telephony};
 pub use speech::promised_speech;
+pub use vitals::is_alive;
 pub use worker::{DaemonError, WorkerStage, check_settings, random_number, run_worker};
 
 /// The simulated network's voice, which takes its time and makes no sound.

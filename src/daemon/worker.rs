@@ -13,6 +13,7 @@ use super::deployment::Deployment;
 use super::hooks;
 use super::phones::Phones;
 use super::speech::{self, Voices};
+use super::vitals;
 use crate::adapters::asterisk::IsOurs;
 use crate::adapters::clock::SystemClock;
 use crate::config::{Backend, ConfigError, Settings, SpeechEngine};
@@ -21,6 +22,7 @@ use crate::model::WorkerId;
 use crate::ports::store::ProcessId;
 use crate::ports::{Clock, StoreError};
 use crate::shutdown::Interrupts;
+use crate::telemetry::Role;
 
 /// Why a worker did not work, or works no more.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,9 @@ pub enum DaemonError {
     /// The database refuses, or may forget.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A process does not live.
+    #[error("nobody lives there: {0}")]
+    Dead(String),
     /// The worker ended by itself.
     #[error(transparent)]
     Worker(#[from] WorkerFailure),
@@ -96,6 +101,8 @@ pub fn run_worker(
     check_settings(settings)?;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        // Before anything happens that is to be counted.
+        let exposition = vitals::count(&settings.metrics, Role::Worker)?;
         let deployment = Deployment::new(settings, Arc::clone(&clock))?;
         let broker = deployment.broker()?;
         let Voices { speech, sounds } = speech::open(&settings.speech, &clock).await?;
@@ -113,7 +120,7 @@ pub fn run_worker(
             commands: Arc::new(broker.commands(id.clone())),
             telephony: Phones::of(settings, Arc::clone(&clock), Some(is_ours))?.telephony(),
             speech: Arc::clone(&speech),
-            clock,
+            clock: Arc::clone(&clock),
         };
         let worker = WorkerSettings {
             capacity: usize::try_from(settings.worker.capacity).unwrap_or(usize::MAX),
@@ -140,7 +147,18 @@ pub fn run_worker(
         helpers.spawn(deployment.lost_requests(process)?);
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
         let programs = Arc::new(Programs::new(flows, speech));
-        Ok(Worker::new(Arc::new(ports), programs, worker).run(shutdown).await?)
+        let telephony = Arc::clone(&ports.telephony);
+        let worker = Worker::new(Arc::new(ports), programs, worker);
+        if let Some(exposition) = exposition {
+            let checks = vec![
+                vitals::redis(&deployment),
+                vitals::broker(broker),
+                vitals::backend(telephony),
+                vitals::worker(worker.works()),
+            ];
+            helpers.spawn(vitals::serve(&settings.metrics, exposition, checks, &clock).await?);
+        }
+        Ok(worker.run(shutdown).await?)
     })
 }
 

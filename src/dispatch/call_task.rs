@@ -23,6 +23,7 @@ use crate::policy::{prefix, retry, trunk};
 use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held, Written};
 use crate::ports::telephony::{LegState, NewLeg};
 use crate::ports::{SpeechError, TelephonyError};
+use crate::telemetry::dispatch::{self as telemetry, NotDialled};
 
 /// An INVITE follows its commitment within this time, or never.
 const COMMITMENT: Duration = Duration::from_secs(1);
@@ -130,11 +131,15 @@ async fn begin(shared: &Arc<Shared>, fresh: Fresh) -> Result<Begun<'_>, Fenced> 
     let ledger = Ledger::new(shared, Arc::new(context), held, history, confirmed);
     let by_us = |result| Disposition::new(result, Some(Party::Us));
     let end = match ready {
-        Ok(ready) => return place(shared, seat, ledger, ready).await,
+        Ok(ready) => return place(shared, seat, ledger, ready, asked_at).await,
         Err(NotReady::Refused(disposition, status)) => {
+            telemetry::not_dialled(NotDialled::Refused);
             AttemptEnd { refusal: Some(status), ..AttemptEnd::of(disposition) }
         }
-        Err(NotReady::Blocked) => AttemptEnd::of(by_us(DispositionResult::Blocked)),
+        Err(NotReady::Blocked) => {
+            telemetry::not_dialled(NotDialled::Blocked);
+            AttemptEnd::of(by_us(DispositionResult::Blocked))
+        }
         Err(NotReady::Later) => {
             give_back(shared, &ledger.held).await;
             let clock = &shared.ports.clock;
@@ -209,6 +214,7 @@ async fn place<'s>(
     mut seat: Seat,
     mut ledger: Ledger<'s>,
     ready: Ready,
+    claimed_at: Timestamp,
 ) -> Result<Begun<'s>, Fenced> {
     let (ports, app) = (&shared.ports, &shared.settings.id);
     let header = Arc::clone(&ledger.context.header);
@@ -228,6 +234,7 @@ async fn place<'s>(
     }
     if let Err(error) = ports.telephony.create(app, &new, not_after).await {
         tracing::warn!(%leg, %error, "no channel could be made");
+        telemetry::not_dialled(NotDialled::Channel);
         let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
         give_back(shared, &ledger.held).await;
         ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
@@ -243,6 +250,7 @@ async fn place<'s>(
         return Ok(Begun::Over(Vec::new()));
     };
     seat.is_dialling();
+    telemetry::dialled(committed_at.since(claimed_at));
     let not_after = (committed_at + COMMITMENT).min(seat.valid_until(&shared.fence));
     let (dialled, now) = (dial(shared, &seat, leg, header.ring_timeout, not_after).await, ports.clock.now());
     let end = match dialled {
@@ -289,10 +297,12 @@ async fn commit(
         }
         Ok((DialDecision::GivenBack { why, events }, _)) => {
             tracing::debug!(%leg, ?why, "not dialled now");
+            telemetry::not_dialled(why.into());
             publish_requests(shared, events);
         }
         Ok((DialDecision::Blocked(finished), _)) => {
             tracing::debug!(%leg, "not dialled: the number is on the do-not-call list");
+            telemetry::not_dialled(NotDialled::Blocked);
             ledger.replace(finished.history);
             publish_requests(shared, finished.events);
         }
@@ -382,7 +392,10 @@ pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec
     let attempt = ledger.held.attempt;
     let asked_at = shared.ports.clock.now();
     match ledger.finish(end, wanted_in_exchange(shared)).await {
-        Ok(finished) => finished.refill.into_iter().map(|claim| Fresh { claim, asked_at }).collect(),
+        Ok(finished) => {
+            telemetry::refilled(finished.refill.len());
+            finished.refill.into_iter().map(|claim| Fresh { claim, asked_at }).collect()
+        }
         Err(Fenced) => {
             tracing::warn!(%attempt, "the call became another worker's before it could be settled");
             Vec::new()

@@ -14,6 +14,7 @@ use super::call_task;
 use super::publisher::HIGH_WATER;
 use super::shared::Shared;
 use crate::model::Timestamp;
+use crate::telemetry::dispatch as telemetry;
 
 /// Most destinations claimed at once.
 const BATCH: usize = 64;
@@ -101,8 +102,12 @@ impl Claimer {
         }
         let want = u32::try_from(room.min(BATCH)).unwrap_or(u32::MAX);
         match shared.ports.store.claim(&shared.settings.id, want).await {
-            Ok(claims) if claims.claims.is_empty() => Next::Wait(claims.again_at),
+            Ok(claims) if claims.claims.is_empty() => {
+                telemetry::claimed(0);
+                Next::Wait(claims.again_at)
+            }
             Ok(claims) => {
+                telemetry::claimed(claims.claims.len());
                 for claim in claims.claims {
                     self.start(Assignment::Fresh(Box::new(Fresh { claim, asked_at: now })));
                 }
@@ -110,13 +115,14 @@ impl Claimer {
             }
             Err(error) => {
                 tracing::warn!(%error, "nothing could be claimed");
+                telemetry::claim_failed();
                 Next::Wait(Some(self.shared.ports.clock.now() + PAUSE))
             }
         }
     }
 
     fn start(&mut self, assignment: Assignment) {
-        self.shared.live.fetch_add(1, Ordering::AcqRel);
+        telemetry::live(self.shared.live.fetch_add(1, Ordering::AcqRel) + 1);
         let place = Place(Arc::clone(&self.shared));
         match assignment {
             Assignment::Fresh(fresh) => {
@@ -157,7 +163,7 @@ struct Place(Arc<Shared>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Ordering::AcqRel);
+        telemetry::live(self.0.live.fetch_sub(1, Ordering::AcqRel) - 1);
         self.0.room.notify_one();
     }
 }

@@ -21,6 +21,7 @@ use crate::ports::store::{Chunk, Loaded, Opened, Rejection, RequestKey, Totals};
 use crate::ports::{Delivery, QueueError, StoreError};
 use crate::reading::Problems;
 use crate::request::{AcceptedRequest, CheckError, Checker, DestinationStream, Limits, Step};
+use crate::telemetry::dispatch as telemetry;
 
 /// Destinations checked between two looks at what else is to be done.
 const CHECKED_AT_ONCE: usize = 512;
@@ -132,6 +133,7 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
             };
             publish_requests(shared, events);
             tracing::info!(request = %key.request, organisation = %key.organisation, total, duplicates, "accepted");
+            telemetry::accepted(total);
             Ok(Verdict::Accepted(summary))
         }
     }
@@ -288,6 +290,7 @@ async fn reject(
     let rejection = Rejection { key, reason, errors, error_count };
     let (summary, events) = insist(&*shared.ports.clock, || shared.ports.store.reject(&rejection)).await?;
     publish_requests(shared, events);
+    telemetry::rejected(reason);
     // Whoever is told of a rejection learns its reasons even where an older request of the same name is kept.
     let Rejection { errors, error_count, .. } = rejection;
     Ok(Verdict::Rejected(RequestSummary { errors, error_count, reason: Some(reason), ..summary }))

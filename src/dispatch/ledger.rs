@@ -11,6 +11,7 @@ use crate::model::happening::events_in;
 use crate::model::{Event, Fact, Happening, Timestamp};
 use crate::ports::StoreError;
 use crate::ports::store::{AttemptEnd, Finished, Held, Written};
+use crate::telemetry::calls;
 
 /// How soon an unanswering store is told again what it has lost.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -89,7 +90,7 @@ impl<'s> Ledger<'s> {
         let known = self.stored.min(history.len());
         self.history = Arc::new(history);
         self.stored = self.history.len();
-        self.publish_from(known);
+        self.tell_from(known);
     }
 
     /// Notes where the flow stands, as the store was told.
@@ -112,7 +113,7 @@ impl<'s> Ledger<'s> {
                 publish_requests(self.shared, events);
                 let known = std::mem::replace(&mut self.stored, self.history.len());
                 self.unsaved = false;
-                self.publish_from(known);
+                self.tell_from(known);
                 Ok(true)
             }
             Err(StoreError::Unavailable(_)) => {
@@ -136,7 +137,7 @@ impl<'s> Ledger<'s> {
             Ok(Written::Done(())) => {
                 let known = std::mem::replace(&mut self.stored, self.history.len());
                 self.unsaved = false;
-                self.publish_from(known);
+                self.tell_from(known);
                 Ok(true)
             }
             Ok(Written::Fenced) | Err(StoreError::NotFound | StoreError::IdTaken | StoreError::Unmet { .. }) => {
@@ -192,6 +193,12 @@ impl<'s> Ledger<'s> {
         self.replace(std::mem::take(&mut finished.history));
         publish_requests(self.shared, std::mem::take(&mut finished.events));
         Ok(finished)
+    }
+
+    /// Counts and publishes what has become lasting.
+    fn tell_from(&self, known: usize) {
+        calls::happened(&self.context, &self.history, known);
+        self.publish_from(known);
     }
 
     fn publish_from(&self, known: usize) {

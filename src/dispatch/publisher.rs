@@ -17,6 +17,8 @@ use super::ports::Ports;
 use crate::model::{CallId, Event, Timestamp};
 use crate::ports::store::{Confirmation, RequestKey};
 use crate::ports::{BusError, Clock};
+use crate::telemetry::dispatch as telemetry;
+use crate::telemetry::servers::Stopwatch;
 
 /// How many confirmations are told to the store at once, unless more have come while it was told of others.
 const BATCH: usize = 256;
@@ -52,6 +54,20 @@ pub struct Outbox {
     waiting: Arc<AtomicUsize>,
 }
 
+/// An event on its way.
+struct InFlight {
+    event: Event,
+    sent_at: Stopwatch,
+    confirmation: BoxFuture<'static, Result<(), BusError>>,
+}
+
+impl InFlight {
+    fn send(ports: &Ports, event: Event) -> Self {
+        let confirmation = ports.events.publish(event.clone());
+        Self { event, sent_at: Stopwatch::start(), confirmation }
+    }
+}
+
 /// A publisher and what drives it.
 pub fn publisher() -> (Publisher, Outbox) {
     let (outbox, inbox) = unbounded_channel();
@@ -62,7 +78,7 @@ pub fn publisher() -> (Publisher, Outbox) {
 impl Publisher {
     /// Publishes an event that the store knows.
     pub fn publish(&self, event: Event) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        telemetry::outbox(self.waiting.fetch_add(1, Ordering::Relaxed) + 1);
         self.handed_in.fetch_add(1, Ordering::Relaxed);
         // After the worker's end nobody reads: a sweeper publishes what is lost here.
         let _ = self.outbox.send(event);
@@ -86,7 +102,7 @@ impl Publisher {
 
 /// Publishes until every [`Publisher`] is gone and everything is confirmed.
 pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
-    let mut in_flight: VecDeque<(Event, BoxFuture<'static, Result<(), BusError>>)> = VecDeque::new();
+    let mut in_flight: VecDeque<InFlight> = VecDeque::new();
     let mut confirmed = Confirmed::default();
     let mut incoming = Vec::with_capacity(BATCH);
     let (mut open, mut overdue, mut waiting_since) = (true, Alarm::default(), ports.clock.now());
@@ -109,7 +125,9 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
             }
         };
         let answer = async {
-            let Some((_, confirmation)) = in_flight.front_mut() else { return std::future::pending().await };
+            let Some(InFlight { confirmation, .. }) = in_flight.front_mut() else {
+                return std::future::pending().await;
+            };
             tokio::select! {
                 biased;
                 answer = confirmation => answer,
@@ -131,25 +149,24 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                 if in_flight.is_empty() {
                     waiting_since = ports.clock.now();
                 }
-                for event in incoming.drain(..) {
-                    let confirmation = ports.events.publish(event.clone());
-                    in_flight.push_back((event, confirmation));
-                }
+                in_flight.extend(incoming.drain(..).map(|event| InFlight::send(&ports, event)));
             }
             Arrived::Answer(Ok(())) => {
                 waiting_since = ports.clock.now();
-                if let Some((event, _)) = in_flight.pop_front() {
-                    outbox.waiting.fetch_sub(1, Ordering::Relaxed);
+                if let Some(InFlight { event, sent_at, .. }) = in_flight.pop_front() {
+                    telemetry::outbox(outbox.waiting.fetch_sub(1, Ordering::Relaxed) - 1);
+                    telemetry::confirmed(sent_at.elapsed());
                     confirmed.note(&event, &*ports.clock);
                 }
             }
             Arrived::Answer(Err(error)) => {
                 tracing::warn!(%error, unconfirmed = in_flight.len(), "publishing again from the first unconfirmed event on");
+                telemetry::refused();
                 ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
                 ports.events.recover();
                 waiting_since = ports.clock.now();
-                for (event, confirmation) in &mut in_flight {
-                    *confirmation = ports.events.publish(event.clone());
+                for sent in &mut in_flight {
+                    *sent = InFlight::send(&ports, sent.event.clone());
                 }
             }
             Arrived::Told => telling = None,

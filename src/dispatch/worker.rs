@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ use super::{commands, drain, intake, leases, legs, reaper};
 use crate::model::WorkerId;
 use crate::ports::telephony::LegReport;
 use crate::ports::{StoreError, TelephonyError};
+use crate::telemetry::dispatch as telemetry;
 
 /// How long to wait before looking again whether the worker's name is free.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -66,12 +67,18 @@ pub struct Worker {
     ports: Arc<Ports>,
     programs: Arc<Programs>,
     settings: WorkerSettings,
+    works: watch::Sender<bool>,
 }
 
 impl Worker {
     /// A worker with these ports; the programs may be shared by several.
     pub fn new(ports: Arc<Ports>, programs: Arc<Programs>, settings: WorkerSettings) -> Self {
-        Self { ports, programs, settings }
+        Self { ports, programs, settings, works: watch::Sender::new(false) }
+    }
+
+    /// Whether it does its work: it has its name, hears the backend, and was not told to drain.
+    pub fn works(&self) -> watch::Receiver<bool> {
+        self.works.subscribe()
     }
 
     /// Works until told to stop. Dropping the future is a crash: others adopt what was live.
@@ -79,7 +86,7 @@ impl Worker {
     /// # Errors
     /// When another process listens in this worker's name, or the backend cannot be listened to.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerFailure> {
-        let Self { ports, programs, settings } = self;
+        let Self { ports, programs, settings, works } = self;
         let reports = tokio::select! {
             biased;
             () = shutdown.stop.cancelled() => return Ok(()),
@@ -103,13 +110,22 @@ impl Worker {
             settings,
             ports: Arc::clone(&ports),
         });
+        telemetry::began(shared.settings.capacity);
         let mut publishing = JoinSet::new();
         publishing.spawn(publish_for_ever(Arc::clone(&ports), outbox));
         let claimer = Claimer::new(Arc::clone(&shared), incoming, shutdown.drain.clone());
         let parts = Parts::start(&shared, reports, claimer);
+        works.send_replace(true);
+        let told = shutdown.drain.clone();
+        let drains = async {
+            told.cancelled().await;
+            works.send_replace(false);
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             biased;
             () = shutdown.stop.cancelled() => return Ok(()),
+            () = drains => return Ok(()),
             ended = parts.work(&shared, &shutdown.drain, &mut publishing) => ended?,
         }
         drop(shared);
@@ -213,6 +229,7 @@ impl Parts {
                 () = drain.cancelled(), if until.is_none() => {
                     until = Some(clock.now() + shared.settings.grace);
                     shared.draining.store(true, Ordering::Release);
+                    telemetry::draining();
                     self.taking_in.abort_all();
                 }
                 _ = self.hearing.join_next() => return Err(WorkerFailure::Replaced),

@@ -13,6 +13,7 @@ use super::verdict::Verdict;
 use crate::model::hook::TemplateName;
 use crate::model::{HookUrl, OrganisationId, Timestamp};
 use crate::ports::hooks::{Change, DeadEvent, EndpointKey, EndpointRecord, HookBook, LoggedHookEvent, PendingEvent};
+use crate::telemetry::deployment::{self as telemetry, Delivery};
 
 /// Most endpoints of an organisation of which something is kept; events for others are dead at once.
 pub(super) const MOST_ENDPOINTS: usize = 1_000;
@@ -250,9 +251,20 @@ impl Desk {
         let took = endpoint.sent_since(offset).map(|since| now.since(since)).unwrap_or_default();
         self.turns.answered(key, took > SLOW || matches!(verdict, Verdict::Failed { .. }));
         match endpoint.settle(offset, verdict, now, chance) {
-            Some(Settled::Done) => self.changes.push(Change::Remove(key.clone(), offset)),
-            Some(Settled::Again(event)) => self.changes.push(Change::Update(key.clone(), event)),
-            Some(Settled::Dead(event, why)) => self.bury(key, event, why, now),
+            Some(Settled::Done) => {
+                telemetry::hook_settled(if *verdict == Verdict::Gone { Delivery::Gone } else { Delivery::Delivered });
+                self.changes.push(Change::Remove(key.clone(), offset));
+            }
+            Some(Settled::Again(event)) => {
+                if *verdict != Verdict::NotTried {
+                    telemetry::hook_settled(Delivery::Retried);
+                }
+                self.changes.push(Change::Update(key.clone(), event));
+            }
+            Some(Settled::Dead(event, why)) => {
+                telemetry::hook_settled(Delivery::Dead);
+                self.bury(key, event, why, now);
+            }
             None => return,
         }
         self.changed.insert(key.clone());

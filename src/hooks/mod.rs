@@ -31,6 +31,7 @@ use crate::model::hook::TemplateName;
 use crate::ports::hooks::{EventLog, HookSender, HookStore};
 use crate::ports::store::ProcessId;
 use crate::ports::{CampaignStore, Clock, RecordingArchive, RecordingIndex};
+use crate::telemetry::deployment as telemetry;
 
 use attaching::Recordings;
 use deliverer::{Ended, Leader};
@@ -131,12 +132,16 @@ async fn deliver_until(
             settings.recordings_bytes,
         ),
     });
+    telemetry::hooks_are_led_here(false);
     while !stop.is_cancelled() {
         let asked_at = clock.now();
         match ports.store.lead(settings.process, LIFE).await {
             Ok(Some(lead)) => match Leader::begin(Arc::clone(&office), &settings, lead, asked_at, stop.clone()).await {
                 Ok(leader) => {
-                    if leader.run().await == Ended::Lost {
+                    telemetry::hooks_are_led_here(true);
+                    let ended = leader.run().await;
+                    telemetry::hooks_are_led_here(false);
+                    if ended == Ended::Lost {
                         tracing::warn!("another process may deliver to webhooks now");
                     }
                 }

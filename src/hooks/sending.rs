@@ -15,6 +15,8 @@ use super::{HookPorts, Templates};
 use crate::model::{HookSecret, OrganisationId, Timestamp};
 use crate::ports::StoreResult;
 use crate::ports::hooks::{EndpointKey, PendingEvent, Post, Sent};
+use crate::telemetry::deployment as telemetry;
+use crate::telemetry::servers::Stopwatch;
 
 /// How long an organisation's secrets are believed.
 const SECRETS_FRESH: Duration = Duration::from_secs(10);
@@ -108,11 +110,13 @@ impl Office {
         if !self.is_sure(clock.now()) {
             return (Verdict::NotTried, None);
         }
+        let began = Stopwatch::start();
         let sent = tokio::select! {
             biased;
             sent = self.ports.sender.send(post) => sent,
             () = clock.sleep_until(clock.now() + self.within) => Sent::Failed("no answer in time".to_owned()),
         };
+        telemetry::hook_answered(began);
         let verdict = judge(&sent, clock.now());
         if let Verdict::Failed { why, .. } = &verdict {
             let (organisation, receiver) = (&key.organisation, key.url.shown());

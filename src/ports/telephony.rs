@@ -106,6 +106,11 @@ pub trait Telephony: Send + Sync + 'static {
         &[]
     }
 
+    /// Whether the backend is heard, as far as is known without asking.
+    fn is_heard(&self) -> bool {
+        true
+    }
+
     /// How many calls this process may carry, as far as is known without asking: less where others carry theirs.
     fn most_calls(&self) -> usize {
         usize::MAX

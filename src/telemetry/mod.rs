@@ -1,29 +1,18 @@
-//! Where the log goes: to stderr, for people, as detailed as was asked.
+//! What can be seen of a process from outside: its log, and its metrics.
+//!
+//! The rest of the program observes through functions named after what happened; which metric that moves is known here
+//! only. **Invariant:** observing decides nothing, awaits nothing and cannot fail.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+pub mod calls;
+pub mod catalogue;
+pub mod deployment;
+pub mod dispatch;
+mod exposition;
+mod log;
+mod metric;
+pub mod servers;
+mod words;
 
-/// Sends the log of this process to stderr.
-///
-/// `filter` is a level (`warn`) or a list of them by module (`warn,robocall::dispatch=debug`).
-///
-/// # Errors
-/// When `filter` is neither.
-pub fn log_to_stderr(filter: &str, colours: bool) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    // Somebody who set up a log of their own before, a test for one, keeps it.
-    let _kept = log.try_init();
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_that_cannot_be_is_refused() {
-        assert!(log_to_stderr("robocall=loud", false).is_err());
-        assert!(log_to_stderr("warn,robocall::dispatch=debug", false).is_ok());
-    }
-}
+pub use exposition::{Exposition, ExpositionError};
+pub use log::log_to_stderr;
+pub use metric::{By, Kind, Metric, Role};

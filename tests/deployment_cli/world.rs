@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -22,13 +23,13 @@ pub fn broker() -> &'static RabbitMq {
 }
 
 /// A process that ends with the test.
-struct Process {
-    child: Child,
+pub struct Process {
+    pub child: Child,
 }
 
 impl Process {
     /// Starts the program; what it says first.
-    fn start(mut command: Command) -> (Self, Value) {
+    pub fn start(mut command: Command) -> (Self, Value) {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -60,9 +61,29 @@ impl World {
 
     /// Everything up, and nobody to work.
     pub fn without_worker(speed: &str) -> Self {
+        Self::with_phones(program(&[
+            "simulator",
+            "--listen",
+            "127.0.0.1:0",
+            "--speed",
+            speed,
+            "--answer",
+            "1",
+            "--json",
+        ]))
+    }
+
+    /// The same, with a phone network that writes down what it dials.
+    pub fn without_worker_logging(speed: &str, log: &Path) -> Self {
+        let mut simulator =
+            program(&["simulator", "--listen", "127.0.0.1:0", "--speed", speed, "--answer", "1", "--json"]);
+        simulator.arg("--dial-log").arg(log);
+        Self::with_phones(simulator)
+    }
+
+    fn with_phones(simulator: Command) -> Self {
         let mut world = Self::of_servers(&broker().url(), &redis::shared().url(), "127.0.0.1:1");
-        let options = ["simulator", "--listen", "127.0.0.1:0", "--speed", speed, "--answer", "1", "--json"];
-        let (simulator, listens) = Process::start(program(&options));
+        let (simulator, listens) = Process::start(simulator);
         world.processes.push(simulator);
         world.settings.push(("ROBOCALL__TELEPHONY__SIMULATOR", listens["address"].as_str().unwrap().to_owned()));
         world
@@ -114,6 +135,30 @@ impl World {
         format!("http://{}", listens["address"].as_str().unwrap())
     }
 
+    /// One more worker, and where it can be watched.
+    pub fn add_watched_worker(&mut self, name: &str) -> String {
+        let (worker, at) = self.watched(&["worker", "--id", name, "--json"]);
+        let (worker, started) = Process::start(worker);
+        assert_eq!(started["status"], "started");
+        self.processes.push(worker);
+        at
+    }
+
+    /// One more process that serves the interface; where, and where it can be watched.
+    pub fn serve_watched(&mut self) -> (String, String) {
+        let (server, at) = self.watched(&["api", "--listen", "127.0.0.1:0", "--json"]);
+        let (server, listens) = Process::start(server);
+        self.processes.push(server);
+        (format!("http://{}", listens["address"].as_str().unwrap()), at)
+    }
+
+    fn watched(&self, args: &[&str]) -> (Command, String) {
+        let at = format!("127.0.0.1:{}", redis::free_port());
+        let mut command = self.program(args);
+        command.env("ROBOCALL__METRICS__LISTEN", &at);
+        (command, format!("http://{at}"))
+    }
+
     /// Kills the worker that was added last, as a crash does.
     pub fn kill_worker(&mut self) {
         drop(self.processes.pop());
@@ -132,7 +177,8 @@ impl World {
         self.settings.push(("ROBOCALL__TELEPHONY__SIMULATOR", listens["address"].as_str().unwrap().to_owned()));
     }
 
-    fn program(&self, args: &[&str]) -> Command {
+    /// The program, with the settings of this deployment.
+    pub fn program(&self, args: &[&str]) -> Command {
         let mut command = program(args);
         command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         command

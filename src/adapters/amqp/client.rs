@@ -110,6 +110,11 @@ impl Client {
         &self.link
     }
 
+    /// Whether the broker has let us in.
+    pub fn is_up(&self) -> bool {
+        self.link.is_up()
+    }
+
     /// Waits until the broker has let us in.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use super::settings::AmqpSettings;
 use super::topology;
 use crate::model::Timestamp;
 use crate::ports::Clock;
+use crate::telemetry::servers;
 
 /// How long a connection may take to come about: name, socket, TLS, handshake.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
@@ -160,13 +161,18 @@ async fn keep(uri: AMQPUri, settings: AmqpSettings, clock: Arc<dyn Clock>, told:
         let why: Arc<str> = match connect(&uri, &settings, &*clock).await {
             Ok(live) => {
                 tracing::info!(connection = name, "connected to the broker");
+                servers::broker_connected();
                 backoff.reset();
                 told.send_replace(State::Up(Arc::clone(&live)));
                 let why = watch_over(name, &live).await;
                 live.cut();
+                servers::broker_lost();
                 why.into()
             }
-            Err(why) => why.into(),
+            Err(why) => {
+                servers::broker_unreachable();
+                why.into()
+            }
         };
         told.send_replace(State::Down(Arc::clone(&why)));
         let wait = backoff.next(name, clock.now());

@@ -43,6 +43,14 @@ impl Client {
         self.traffic(&self.names().commands()).await
     }
 
+    /// Requests among the dead letters.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if their queue is not there, or down; otherwise when the broker does not answer.
+    pub async fn dead_waiting(&self) -> Result<Traffic, ClientError> {
+        self.traffic(&self.names().dead()).await
+    }
+
     /// Whether the log of events can be read: begins to, and lets it be.
     ///
     /// # Errors

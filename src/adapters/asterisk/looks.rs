@@ -13,6 +13,7 @@ use super::supervision::listener_of;
 use crate::model::{LegId, WorkerId};
 use crate::ports::TelephonyError;
 use crate::ports::telephony::LegState;
+use crate::telemetry::servers;
 
 /// A bridge as a listing shows it.
 #[derive(Deserialize)]
@@ -65,6 +66,7 @@ async fn wrong(inner: &Inner, node: usize) -> Result<Wrong, TelephonyError> {
         }
     }
     let own: BTreeSet<LegId> = known.iter().flatten().copied().collect();
+    servers::node_legs(&inner.nodes[node].name, channels.len());
     inner.nodes[node].has_others(channels.iter().filter(|(leg, ..)| !own.contains(leg)).count());
     let there: BTreeSet<LegId> = channels.iter().map(|(leg, ..)| *leg).collect();
     ears.retain(|ear| listener_of(ear).is_some_and(|listener| !there.contains(&listener)));

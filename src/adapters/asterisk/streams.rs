@@ -17,6 +17,7 @@ use super::ari::socket::Socket;
 use super::leg::state_of;
 use crate::model::{LegId, WorkerId};
 use crate::ports::TelephonyError;
+use crate::telemetry::servers;
 
 /// How often a stream looks up: whether anybody listens, and whether the process stood still.
 const LOOK_UP: Duration = Duration::from_secs(1);
@@ -93,11 +94,13 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             Ok(socket) => {
                 pause = PAUSES.0;
                 inner.table().set_open(line.number, line.node, true);
+                servers::node_is_up(&inner.nodes[line.node].name, true);
                 let gone = read(&inner, &line, socket, &mut first).await;
                 inner.table().set_open(line.number, line.node, false);
                 match gone {
                     Gone::Lost(reason) => {
                         tracing::warn!(app = %line.app, node = inner.nodes[line.node].name, reason, "events are lost");
+                        servers::node_is_up(&inner.nodes[line.node].name, false);
                         seen_at = clock.now();
                     }
                     // Told at the next turn.
@@ -115,6 +118,7 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             }
             Err(error) => {
                 tracing::debug!(app = %line.app, node = inner.nodes[line.node].name, %error, "no events yet");
+                servers::node_is_up(&inner.nodes[line.node].name, false);
             }
         }
         clock.sleep_until(clock.now() + pause).await;

@@ -23,6 +23,10 @@ impl Telephony for Asterisk {
         self.inner.settings.endpoints.trunks()
     }
 
+    fn is_heard(&self) -> bool {
+        !self.inner.table().heard_on().is_empty()
+    }
+
     fn most_calls(&self) -> usize {
         let table = self.inner.table();
         let most = table.heard_on().into_iter().map(|place| {

@@ -2,6 +2,8 @@
 
 mod hooks;
 mod sounds;
+mod vitals;
 
 pub use hooks::{HookReach, HttpHooks, Lookup};
 pub use sounds::{Sounds, SoundsError};
+pub use vitals::{Vital, Vitals, VitalsError, lives};

@@ -8,6 +8,8 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
+use crate::telemetry::servers::{self, Stopwatch};
+
 /// Questions in a row without an answer after which another connection is made.
 const SILENCES: u32 = 3;
 
@@ -55,6 +57,7 @@ impl Connection {
             let current = self.lock();
             (current.manager.clone(), current.number)
         };
+        let asked = Stopwatch::start();
         let answer = match after {
             None => manager.send_packed_command(command).await.and_then(Value::extract_error).map(|said| (said, None)),
             Some(after) => {
@@ -68,6 +71,7 @@ impl Connection {
                 })
             }
         };
+        servers::redis_answered(asked, answer.is_ok());
         self.judge(number, answer.as_ref().err());
         answer
     }

@@ -76,7 +76,11 @@ impl RedisStore {
         text(self.command(&redis::cmd("INFO")).await?)
     }
 
-    async fn time(&self) -> StoreResult<Timestamp> {
+    /// What time it is there.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn time(&self) -> StoreResult<Timestamp> {
         let mut time = super::reply::Reply::of(self.command(&redis::cmd("TIME")).await?)?;
         Ok(Timestamp::from_millis(time.int()? * 1000 + time.int()? / 1000))
     }

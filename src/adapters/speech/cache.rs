@@ -14,6 +14,7 @@ use super::resample::Filter;
 use super::wav::Sound;
 use crate::model::Timestamp;
 use crate::ports::{Clock, SpeechError};
+use crate::telemetry::servers::{self, Stopwatch};
 
 /// How long a file is taken to be there without a look. Much less than files stay that were just handed out.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -101,16 +102,28 @@ impl Cache {
         make: impl FnOnce() -> BoxFuture<'static, Result<Sound, SpeechError>> + Send + 'static,
     ) -> Made {
         if let Some(samples) = self.at_hand(&key) {
+            servers::prompt_cached();
             return Ok(samples);
         }
         let this = Arc::clone(self);
         let making = move || {
             async move {
                 if let Some(samples) = this.blocking(move |this| this.look(&key)).await? {
+                    servers::prompt_cached();
                     return Ok(samples);
                 }
-                let sound = make().await?;
-                this.blocking(move |this| this.keep(&key, &sound)).await?
+                let began = Stopwatch::start();
+                let made = async {
+                    let sound = make().await?;
+                    this.blocking(move |this| this.keep(&key, &sound)).await?
+                };
+                let made = made.await;
+                match &made {
+                    Ok(_) => servers::prompt_made(began),
+                    Err(SpeechError::Refused { .. }) => servers::prompt_failed(true),
+                    Err(SpeechError::Unavailable(_)) => servers::prompt_failed(false),
+                }
+                made
             }
             .boxed()
         };

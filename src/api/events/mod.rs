@@ -14,6 +14,7 @@ use super::Api;
 use super::answer::{Refusal, plain};
 use super::asked::Asked;
 use crate::model::{CallId, EventFilter, RequestId};
+use crate::telemetry::deployment::Listening;
 use catching_up::CatchingUp;
 use hub::Wanted;
 use stream::Stream;
@@ -50,7 +51,9 @@ pub(super) async fn tell(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
     let (listening, log) = api.ask(api.hub.listen(wanted.clone())).await?;
     let missed = seen.map(|seen| CatchingUp::begin(Arc::clone(&api.hub), wanted, seen, log));
     let now = api.ports.clock.now();
-    let stream = Stream { key: asked.key, log, seen, missed, listening, place, api, looked_at: now, told_at: now };
+    let _counted = Listening::begin();
+    let stream =
+        Stream { key: asked.key, log, seen, missed, listening, place, _counted, api, looked_at: now, told_at: now };
     let mut response = plain(StatusCode::OK);
     *response.body_mut() = Body::from_stream(stream.run());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

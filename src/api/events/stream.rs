@@ -13,6 +13,7 @@ use super::catching_up::{CatchingUp, Missed};
 use super::hub::Told;
 use crate::api::{Api, STORE_WITHIN};
 use crate::model::{ApiKey, Timestamp};
+use crate::telemetry::deployment::Listening;
 
 /// How often somebody who is told nothing is told that, since a proxy may cut what is silent; and how often it is looked
 /// whether a key is still good.
@@ -36,6 +37,8 @@ pub(super) struct Stream {
     pub listening: Receiver<Arc<Told>>,
     /// Their place among those who listen.
     pub place: OwnedSemaphorePermit,
+    /// They are counted.
+    pub _counted: Listening,
     pub api: Arc<Api>,
     /// When their key was last looked at.
     pub looked_at: Timestamp,

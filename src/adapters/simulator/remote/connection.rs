@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -12,6 +13,7 @@ use super::{RemoteSettings, Shared};
 use crate::adapters::simulator::wire::{GREETING, Garbled, Inbox, Pace, read, set_up, write_all};
 use crate::model::Timestamp;
 use crate::ports::TelephonyError;
+use crate::telemetry::servers;
 
 /// Shortest pause between two attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +54,8 @@ async fn connect_for_ever(shared: &Shared) -> Infallible {
             Ok(stream) => {
                 pause = FIRST_PAUSE;
                 tracing::info!(address = settings.address, "connected to the simulated network");
+                shared.connected.store(true, Ordering::Relaxed);
+                servers::node_is_up(&settings.address, true);
                 let Err(over) = talk(shared, &stream, &mut inbox).await;
                 tracing::warn!(address = settings.address, reason = %over, "the simulated network was lost");
                 over
@@ -61,6 +65,8 @@ async fn connect_for_ever(shared: &Shared) -> Infallible {
                 over
             }
         };
+        shared.connected.store(false, Ordering::Relaxed);
+        servers::node_is_up(&settings.address, false);
         shared.line().lost(format!("{}: {over}", settings.address));
         settings.wall.sleep_until(settings.wall.now() + pause).await;
         pause = (pause * 2).min(settings.longest_pause);

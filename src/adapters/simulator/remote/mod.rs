@@ -23,6 +23,7 @@ mod line;
 mod port;
 mod streams;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -81,12 +82,15 @@ struct Shared {
     line: Mutex<Line>,
     /// Something is to be sent.
     wake: Notify,
+    /// Whether there is a connection.
+    connected: AtomicBool,
 }
 
 impl RemoteNetwork {
     /// A network that is connected to when it is first needed.
     pub fn connect(settings: RemoteSettings) -> Self {
-        let shared = Shared { settings, line: Mutex::new(Line::new()), wake: Notify::new() };
+        let shared =
+            Shared { settings, line: Mutex::new(Line::new()), wake: Notify::new(), connected: AtomicBool::new(false) };
         Self { shared: Arc::new(shared), task: OnceLock::new() }
     }
 

@@ -1,5 +1,6 @@
 //! The telephony port to a network in another process.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +34,10 @@ fn wrong(got: &Got) -> TelephonyError {
 
 #[async_trait]
 impl Telephony for RemoteNetwork {
+    fn is_heard(&self) -> bool {
+        self.shared.connected.load(Ordering::Relaxed)
+    }
+
     async fn listen(&self, app: &WorkerId) -> Result<UnboundedReceiver<LegReport>, TelephonyError> {
         let (stream, reports) = self.shared.line().streams.open(app);
         let what = Question::Listen { stream, app: app.clone(), since: None };

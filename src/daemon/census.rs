@@ -1,0 +1,102 @@
+//! Looks now and then how all organisations stand, and tells whoever watches: slots, backlog, queues. Nobody inside acts upon it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::deployment::Deployment;
+use crate::adapters::amqp::Client;
+use crate::adapters::redis::RedisStore;
+use crate::config;
+use crate::model::{OrganisationId, Timestamp};
+use crate::ports::{Census as _, Clock};
+use crate::telemetry::deployment as telemetry;
+
+/// Who is due within so long counts as backlog: workers take a while to start.
+const HORIZON: Duration = Duration::from_secs(120);
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// A look that takes long is followed by a pause that many times as long: Redis has other things to do.
+const PAUSE: u32 = 30;
+
+/// How often it is looked whether the database may forget.
+const DURABILITY_EVERY: Duration = Duration::from_secs(60);
+
+/// Whoever looks.
+pub(super) struct Census {
+    store: Arc<RedisStore>,
+    broker: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    listed: BTreeSet<String>,
+}
+
+impl Census {
+    /// Looks at the servers of a deployment.
+    pub fn new(
+        deployment: &Deployment,
+        broker: Arc<Client>,
+        clock: Arc<dyn Clock>,
+        settings: &config::Metrics,
+    ) -> Self {
+        Self {
+            store: Arc::clone(deployment.database()),
+            broker,
+            clock,
+            listed: settings.organisations.iter().cloned().collect(),
+        }
+    }
+
+    /// Looks for as long as the future is held. Slots and queues are looked at side by side: each may be unreachable alone.
+    pub async fn watch(self) {
+        tokio::join!(self.watch_slots(), self.watch_queues(), self.watch_durability());
+    }
+
+    async fn watch_slots(&self) {
+        let mut last: Option<Timestamp> = None;
+        loop {
+            let began = self.clock.now();
+            match self.store.standings(HORIZON).await {
+                Ok(standings) => {
+                    let now = self.clock.now();
+                    // An idle moment that nobody saw is not made up.
+                    let since = last.map_or(Duration::ZERO, |last| now.since(last).min(EVERY * 4));
+                    let listed = |organisation: &_| self.listed.contains(OrganisationId::as_str(organisation));
+                    telemetry::standings(&standings, listed, since, now);
+                    last = Some(now);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "how organisations stand is not known");
+                    last = None;
+                }
+            }
+            let took = self.clock.now().since(began);
+            self.pause(EVERY.max(took * PAUSE)).await;
+        }
+    }
+
+    async fn watch_queues(&self) {
+        loop {
+            match tokio::try_join!(self.broker.requests_waiting(), self.broker.dead_waiting()) {
+                Ok((requests, dead)) => telemetry::queues(requests.waiting, dead.waiting),
+                Err(error) => tracing::debug!(%error, "what waits at the broker is not known"),
+            }
+            self.pause(EVERY).await;
+        }
+    }
+
+    async fn watch_durability(&self) {
+        loop {
+            match self.store.durability().await {
+                Ok(weaknesses) => telemetry::durable(weaknesses.is_empty()),
+                Err(error) => tracing::debug!(%error, "whether the database may forget is not known"),
+            }
+            self.pause(DURABILITY_EVERY).await;
+        }
+    }
+
+    async fn pause(&self, length: Duration) {
+        self.clock.sleep_until(self.clock.now() + length).await;
+    }
+}

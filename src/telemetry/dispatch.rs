@@ -1,0 +1,140 @@
+//! What a worker does: claims, refusals, what it takes in and puts out.
+
+use std::time::Duration;
+
+use super::catalogue::{
+    CAPACITY, CLAIM_ROUNDS, CLAIMS, CONFIRMATION, DESTINATIONS, DRAINING, EVENTS, FENCED, LAG, LIVE, NOT_DIALLED,
+    OUTBOX, REQUESTS,
+};
+use crate::model::status::RejectReason;
+use crate::ports::store::NotNow;
+
+/// A round of claims brought so many destinations.
+pub fn claimed(destinations: usize) {
+    CLAIM_ROUNDS.count([if destinations == 0 { "none" } else { "some" }.into()]);
+    CLAIMS.add([], u64::try_from(destinations).unwrap_or(u64::MAX));
+}
+
+/// The end of a call brought so many destinations in exchange.
+pub fn refilled(destinations: usize) {
+    CLAIMS.add([], u64::try_from(destinations).unwrap_or(u64::MAX));
+}
+
+/// Nothing could be claimed.
+pub fn claim_failed() {
+    CLAIM_ROUNDS.count(["failed".into()]);
+}
+
+/// A claim became a dial, so long after it was asked for.
+pub fn dialled(after: Duration) {
+    LAG.record([], after.as_secs_f64());
+}
+
+/// Why a claim is not dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDialled {
+    /// The request is paused.
+    Paused,
+    /// The request is cancelled, or its time is over.
+    Over,
+    /// The organisation's calls a second are used up.
+    Rate,
+    /// The calling window has closed.
+    Window,
+    /// Somebody else has the slot.
+    Slot,
+    /// A rule or the do-not-call list forbids it.
+    Blocked,
+    /// Its data do not allow it.
+    Refused,
+    /// The telephony server made no channel.
+    Channel,
+}
+
+impl From<NotNow> for NotDialled {
+    fn from(why: NotNow) -> Self {
+        match why {
+            NotNow::Paused => Self::Paused,
+            NotNow::Over => Self::Over,
+            NotNow::Rate => Self::Rate,
+            NotNow::Window => Self::Window,
+            NotNow::NoSlot => Self::Slot,
+        }
+    }
+}
+
+/// A claim is not dialled, now or at all.
+pub fn not_dialled(why: NotDialled) {
+    let reason = match why {
+        NotDialled::Paused => "paused",
+        NotDialled::Over => "over",
+        NotDialled::Rate => "rate",
+        NotDialled::Window => "window",
+        NotDialled::Slot => "slot",
+        NotDialled::Blocked => "blocked",
+        NotDialled::Refused => "refused",
+        NotDialled::Channel => "channel",
+    };
+    NOT_DIALLED.count([reason.into()]);
+}
+
+/// A call became another worker's while this one carried it.
+pub fn fenced() {
+    FENCED.count([]);
+}
+
+/// A worker began, which carries so many calls at a time.
+pub fn began(capacity: usize) {
+    CAPACITY.set([], whole(capacity));
+    DRAINING.set([], 0.0);
+    live(0);
+    outbox(0);
+}
+
+/// A worker was told to finish what is live.
+pub fn draining() {
+    DRAINING.set([], 1.0);
+}
+
+/// So many calls are in the worker's hands.
+pub fn live(calls: usize) {
+    LIVE.set([], whole(calls));
+}
+
+/// So many events are not confirmed yet.
+pub fn outbox(events: usize) {
+    OUTBOX.set([], whole(events));
+}
+
+/// The broker confirmed an event, so long after it was handed over.
+pub fn confirmed(after: Duration) {
+    EVENTS.count(["confirmed".into()]);
+    CONFIRMATION.record([], after.as_secs_f64());
+}
+
+/// The broker refused an event, or said nothing.
+pub fn refused() {
+    EVENTS.count(["refused".into()]);
+}
+
+/// A request was accepted.
+pub fn accepted(destinations: u32) {
+    REQUESTS.count(["accepted".into()]);
+    DESTINATIONS.add([], u64::from(destinations));
+}
+
+/// A request was rejected.
+pub fn rejected(reason: RejectReason) {
+    let word = match reason {
+        RejectReason::Invalid => "invalid",
+        RejectReason::Conflict => "conflict",
+        RejectReason::TooLarge => "tooLarge",
+    };
+    REQUESTS.count([word.into()]);
+}
+
+/// Exact below 2^53, which is more than there ever are.
+#[expect(clippy::cast_precision_loss, reason = "counts of what fits into memory")]
+pub(super) fn whole(count: usize) -> f64 {
+    count as f64
+}

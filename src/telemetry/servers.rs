@@ -1,0 +1,76 @@
+//! How servers around a process answer it.
+
+use std::time::{Duration, Instant};
+
+use super::catalogue::{BROKER, BROKER_LOST, BUILD, NODE_LEGS, NODE_UP, PROMPT, PROMPTS, REDIS};
+use super::dispatch::whole;
+use super::metric::Word;
+
+/// Measures how long something takes, finer than the clock that decisions are made by. Nothing is decided by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins to measure.
+    #[expect(clippy::disallowed_methods, reason = "what is measured decides nothing")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long it has been.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Which build this is.
+pub(super) fn build() {
+    BUILD.set([env!("CARGO_PKG_VERSION").into()], 1.0);
+}
+
+/// Redis answered, or did not.
+pub fn redis_answered(asked: Stopwatch, ok: bool) {
+    REDIS.record([if ok { "ok" } else { "failed" }.into()], asked.elapsed().as_secs_f64());
+}
+
+/// A connection to the broker was made.
+pub fn broker_connected() {
+    BROKER.change([], 1.0);
+}
+
+/// A connection to the broker was lost.
+pub fn broker_lost() {
+    BROKER.change([], -1.0);
+    BROKER_LOST.count([]);
+}
+
+/// A connection to the broker could not be made.
+pub fn broker_unreachable() {
+    BROKER_LOST.count([]);
+}
+
+/// Whether a telephony server is heard.
+pub fn node_is_up(node: &str, up: bool) {
+    NODE_UP.set([Word::from(node.to_owned())], f64::from(u8::from(up)));
+}
+
+/// How many legs of ours, whoever made them, a telephony server carries.
+pub fn node_legs(node: &str, legs: usize) {
+    NODE_LEGS.set([Word::from(node.to_owned())], whole(legs));
+}
+
+/// A prompt was found in the cache.
+pub fn prompt_cached() {
+    PROMPTS.count(["cached".into()]);
+}
+
+/// A prompt was made.
+pub fn prompt_made(since: Stopwatch) {
+    PROMPTS.count(["made".into()]);
+    PROMPT.record([], since.elapsed().as_secs_f64());
+}
+
+/// A prompt cannot be spoken, or could not be made this time.
+pub fn prompt_failed(refused: bool) {
+    PROMPTS.count([if refused { "refused" } else { "failed" }.into()]);
+}

@@ -1,0 +1,232 @@
+//! What a cluster sees of processes: whether they live and are ready, their metrics, and what Prometheus makes of them.
+
+#![expect(clippy::disallowed_methods, reason = "processes are watched in real time")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::redis::free_port;
+use crate::world::{BUSY, PRESSES, STAYS, World, request};
+
+/// How long anything may take to become so.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What is answered at an address: the status, and the text; none if nobody answers.
+fn ask(url: &str) -> Option<(String, String)> {
+    let said = Command::new("curl").args(["-sS", "-w", "\n%{http_code}", url]).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    let (body, code) = text.rsplit_once('\n')?;
+    said.status.success().then(|| (code.to_owned(), body.to_owned()))
+}
+
+/// Asks until the answer will do; what it is then.
+fn until(url: &str, will_do: impl Fn(&str, &str) -> bool) -> String {
+    let began = Instant::now();
+    loop {
+        let answer = ask(url);
+        if let Some((code, text)) = &answer
+            && will_do(code, text)
+        {
+            return text.clone();
+        }
+        assert!(began.elapsed() < PATIENCE, "{url}: {answer:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn value(metrics: &str, series: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{series} is not there:\n{metrics}")).parse().unwrap()
+}
+
+fn equals(metrics: &str, series: &str, expected: f64) -> bool {
+    (value(metrics, series) - expected).abs() < 1e-9
+}
+
+/// What Prometheus' own tool finds wrong with metrics.
+fn check(metrics: &str) {
+    let mut tool = Command::new("promtool");
+    tool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = tool.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let said = child.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success() && out.is_empty() && err.is_empty(), "{out}{err}");
+}
+
+#[test]
+fn a_worker_says_whether_it_is_ready_and_what_it_did() {
+    let mut world = World::without_worker("20");
+    let worker = world.add_watched_worker("w1");
+    let ready = until(&format!("{worker}/readyz"), |code, _| code == "200");
+    assert_eq!(ready, "redis: ok\nbroker: ok\ntelephony: ok\nworker: ok\n");
+    let before = until(&format!("{worker}/metrics"), |_, text| text.contains("robocall_telephony_node_up"));
+    assert!(equals(&before, r#"robocall_attempts_total{result="answered"}"#, 0.0), "zero before the first call");
+    world.submit(&request("r1", &[PRESSES, BUSY]));
+    world.wait_for("r1", "request.completed", 1);
+    let metrics = until(&format!("{worker}/metrics"), |_, text| equals(text, "robocall_outbox_events", 0.0));
+    check(&metrics);
+    for (series, expected) in [
+        (r#"robocall_attempts_total{result="answered"}"#, 1.0),
+        (r#"robocall_calls_total{status="completed"}"#, 1.0),
+        ("robocall_answers_total", 1.0),
+        ("robocall_talk_seconds_count", 1.0),
+        (r#"robocall_step_seconds_count{step="gather"}"#, 1.0),
+        (r#"robocall_requests_total{outcome="accepted"}"#, 1.0),
+        ("robocall_destinations_total", 2.0),
+        ("robocall_live_calls", 0.0),
+        ("robocall_draining", 0.0),
+    ] {
+        assert!(equals(&metrics, series, expected), "{series}: {}", value(&metrics, series));
+    }
+    // The number that is busy is dialled more than once.
+    assert!(value(&metrics, "robocall_dials_total") >= 2.0);
+    assert!(value(&metrics, r#"robocall_redis_seconds_count{outcome="ok"}"#) > 2.0);
+    assert!(value(&metrics, r#"robocall_events_published_total{outcome="confirmed"}"#) > 5.0);
+    for number in [PRESSES, BUSY] {
+        assert!(!metrics.contains(number.trim_start_matches('+')), "numbers are nobody's label");
+    }
+    assert!(!metrics.contains("r1"), "requests are nobody's label");
+
+    world.submit(&request("r2", &STAYS));
+    world.wait_for("r2", "call.answered", 3);
+    world.stop_worker();
+    let drains = until(&format!("{worker}/readyz"), |code, _| code == "503");
+    assert!(drains.contains("worker: waits for its name, or drains\n"), "{drains}");
+    assert_eq!(ask(&format!("{worker}/livez")), Some(("200".into(), "ok\n".into())), "it lives, and carries calls");
+    let metrics = until(&format!("{worker}/metrics"), |_, text| equals(text, "robocall_draining", 1.0));
+    assert!(equals(&metrics, "robocall_live_calls", 3.0));
+}
+
+#[test]
+fn a_process_whose_servers_are_gone_says_which() {
+    let mut world = World::without("broker");
+    let worker = world.add_watched_worker("w1");
+    let said = until(&format!("{worker}/readyz"), |code, text| code == "503" && text.contains("telephony: ok"));
+    assert!(said.contains("redis: ok\nbroker: not connected\n"), "{said}");
+}
+
+#[test]
+fn the_interface_tells_of_slots_and_backlog() {
+    let mut world = World::without_worker("20");
+    let metrics = [("ROBOCALL__METRICS__ORGANISATIONS", "bank clinic".to_owned())];
+    world = world.with(metrics);
+    let (base, api) = world.serve_watched();
+    world.add_worker("w1");
+    until(&format!("{api}/readyz"), |code, text| code == "200" && text == "redis: ok\nbroker: ok\napi: ok\n");
+    world.answer(&["org", "set", "--org", "bank", "--limit", "2"]);
+    let said = world.given(&request("r1", &STAYS), &["submit", "-", "--org", "bank", "--json"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    world.wait_for_of("bank", "r1", "call.answered", 2);
+    ask(&format!("{base}/v1/requests"));
+    let two_are_live = |_: &str, text: &str| {
+        text.contains("robocall_slots_leased 2") && text.contains("robocall_backlog_destinations 1")
+    };
+    let metrics = until(&format!("{api}/metrics"), two_are_live);
+    check(&metrics);
+    for (series, expected) in [
+        ("robocall_slots_free", 0.0),
+        ("robocall_slots_limit", 2.0),
+        ("robocall_wanted_calls", 0.0),
+        ("robocall_slot_drift", 0.0),
+        (r#"robocall_organisation_slots_leased{organisation="bank"}"#, 2.0),
+        (r#"robocall_api_answers_total{code="4xx"}"#, 1.0),
+    ] {
+        assert!(equals(&metrics, series, expected), "{series}: {}", value(&metrics, series));
+    }
+    until(&format!("{api}/metrics"), |_, text| text.contains("robocall_hook_lead 1"));
+    until(&format!("{api}/metrics"), |_, text| text.contains("robocall_dead_letters 0"));
+}
+
+/// A Prometheus that watches these processes by the rules we ship; waits of minutes take a second.
+struct Prometheus {
+    child: Child,
+    folder: PathBuf,
+    url: String,
+}
+
+impl Prometheus {
+    fn watch(processes: &[&str]) -> Self {
+        let port = free_port();
+        let folder = std::env::temp_dir().join(format!("robocall-prometheus-{}-{port}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+        for name in ["recording.rules.yaml", "alerting.rules.yaml"] {
+            let text = fs::read_to_string(rules.join(name)).unwrap();
+            let impatient = text.lines().map(|line| match line.trim_start().strip_prefix("for: ") {
+                Some(_) => line.split("for:").next().unwrap().to_owned() + "for: 1s\n",
+                None => line.to_owned() + "\n",
+            });
+            fs::write(folder.join(name), impatient.collect::<String>()).unwrap();
+        }
+        let targets: Vec<&str> = processes.iter().map(|url| url.trim_start_matches("http://")).collect();
+        let config = json!({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": ["recording.rules.yaml", "alerting.rules.yaml"],
+            "scrape_configs": [{"job_name": "robocall", "static_configs": [{"targets": targets}]}],
+        });
+        fs::write(folder.join("prometheus.yaml"), config.to_string()).unwrap();
+        let mut prometheus = Command::new("prometheus");
+        prometheus.arg(format!("--config.file={}", folder.join("prometheus.yaml").display()));
+        prometheus.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
+        prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        let child = prometheus.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let prometheus = Self { child, folder, url: format!("http://127.0.0.1:{port}") };
+        until(&format!("{}/-/ready", prometheus.url), |code, _| code == "200");
+        prometheus
+    }
+
+    /// Waits until an expression says something that will do.
+    fn until(&self, expression: &str, will_do: impl Fn(f64) -> bool) {
+        let url = format!("{}/api/v1/query?query={expression}", self.url);
+        until(&url, |_, text| {
+            let answer: Value = serde_json::from_str(text).unwrap();
+            answer["data"]["result"][0]["value"][1].as_str().is_some_and(|value| will_do(value.parse().unwrap()))
+        });
+    }
+
+    fn firing(&self) -> Vec<String> {
+        let (_, text) = ask(&format!("{}/api/v1/alerts", self.url)).unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let alerts = answer["data"]["alerts"].as_array().unwrap().iter();
+        let firing = alerts.filter(|alert| alert["state"] == "firing");
+        firing.map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn prometheus_sees_that_calls_are_wanted_and_no_worker_is_there() {
+    let mut world = World::without_worker("20");
+    let (_, api) = world.serve_watched();
+    let worker = world.add_watched_worker("w1");
+    until(&format!("{worker}/readyz"), |code, _| code == "200");
+    let prometheus = Prometheus::watch(&[&api, &worker]);
+    let in_a_minute = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(100);
+    let mut scheduled = request("r1", &STAYS);
+    scheduled["scheduledAt"] = json!(in_a_minute.to_string());
+    world.submit(&scheduled);
+    prometheus.until("robocall:wanted_calls", |wanted| wanted >= 3.0);
+    prometheus.until("sum(robocall_capacity_calls)", |capacity| capacity > 0.0);
+    assert!(!prometheus.firing().contains(&"RobocallNoWorkers".to_owned()), "the worker is there");
+    world.kill_worker();
+    let began = Instant::now();
+    while !prometheus.firing().contains(&"RobocallNoWorkers".to_owned()) {
+        assert!(began.elapsed() < PATIENCE, "{:?}", prometheus.firing());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // The private Redis of the tests keeps no log.
+    assert!(prometheus.firing().contains(&"RobocallRedisNotDurable".to_owned()), "{:?}", prometheus.firing());
+}
