@@ -1,6 +1,6 @@
 //! What the program costs on real servers, against a floor: `./dev bench`, or `cargo bench --bench stack -- SECTION…`.
 //!
-//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`, `api`. Each starts a private RabbitMQ and Redis, and runs
+//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`, `api`, `watched`. Each starts a private RabbitMQ and Redis, and runs
 //! workers and a phone network as processes of their own. Figures that depend on the machine are ratios within one run;
 //! processor time is what the kernel counted. The table at the end says what was wanted and what was found.
 
@@ -30,6 +30,7 @@ mod sniffer;
 #[path = "../../tests/support/sound.rs"]
 mod sound;
 mod throughput;
+mod watched;
 
 use measure::Table;
 
@@ -50,6 +51,7 @@ const SECTIONS: &[Section] = &[
     ("memory", loads::memory),
     ("calls", calls::measure),
     ("api", api::measure),
+    ("watched", watched::measure),
 ];
 
 fn main() {

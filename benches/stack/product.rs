@@ -98,6 +98,11 @@ impl Network {
         Self { process: Process(child), address, folder }
     }
 
+    /// The setting that leads to it.
+    pub fn setting(&self) -> (&'static str, String) {
+        ("TELEPHONY__SIMULATOR", self.address.clone())
+    }
+
     /// What was dialled and what ended so far, each with its instant in milliseconds and the name of its leg.
     pub fn dials(&self) -> (Vec<Moment>, Vec<Moment>) {
         let text = std::fs::read_to_string(self.folder.join("dials")).unwrap();
@@ -141,7 +146,7 @@ impl Deployment<'_> {
 
     /// A worker; it is ready when this returns.
     pub fn worker(&self, network: &Network, id: &str) -> Process {
-        self.worker_with(id, [("TELEPHONY__SIMULATOR", network.address.clone())])
+        self.worker_with(id, [network.setting()])
     }
 
     /// A worker with these settings, too.
@@ -171,8 +176,12 @@ impl Deployment<'_> {
 
     /// The interface over HTTP, for whoever asks as often as they like; and where it listens.
     pub fn interface(&self) -> (Process, String) {
-        let often = [("API__REQUESTS_PER_SECOND", "1000000".to_owned())];
-        let mut command = self.program(&["api", "--listen", "127.0.0.1:0", "--json"], often);
+        self.interface_with([("API__REQUESTS_PER_SECOND", "1000000".to_owned())])
+    }
+
+    /// The same with these settings, and where it listens.
+    pub fn interface_with<const N: usize>(&self, settings: [(&str, String); N]) -> (Process, String) {
+        let mut command = self.program(&["api", "--listen", "127.0.0.1:0", "--json"], settings);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

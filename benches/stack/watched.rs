@@ -1,0 +1,138 @@
+//! What it costs to be watched: a worker that counts and is scraped against one that is not, in turns; and a scrape of the
+//! interface that tells a thousand organisations apart.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::measure::{Process, Table, Target, median, percentile, until};
+use super::product::{Deployment, HANG_UP, INSTANT, Network, Servers, request};
+use super::redis_server::free_port;
+use super::throughput::count;
+
+/// Calls of one round, and rounds.
+const CALLS: u32 = 10_000;
+const ROUNDS: u32 = 5;
+
+/// How often Prometheus looks, here: more often than anybody's.
+const SCRAPED_EVERY: Duration = Duration::from_secs(1);
+
+/// Organisations that the interface tells apart, and how often it is asked.
+const ORGANISATIONS: usize = 1_000;
+const SCRAPES: usize = 200;
+
+/// Measures both.
+pub fn measure(table: &mut Table) {
+    let servers = Servers::start();
+    overhead(table, &servers);
+    scrape(table, &servers);
+}
+
+/// Asks for metrics; the answer.
+fn metrics(at: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(at).ok()?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.1 200").then_some(answer)
+}
+
+/// A worker of a deployment of its own, and what it used for one round.
+struct Contender<'s> {
+    deployment: Deployment<'s>,
+    worker: Process,
+    used: Vec<f64>,
+}
+
+impl<'s> Contender<'s> {
+    fn start(servers: &'s Servers, network: &Network, name: &str, settings: [(&str, String); 3]) -> Self {
+        let deployment = Deployment { servers, prefix: name.to_owned(), limit: 100, capacity: 10_000 };
+        let [one, two, three] = settings;
+        let worker = deployment.worker_with(name, [network.setting(), one, two, three]);
+        Self { deployment, worker, used: Vec::new() }
+    }
+
+    fn round(&mut self, number: u32, calls: u32) {
+        self.deployment.watch(&["*.request.completed"]);
+        let before = self.worker.cpu();
+        self.deployment.submit("acme", &format!("round-{number}"), HANG_UP, calls);
+        self.deployment.servers.queues.next(1, Duration::from_secs(300));
+        self.deployment.wait_for_silence();
+        self.used.push((self.worker.cpu() - before) * 1e6 / f64::from(calls));
+    }
+}
+
+fn overhead(table: &mut Table, servers: &Servers) {
+    let (calls, rounds) = (count("ROBOCALL_BENCH_CALLS", CALLS), count("ROBOCALL_BENCH_ROUNDS", ROUNDS));
+    let network = Network::start("watched", INSTANT);
+    let at = format!("127.0.0.1:{}", free_port());
+    // As operators run it: metrics, and what workers log by themselves.
+    let watched = [("METRICS__LISTEN", at.clone()), ("WORKER__INTAKES", "4".into()), ("AMQP__PREFETCH", "4".into())];
+    let alone = [("METRICS__LISTEN", String::new()), ("WORKER__INTAKES", "4".into()), ("AMQP__PREFETCH", "4".into())];
+    let mut watched = Contender::start(servers, &network, "watched", watched);
+    let mut alone = Contender::start(servers, &network, "alone", alone);
+    let scraped = at.clone();
+    // Ends with the process.
+    thread::spawn(move || {
+        loop {
+            let _ = metrics(&scraped);
+            thread::sleep(SCRAPED_EVERY);
+        }
+    });
+    // The first round of each warms it up.
+    for number in 0..=rounds {
+        alone.round(number, calls);
+        watched.round(number, calls);
+        if number == 0 {
+            alone.used.clear();
+            watched.used.clear();
+        }
+    }
+    let dialled = metrics(&at).unwrap();
+    assert!(dialled.contains(&format!("robocall_dials_total {}", calls * (rounds + 1))), "every dial is counted");
+    let ratios: Vec<f64> = alone.used.iter().zip(&watched.used).map(|(alone, watched)| watched / alone).collect();
+    eprintln!("   alone {:.1?}, watched {:.1?}", alone.used, watched.used);
+    table.add("CPU of a worker a call, alone", Target::None, median(&alone.used), "us");
+    table.add("CPU of a worker a call, watched", Target::None, median(&watched.used), "us");
+    table.add("CPU of a worker that is watched, of one alone", Target::AtMost(1.03, 1.03), median(&ratios), "");
+}
+
+fn scrape(table: &mut Table, servers: &Servers) {
+    let deployment = Deployment { servers, prefix: "scrape".into(), limit: 0, capacity: 10_000 };
+    let network = Network::start("scrape", INSTANT);
+    let worker = deployment.worker_with("scrape", [network.setting()]);
+    deployment.watch(&["*.request.accepted"]);
+    let names: Vec<String> = (0..ORGANISATIONS).map(|number| format!("org-{number:04}")).collect();
+    let requests = names.iter().map(|name| (format!("requests.{name}"), request("r", HANG_UP, 10, "")));
+    servers.queues.publish(&deployment.name("robocall.requests"), requests);
+    servers.queues.next(ORGANISATIONS, Duration::from_secs(300));
+    let at = format!("127.0.0.1:{}", free_port());
+    let settings = [("METRICS__LISTEN", at.clone()), ("METRICS__ORGANISATIONS", names.join(" "))];
+    let (api, _) = deployment.interface_with(settings);
+    let last =
+        format!("robocall_organisation_backlog_destinations{{organisation=\"{}\"}} 10", names[ORGANISATIONS - 1]);
+    until("all are known", Duration::from_secs(120), || {
+        thread::sleep(Duration::from_millis(200));
+        metrics(&at).filter(|text| text.contains(&last)).map(drop)
+    });
+    let took: Vec<f64> = (0..SCRAPES)
+        .map(|_| {
+            let began = Instant::now();
+            metrics(&at).unwrap();
+            began.elapsed().as_secs_f64() * 1000.0
+        })
+        .collect();
+    let text = metrics(&at).unwrap();
+    let series = text.lines().filter(|line| line.starts_with("robocall_")).count();
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    table.add("series of the interface, 1000 organisations", Target::AtMost(5_000.0, 5_000.0), series as f64, "");
+    table.add("a scrape of 1000 organisations, median", Target::None, median(&took), "ms");
+    table.add("a scrape of 1000 organisations, p99", Target::AtMost(50.0, 50.0), percentile(&took, 99.0), "ms");
+    // How often the store is looked at.
+    let (before, began) = (servers.cpu().0, Instant::now());
+    thread::sleep(Duration::from_secs(20));
+    let share = (servers.cpu().0 - before) / began.elapsed().as_secs_f64();
+    table.add("CPU of the database for slots of 1000 organisations", Target::AtMost(0.05, 0.05), share, "core");
+    drop((api, worker));
+}
