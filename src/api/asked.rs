@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::Api;
 use super::answer::Refusal;
@@ -49,6 +50,8 @@ pub(super) struct Asked {
     pub query: Query,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Cuts the connection.
+    pub connection: CancellationToken,
 }
 
 impl Asked {

@@ -20,6 +20,7 @@ mod operation;
 mod operations;
 mod organisation;
 mod origin;
+mod pace;
 mod page;
 mod recordings;
 mod requests;

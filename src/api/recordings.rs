@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use futures_util::StreamExt as _;
 
 use super::Api;
 use super::answer::{Refusal, plain};
 use super::asked::Asked;
+use super::pace::paced;
 use crate::model::AttemptId;
 use crate::ports::ArchiveError;
 use crate::ports::recordings::{Part, Sound};
@@ -50,12 +50,8 @@ pub(super) async fn download(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let is_part = part != Part::Whole;
     let mut response = plain(if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
     let length = range.end - range.start;
-    // The place is given back with the last byte, or with the connection.
-    let bytes = bytes.map(move |piece| {
-        let _held = &place;
-        piece
-    });
-    *response.body_mut() = Body::from_stream(bytes);
+    let taken = paced(bytes, Arc::clone(&api.ports.clock), asked.connection, place);
+    *response.body_mut() = Body::from_stream(taken);
     set(&mut response, header::CONTENT_TYPE, "audio/wav");
     set(&mut response, header::CONTENT_LENGTH, &length.to_string());
     set(&mut response, header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{attempt}.wav\""));

@@ -1,7 +1,6 @@
 //! Routes, made from the table of operations; and what every question goes through before it is answered.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -68,8 +67,9 @@ async fn answered(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let peer = parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
-    let from = origin(peer, &parts.headers, &api.settings.trusted_proxies);
+    let peer = parts.extensions.get::<Peer>().cloned();
+    let Peer { address, connection } = peer.unwrap_or_default();
+    let from = origin(address, &parts.headers, &api.settings.trusted_proxies);
     let (key, caller) = api.let_in(&parts.headers, from, operation.scope).await?;
     let path = path.map_err(|_| Refusal::wrong("", "what the path stands for is not UTF-8"))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -87,6 +87,7 @@ async fn answered(
         }
         None => Default::default(),
     };
-    let asked = Asked { caller, key, path, query: Query::of(parts.uri.query()), headers: parts.headers, body };
+    let query = Query::of(parts.uri.query());
+    let asked = Asked { caller, key, path, query, headers: parts.headers, body, connection };
     (operation.handler)(api, asked).await
 }

@@ -2,7 +2,7 @@
 //! taken, and told to end.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +42,20 @@ pub struct ServerError {
     error: io::Error,
 }
 
-/// The address a connection comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub IpAddr);
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    /// The address it comes from.
+    pub address: IpAddr,
+    /// Cuts it.
+    pub connection: CancellationToken,
+}
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::UNSPECIFIED.into(), connection: CancellationToken::new() }
+    }
+}
 
 /// A server of the interface.
 pub struct Server {
@@ -89,10 +100,16 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let connection = graceful.watch(connection(stream, peer.ip(), self.router.clone()));
+                    let peer = Peer { address: peer.ip(), connection: CancellationToken::new() };
+                    let cut = peer.connection.clone();
+                    let connection = graceful.watch(connection(stream, peer, self.router.clone()));
                     tokio::spawn(async move {
-                        if let Err(error) = connection.await {
-                            tracing::debug!(%error, "a connection has ended");
+                        tokio::select! {
+                            biased;
+                            () = cut.cancelled() => tracing::debug!("a connection is cut"),
+                            ended = connection => if let Err(error) = ended {
+                                tracing::debug!(%error, "a connection has ended");
+                            },
                         }
                         drop(place);
                     });
@@ -115,11 +132,11 @@ impl Server {
 
 fn connection(
     stream: TcpStream,
-    peer: IpAddr,
+    peer: Peer,
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     // A small answer is not to wait for the next.

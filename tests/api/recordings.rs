@@ -13,6 +13,8 @@ use robocall::model::{AttemptId, DispositionResult};
 use robocall::ports::recordings::{Part, Sound};
 use robocall::ports::store::AttemptEnd;
 use robocall::ports::{ArchiveError, RecordingArchive};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::alone::{Slow, alone_over};
 use crate::world::answered;
@@ -22,6 +24,7 @@ struct Recorded {
     address: String,
     key: String,
     attempt: AttemptId,
+    clock: Arc<ManualClock>,
 }
 
 const PLACE: &str = "http://pbx/ari/recordings/stored/x/file";
@@ -42,9 +45,9 @@ async fn recorded(organisation: &str, archive: Arc<dyn RecordingArchive>) -> Rec
     let (claim, after) = claim_and_dial(&stored).await;
     let end = AttemptEnd { recording: Some(PLACE.into()), ..ends(DispositionResult::Answered) };
     finish(&stored, &claim.held, after, end).await;
-    let (address, key) = alone_over(store, archive, clock, Arc::new(Slow::default())).await;
+    let (address, key) = alone_over(store, archive, Arc::<ManualClock>::clone(&clock), Arc::new(Slow::default())).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    Recorded { http, address, key, attempt: claim.held.attempt }
+    Recorded { http, address, key, attempt: claim.held.attempt, clock }
 }
 
 impl Recorded {
@@ -146,4 +149,38 @@ async fn whoever_takes_nothing_of_many_recordings_leaves_half_of_the_places_to_o
     // Whoever has gone has no place any more.
     let freed = async { while recorded.ask(recorded.attempt).send().await.unwrap().status().as_u16() != 200 {} };
     tokio::time::timeout(Duration::from_secs(60), freed).await.unwrap();
+}
+
+/// Keeps a recording that is larger than all that lies between a server and a client.
+struct Long;
+
+/// How many bytes it has.
+const LENGTH: usize = 64 << 20;
+
+#[async_trait]
+impl RecordingArchive for Long {
+    async fn open(&self, _: &str, part: Part) -> Result<Sound, ArchiveError> {
+        let pieces = stream::iter((0..LENGTH >> 16).map(|_| Ok(vec![7; 1 << 16])));
+        Ok(Sound { size: LENGTH as u64, range: part.of(LENGTH as u64), bytes: pieces.boxed() })
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), ArchiveError> {
+        Err(ArchiveError::Missing)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_recording_a_little_at_a_time_is_cut_off() {
+    let recorded = recorded("bank", Arc::new(Long)).await;
+    let mut slow = TcpStream::connect(&recorded.address).await.unwrap();
+    let (attempt, key) = (recorded.attempt, &recorded.key);
+    let asked = format!("GET /v1/recordings/{attempt} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n");
+    slow.write_all(asked.as_bytes()).await.unwrap();
+    let (mut bytes, mut some) = (0, [0; 1 << 10]);
+    // A KiB a second, on the server's clock.
+    while let Ok(taken @ 1..) = slow.read(&mut some).await {
+        bytes += taken;
+        assert!(bytes < LENGTH, "they had all of it");
+        recorded.clock.advance(Duration::from_secs(1));
+    }
 }
