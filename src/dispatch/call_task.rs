@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::assignment::{Assignment, Fresh};
+use super::dialling::{Dialled, dial};
 use super::insist::insist;
 use super::ledger::{Fenced, Ledger, publish_requests};
 use super::limits;
@@ -20,9 +21,9 @@ use crate::model::{
     Disposition, DispositionResult, Fact, Happening, LegId, Number, Party, Phone, StepStatus, Timestamp, Via,
 };
 use crate::policy::{prefix, retry, trunk};
+use crate::ports::SpeechError;
 use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held, Written};
-use crate::ports::telephony::{LegState, NewLeg};
-use crate::ports::{SpeechError, TelephonyError};
+use crate::ports::telephony::NewLeg;
 use crate::telemetry::dispatch::{self as telemetry, NotDialled};
 
 /// An INVITE follows its commitment within this time, or never.
@@ -198,16 +199,6 @@ async fn speak_first(shared: &Shared, first: &Utterance) -> Result<(), NotReady>
     Err(NotReady::Later)
 }
 
-/// What came of trying to dial.
-enum Dialled {
-    /// It was, or may have been: its reports will tell.
-    Follow,
-    /// Nobody can tell: it ends here, and nobody is dialled again for it.
-    Unknown,
-    /// It surely was not.
-    NotSent,
-}
-
 /// Makes a leg, commits to its dial, and dials.
 async fn place<'s>(
     shared: &'s Arc<Shared>,
@@ -314,54 +305,6 @@ async fn commit(
     }
     let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
     Ok(None)
-}
-
-/// Dials a leg that was committed to, once. Doubt is cleared up by asking the backend, never by dialling again.
-async fn dial(shared: &Shared, seat: &Seat, leg: LegId, ring_timeout: Duration, not_after: Timestamp) -> Dialled {
-    let ports = &shared.ports;
-    match ports.telephony.dial(leg, ring_timeout, not_after).await {
-        Ok(()) => return Dialled::Follow,
-        Err(TelephonyError::Unavailable(reason)) => tracing::warn!(%leg, reason, "no answer to a dial"),
-        Err(TelephonyError::TooLate) => {
-            let _ = ports.telephony.hang_up(leg, shared.fence.valid_until()).await;
-            return Dialled::NotSent;
-        }
-        Err(error) => {
-            tracing::warn!(%leg, %error, "not dialled");
-            take_down(shared, seat, leg).await;
-            return Dialled::Unknown;
-        }
-    }
-    let give_up_at = ports.clock.now() + ring_timeout;
-    while ports.clock.now() < give_up_at {
-        match ports.telephony.inspect(leg).await {
-            Ok(Some(LegState::Dialled | LegState::Up)) => return Dialled::Follow,
-            Ok(Some(LegState::Created)) => {
-                take_down(shared, seat, leg).await;
-                return Dialled::Unknown;
-            }
-            // It may have been dialled and have ended at once: its reports, if any came, say how.
-            Ok(None) => return Dialled::Follow,
-            Err(_) => ports.clock.sleep_until(ports.clock.now() + AGAIN).await,
-        }
-    }
-    Dialled::Follow
-}
-
-/// Hangs a leg up whose dial may yet arrive at the backend, and waits until it is gone: its slot is held as long.
-async fn take_down(shared: &Shared, seat: &Seat, leg: LegId) {
-    let ports = &shared.ports;
-    loop {
-        let not_after = seat.authority(&shared.fence, &*ports.clock).await;
-        if seat.is_lost() {
-            return;
-        }
-        let _ = ports.telephony.hang_up(leg, not_after).await;
-        if ports.telephony.inspect(leg).await == Ok(None) {
-            return;
-        }
-        ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
-    }
 }
 
 /// The end of an attempt whose dial was never sent, the one case without doubt: it is tried again whatever policy says,

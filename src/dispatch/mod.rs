@@ -13,6 +13,7 @@ mod assignment;
 mod call_task;
 mod claims;
 mod commands;
+mod dialling;
 mod drain;
 mod fence;
 mod insist;
