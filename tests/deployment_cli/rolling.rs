@@ -52,7 +52,7 @@ fn no_call_is_cut_and_none_dialled_twice_while_every_worker_is_replaced() {
 
     let destinations: Vec<Value> = (0..CALLS).map(|n| json!({"phone": format!("+99910{n:06}")})).collect();
     // Nobody presses anything: they are talked to until the prompt's time is over, and then told something more.
-    let steps = json!([{"name": "gather", "timeoutSecs": 60, "tries": 2, "message": {"msg": "Press 1"}, "branches": [
+    let steps = json!([{"name": "gather", "timeoutSecs": 45, "maxRetries": 2, "message": {"msg": "Press 1"}, "branches": [
         {"digit": "1", "callFlow": {"steps": [{"name": "hangup"}]}},
         {"default": true, "callFlow": {"steps": [{"name": "play", "message": {"msg": "Goodbye"}}]}},
     ]}]);

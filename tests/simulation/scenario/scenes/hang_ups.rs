@@ -45,7 +45,11 @@ fn executed(history: &[Fact]) -> Vec<(&str, &str, &str)> {
 fn a_call_that_was_given_very_many_commands_carries_no_more_out_but_those_that_end_something() {
     play(|mut world| async move {
         world.worker(1);
-        world.ask(&[ANSWERS], chat(), json!({})).await;
+        // Half an hour of silence.
+        let waits = json!({"name": "gather", "message": {"msg": "?"}, "timeoutSecs": 60, "maxRetries": 10, "branches": [
+            {"default": true, "callFlow": {"steps": [{"name": "play", "message": {"msg": "Hm."}}]}},
+        ]});
+        world.ask(&[ANSWERS], json!([waits, waits, waits]), json!({"maxCallDurationSecs": 7200})).await;
         world.until(|what| *what == Happening::Answered).await;
         let record = |on| CommandKind::Record { call: first_call(), on };
         for number in 0..500 {
