@@ -124,6 +124,42 @@ fn rules_are_right_and_alerts_fire_when_they_should() {
     }
 }
 
+/// The rules as an operator of Prometheus on Kubernetes reads them.
+fn as_manifest() -> String {
+    let groups = ["recording.rules.yaml", "alerting.rules.yaml"].map(|name| {
+        let text = fs::read_to_string(prometheus(name)).unwrap();
+        let lines = text.lines().skip_while(|line| *line != "groups:").skip(1);
+        lines.map(|line| format!("  {line}\n")).collect::<String>()
+    });
+    format!(
+        "# Written from deploy/prometheus: ROBOCALL_BLESS=1 cargo test --test deploy writes it anew.\n\
+         apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: robocall\nspec:\n  groups:\n{}",
+        groups.concat()
+    )
+}
+
+#[test]
+fn a_cluster_has_the_same_rules() {
+    let place = root().join("deploy/kubernetes/overlays/production/prometheusrule.yaml");
+    let wanted = as_manifest();
+    let shipped = fs::read_to_string(&place).unwrap_or_default();
+    if shipped != wanted && std::env::var_os("ROBOCALL_BLESS").is_some() {
+        fs::write(place, wanted).unwrap();
+    } else {
+        assert_eq!(shipped, wanted, "ROBOCALL_BLESS=1 cargo test --test deploy writes it anew");
+    }
+}
+
+#[test]
+fn workers_are_scaled_by_what_is_live_or_could_be_and_never_to_none() {
+    let scaled = fs::read_to_string(root().join("deploy/kubernetes/overlays/production/scaledobject.yaml")).unwrap();
+    let spec = &yaml(&scaled)[0]["spec"];
+    assert!(spec["minReplicaCount"].as_u64().unwrap() >= 1, "commands are a worker's to carry out");
+    let trigger = &spec["triggers"][0]["metadata"];
+    assert_eq!(trigger["ignoreNullValues"], "false", "that nobody tells is not that nobody is called");
+    assert!(trigger["query"].as_str().unwrap().contains("robocall_slots_leased"), "calls of dead workers count");
+}
+
 #[test]
 fn every_alert_leads_to_what_is_to_be_done() {
     let operations = fs::read_to_string(root().join("docs/operations.md")).unwrap();

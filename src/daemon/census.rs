@@ -21,6 +21,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// A look that takes long is followed by a pause that many times as long: Redis has other things to do.
 const PAUSE: u32 = 30;
 
+/// How long what was found counts as known. A process that is cut off must not outshout those that see how things stand.
+const KNOWN: Duration = Duration::from_secs(120);
+
 /// How often it is looked whether the database may forget.
 const DURABILITY_EVERY: Duration = Duration::from_secs(60);
 
@@ -55,6 +58,7 @@ impl Census {
 
     async fn watch_slots(&self) {
         let mut last: Option<Timestamp> = None;
+        let mut known_at = self.clock.now();
         loop {
             let began = self.clock.now();
             match self.store.standings(HORIZON).await {
@@ -64,11 +68,14 @@ impl Census {
                     let since = last.map_or(Duration::ZERO, |last| now.since(last).min(EVERY * 4));
                     let listed = |organisation: &_| self.listed.contains(OrganisationId::as_str(organisation));
                     telemetry::standings(&standings, listed, since, now);
-                    last = Some(now);
+                    (last, known_at) = (Some(now), now);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "how organisations stand is not known");
                     last = None;
+                    if self.clock.now().since(known_at) > KNOWN {
+                        telemetry::standings_unknown();
+                    }
                 }
             }
             let took = self.clock.now().since(began);
@@ -77,10 +84,19 @@ impl Census {
     }
 
     async fn watch_queues(&self) {
+        let mut known_at = self.clock.now();
         loop {
             match tokio::try_join!(self.broker.requests_waiting(), self.broker.dead_waiting()) {
-                Ok((requests, dead)) => telemetry::queues(requests.waiting, dead.waiting),
-                Err(error) => tracing::debug!(%error, "what waits at the broker is not known"),
+                Ok((requests, dead)) => {
+                    telemetry::queues(requests.waiting, dead.waiting);
+                    known_at = self.clock.now();
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "what waits at the broker is not known");
+                    if self.clock.now().since(known_at) > KNOWN {
+                        telemetry::queues_unknown();
+                    }
+                }
             }
             self.pause(EVERY).await;
         }

@@ -31,8 +31,8 @@ use crate::shutdown::Interrupts;
 
 use campaign::{Campaign, Crew};
 
-/// Most events that listeners over HTTP can go back to: some hundred bytes each.
-const EVENTS_KEPT: usize = 100_000;
+/// Most events that listeners over HTTP can go back to: about a kilobyte each.
+const EVENTS_KEPT: usize = 20_000;
 
 /// How fast time goes.
 #[derive(Clone, Copy, Debug, PartialEq)]

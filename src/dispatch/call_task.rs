@@ -341,6 +341,7 @@ pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec
         }
         Err(Fenced) => {
             tracing::warn!(%attempt, "the call became another worker's before it could be settled");
+            telemetry::fenced();
             Vec::new()
         }
     }

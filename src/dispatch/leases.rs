@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::roster::Mail;
 use super::shared::Shared;
 use crate::callflow::call::CallInput;
-use crate::telemetry::dispatch as telemetry;
 
 /// How often everything is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -35,7 +34,6 @@ pub async fn renew(shared: Arc<Shared>) {
             Ok(renewed) => {
                 for held in renewed.lost {
                     tracing::warn!(attempt = %held.attempt, "another worker has taken the call over");
-                    telemetry::fenced();
                     roster.fence(&held);
                 }
                 for held in renewed.hang_up {

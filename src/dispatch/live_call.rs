@@ -15,6 +15,7 @@ use crate::callflow::Utterances;
 use crate::callflow::call::{CallCommand, CallInput, CallMachine};
 use crate::model::{Disposition, Happening, LegId, Phone, Timestamp, WorkerId};
 use crate::ports::{Listener, TelephonyError};
+use crate::telemetry::dispatch as telemetry;
 
 /// How long to wait before asking again what was not answered.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
@@ -133,7 +134,10 @@ impl<'s> LiveCall<'s> {
                     }
                     Mail::Asked(asked) => Box::pin(self.obey(*asked)).await,
                     Mail::LetGo => return Box::pin(self.let_go()).await,
-                    Mail::Fenced => return Err(Fenced),
+                    Mail::Fenced => {
+                        telemetry::fenced();
+                        return Err(Fenced);
+                    }
                 },
                 () = wakeup => {}
                 () = self.alarm.rings(&**clock, deadline) => {}

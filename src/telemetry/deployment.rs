@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::catalogue::{
     ANSWER, ANSWERED, BACKLOG, CENSUS, DEAD, DURABLE, HOOK, HOOK_LEAD, HOOKS, IDLE, ORGANISATION_BACKLOG,
     ORGANISATION_EXTERNAL, ORGANISATION_LEASED, ORGANISATION_LIMIT, QUEUED, SLOT_DRIFT, SLOT_LIMIT, SLOTS_EXTERNAL,
-    SLOTS_FREE, SLOTS_LEASED, SLOTS_SUSPECT, STREAMS, WANTED,
+    SLOTS_FREE, SLOTS_LEASED, SLOTS_SUSPECT, SLOTS_UNREADABLE, STREAMS, WANTED,
 };
 use super::metric::Word;
 use super::servers::Stopwatch;
@@ -86,6 +86,7 @@ pub fn standings(standings: &[Standing], listed: impl Fn(&OrganisationId) -> boo
     SLOTS_SUSPECT.set([], sum(|one| one.slots.suspect));
     SLOTS_FREE.set([], sum(Standing::free));
     SLOT_DRIFT.set([], sum(Standing::drift));
+    SLOTS_UNREADABLE.set([], sum(|one| u32::from(one.slots.external == u32::MAX)));
     BACKLOG.set([], sum(|one| one.soon));
     WANTED.set([], sum(Standing::wanted));
     let idle: u64 = standings.iter().map(|one| u64::from(one.idle())).sum();
@@ -98,6 +99,29 @@ pub fn standings(standings: &[Standing], listed: impl Fn(&OrganisationId) -> boo
         ORGANISATION_EXTERNAL.set(word(), external(one).into());
         ORGANISATION_BACKLOG.set(word(), one.soon.into());
     }
+}
+
+/// How organisations stand has not been learnt for a while: what was said of it holds no more.
+pub fn standings_unknown() {
+    for gauge in [
+        &SLOT_LIMIT,
+        &SLOTS_LEASED,
+        &SLOTS_EXTERNAL,
+        &SLOTS_SUSPECT,
+        &SLOTS_FREE,
+        &SLOT_DRIFT,
+        &SLOTS_UNREADABLE,
+        &BACKLOG,
+        &WANTED,
+    ] {
+        gauge.set([], f64::NAN);
+    }
+}
+
+/// What waits at the broker has not been learnt for a while.
+pub fn queues_unknown() {
+    QUEUED.set([], f64::NAN);
+    DEAD.set([], f64::NAN);
 }
 
 fn external(standing: &Standing) -> u32 {

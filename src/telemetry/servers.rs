@@ -33,19 +33,26 @@ pub fn redis_answered(asked: Stopwatch, ok: bool) {
     REDIS.record([if ok { "ok" } else { "failed" }.into()], asked.elapsed().as_secs_f64());
 }
 
-/// A connection to the broker was made.
-pub fn broker_connected() {
-    BROKER.change([], 1.0);
+/// A connection to the broker, which is open for as long as this is held.
+#[derive(Debug)]
+pub struct BrokerConnection(());
+
+impl BrokerConnection {
+    /// It was made.
+    pub fn made() -> Self {
+        BROKER.change([], 1.0);
+        Self(())
+    }
 }
 
-/// A connection to the broker was lost.
+impl Drop for BrokerConnection {
+    fn drop(&mut self) {
+        BROKER.change([], -1.0);
+    }
+}
+
+/// A connection to the broker was lost, or could not be made.
 pub fn broker_lost() {
-    BROKER.change([], -1.0);
-    BROKER_LOST.count([]);
-}
-
-/// A connection to the broker could not be made.
-pub fn broker_unreachable() {
     BROKER_LOST.count([]);
 }
 

@@ -161,16 +161,17 @@ async fn keep(uri: AMQPUri, settings: AmqpSettings, clock: Arc<dyn Clock>, told:
         let why: Arc<str> = match connect(&uri, &settings, &*clock).await {
             Ok(live) => {
                 tracing::info!(connection = name, "connected to the broker");
-                servers::broker_connected();
+                let open = servers::BrokerConnection::made();
                 backoff.reset();
                 told.send_replace(State::Up(Arc::clone(&live)));
                 let why = watch_over(name, &live).await;
                 live.cut();
+                drop(open);
                 servers::broker_lost();
                 why.into()
             }
             Err(why) => {
-                servers::broker_unreachable();
+                servers::broker_lost();
                 why.into()
             }
         };

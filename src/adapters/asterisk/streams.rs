@@ -94,13 +94,13 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             Ok(socket) => {
                 pause = PAUSES.0;
                 inner.table().set_open(line.number, line.node, true);
-                servers::node_is_up(&inner.nodes[line.node].name, true);
+                tell(&inner, line.node);
                 let gone = read(&inner, &line, socket, &mut first).await;
                 inner.table().set_open(line.number, line.node, false);
+                tell(&inner, line.node);
                 match gone {
                     Gone::Lost(reason) => {
                         tracing::warn!(app = %line.app, node = inner.nodes[line.node].name, reason, "events are lost");
-                        servers::node_is_up(&inner.nodes[line.node].name, false);
                         seen_at = clock.now();
                     }
                     // Told at the next turn.
@@ -118,12 +118,18 @@ pub async fn keep(inner: Arc<Inner>, line: Line, first: First) {
             }
             Err(error) => {
                 tracing::debug!(app = %line.app, node = inner.nodes[line.node].name, %error, "no events yet");
-                servers::node_is_up(&inner.nodes[line.node].name, false);
+                tell(&inner, line.node);
             }
         }
         clock.sleep_until(clock.now() + pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
+}
+
+/// Tells whether a node is heard, in whichever name: a process listens in several.
+fn tell(inner: &Inner, node: usize) {
+    let heard = inner.table().heard_on().contains(&node);
+    servers::node_is_up(&inner.nodes[node].name, heard);
 }
 
 /// Whether an app is this process's own still; none if nobody says so in time.

@@ -72,6 +72,13 @@ pub static SLOTS_SUSPECT: Metric = Metric::gauge(
     "Slots whose owners have not renewed them in time: they are adopted within half a minute, or somebody is needed.",
 );
 
+/// Counters that cannot be read.
+pub static SLOTS_UNREADABLE: Metric = Metric::gauge(
+    Api,
+    "robocall_slots_unreadable",
+    "Organisations whose slots of other applications cannot be read: nothing is dialled for them.",
+);
+
 /// Free slots.
 pub static SLOTS_FREE: Metric = Metric::gauge(Api, "robocall_slots_free", "Slots that nobody holds.");
 
@@ -168,6 +175,7 @@ pub(super) static ALL: &[&Metric] = &[
     &SLOTS_LEASED,
     &SLOTS_EXTERNAL,
     &SLOTS_SUSPECT,
+    &SLOTS_UNREADABLE,
     &SLOTS_FREE,
     &SLOT_DRIFT,
     &BACKLOG,
