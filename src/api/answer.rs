@@ -145,7 +145,7 @@ impl Refusal {
 
     /// It may be done all the same, and then is told of as an event.
     pub fn unanswered() -> Self {
-        let message = "no worker has answered in time: the result follows as an event";
+        let message = "no worker has answered in time: it may yet be carried out, and an event tells if it is";
         Self::new(StatusCode::GATEWAY_TIMEOUT, Word::Unavailable, message)
     }
 

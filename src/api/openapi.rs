@@ -28,7 +28,7 @@ const REFUSALS: [(u16, &str, &str); 12] = [
     (416, "OutOfRange", "There are no such bytes."),
     (429, "RateLimited", "Too many questions; `Retry-After` says when to ask again."),
     (503, "Unavailable", "A part of the deployment does not answer, or the call is changing hands: ask again."),
-    (504, "Unanswered", "No worker has answered in time; the result follows as an event."),
+    (504, "Unanswered", "No worker has answered in time; it may yet be carried out, and an event tells if it is."),
 ];
 
 /// Those that every operation may answer.

@@ -12,6 +12,8 @@ use super::worker::DaemonError;
 use crate::adapters::amqp::{Broker, Client};
 use crate::adapters::http::{Vital, Vitals, lives};
 use crate::config::{self, Settings};
+use crate::dispatch::Progress;
+use crate::model::OrganisationId;
 use crate::ports::{Clock, Telephony};
 use crate::telemetry::{Exposition, Role};
 
@@ -20,6 +22,9 @@ use crate::telemetry::{Exposition, Role};
 /// # Errors
 /// When somebody else counts in this process.
 pub(super) fn count(settings: &config::Metrics, role: Role) -> Result<Option<Exposition>, DaemonError> {
+    if let Some(wrong) = settings.organisations.iter().find(|name| name.parse::<OrganisationId>().is_err()) {
+        return Err(DaemonError::Settings(format!("metrics.organisations: {wrong:?} is the name of no organisation")));
+    }
     if settings.listen.is_empty() {
         return Ok(None);
     }
@@ -87,8 +92,12 @@ pub(super) fn backend(telephony: Arc<dyn Telephony>) -> Vital {
 }
 
 /// Whether a worker works.
-pub(super) fn worker(works: watch::Receiver<bool>) -> Vital {
-    vital("worker", move || if *works.borrow() { Ok(()) } else { Err("waits for its name, or drains") })
+pub(super) fn worker(progress: watch::Receiver<Progress>) -> Vital {
+    vital("worker", move || match *progress.borrow() {
+        Progress::Waiting => Err("waits for its name, or for the phone network"),
+        Progress::Working => Ok(()),
+        Progress::Draining => Err("drains"),
+    })
 }
 
 /// Whether a process was not told to end.

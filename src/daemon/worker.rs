@@ -154,7 +154,7 @@ pub fn run_worker(
                 vitals::redis(&deployment),
                 vitals::broker(broker),
                 vitals::backend(telephony),
-                vitals::worker(worker.works()),
+                vitals::worker(worker.progress()),
             ];
             helpers.spawn(vitals::serve(&settings.metrics, exposition, checks, &clock).await?);
         }

@@ -39,4 +39,4 @@ mod worker;
 pub use ports::Ports;
 pub use programs::{FlowCatalogue, Programs};
 pub use shared::WorkerSettings;
-pub use worker::{Shutdown, Worker, WorkerFailure};
+pub use worker::{Progress, Shutdown, Worker, WorkerFailure};

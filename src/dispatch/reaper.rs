@@ -14,6 +14,7 @@ use crate::model::happening::events_in;
 use crate::model::{CallId, Event, Timestamp};
 use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
 use crate::ports::{StoreError, StoreResult};
+use crate::telemetry::dispatch as telemetry;
 
 /// How often to look.
 const ROUND: Duration = Duration::from_secs(3);
@@ -149,6 +150,7 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
         match shared.ports.store.adopt(&suspect.held, &shared.settings.id).await {
             Ok(Written::Done(adopted)) => {
                 tracing::info!(attempt = %suspect.held.attempt, from = %suspect.worker, "adopted");
+                telemetry::adopted();
                 found += 1;
                 // From here on it is renewed, and its reports are kept for whoever will carry it.
                 let seat = shared.roster.enter(&adopted.claim.held, suspect.app, asked_at);

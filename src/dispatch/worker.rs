@@ -45,6 +45,17 @@ pub struct Shutdown {
     pub stop: CancellationToken,
 }
 
+/// How far a worker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It waits for its name, or for the backend.
+    Waiting,
+    /// It does its work.
+    Working,
+    /// It was told to finish what is live.
+    Draining,
+}
+
 /// Why a worker ended by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkerFailure {
@@ -67,18 +78,18 @@ pub struct Worker {
     ports: Arc<Ports>,
     programs: Arc<Programs>,
     settings: WorkerSettings,
-    works: watch::Sender<bool>,
+    progress: watch::Sender<Progress>,
 }
 
 impl Worker {
     /// A worker with these ports; the programs may be shared by several.
     pub fn new(ports: Arc<Ports>, programs: Arc<Programs>, settings: WorkerSettings) -> Self {
-        Self { ports, programs, settings, works: watch::Sender::new(false) }
+        Self { ports, programs, settings, progress: watch::Sender::new(Progress::Waiting) }
     }
 
-    /// Whether it does its work: it has its name, hears the backend, and was not told to drain.
-    pub fn works(&self) -> watch::Receiver<bool> {
-        self.works.subscribe()
+    /// How far it is.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
     }
 
     /// Works until told to stop. Dropping the future is a crash: others adopt what was live.
@@ -86,7 +97,7 @@ impl Worker {
     /// # Errors
     /// When another process listens in this worker's name, or the backend cannot be listened to.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerFailure> {
-        let Self { ports, programs, settings, works } = self;
+        let Self { ports, programs, settings, progress } = self;
         let reports = tokio::select! {
             biased;
             () = shutdown.stop.cancelled() => return Ok(()),
@@ -115,11 +126,11 @@ impl Worker {
         publishing.spawn(publish_for_ever(Arc::clone(&ports), outbox));
         let claimer = Claimer::new(Arc::clone(&shared), incoming, shutdown.drain.clone());
         let parts = Parts::start(&shared, reports, claimer);
-        works.send_replace(true);
+        progress.send_replace(Progress::Working);
         let told = shutdown.drain.clone();
         let drains = async {
             told.cancelled().await;
-            works.send_replace(false);
+            progress.send_replace(Progress::Draining);
             std::future::pending::<()>().await;
         };
         tokio::select! {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::catalogue::{
-    ADOPTIONS, ANSWERS, ATTEMPTS, CALLS, COMMANDS_EXECUTED, DIALS, FLOW_TRANSFERS, OPT_OUTS, RECORDINGS, RETRIES, RING,
+    ANSWERS, ATTEMPTS, CALLS, COMMANDS_EXECUTED, DIALS, FLOW_TRANSFERS, OPT_OUTS, RECORDINGS, RETRIES, RING,
     SECOND_LEGS, SHORT_CALLS, STEP, STEP_ERRORS, TALK, TRUNK_DIALS, TRUNK_ENDS, WAIT,
 };
 use super::metric::Word;
@@ -57,7 +57,6 @@ fn count(context: &CallContext, before: &[Fact], fact: &Fact) {
         Happening::LegFailed { leg, .. } => SECOND_LEGS.count([role(leg.role).into(), "failed".into()]),
         Happening::RecordingStarted { .. } => RECORDINGS.count([]),
         Happening::OptedOut => OPT_OUTS.count([]),
-        Happening::Adopted { .. } => ADOPTIONS.count([]),
         Happening::CommandExecuted { command, .. } => {
             let known = COMMANDS.iter().find(|known| **known == &**command);
             COMMANDS_EXECUTED.count([(*known.unwrap_or(&"other")).into()]);
@@ -70,7 +69,9 @@ fn count(context: &CallContext, before: &[Fact], fact: &Fact) {
             ended(before, *disposition, fact.at);
             CALLS.count([end(*status).into()]);
         }
-        Happening::Ringing
+        // Counted where it is done: the store writes it down before anybody here sees the call.
+        Happening::Adopted { .. }
+        | Happening::Ringing
         | Happening::PartyDetected(_)
         | Happening::StepStarted { .. }
         | Happening::LegRemoved { .. }

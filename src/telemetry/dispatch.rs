@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::catalogue::{
-    CAPACITY, CLAIM_ROUNDS, CLAIMS, CONFIRMATION, DESTINATIONS, DRAINING, EVENTS, FENCED, LAG, LIVE, NOT_DIALLED,
-    OUTBOX, REQUESTS,
+    ADOPTIONS, CAPACITY, CLAIM_ROUNDS, CLAIMS, CONFIRMATION, DESTINATIONS, DRAINING, EVENTS, FENCED, LAG, LIVE,
+    NOT_DIALLED, OUTBOX, REQUESTS,
 };
 use crate::model::status::RejectReason;
 use crate::ports::store::NotNow;
@@ -76,6 +76,11 @@ pub fn not_dialled(why: NotDialled) {
         NotDialled::Channel => "channel",
     };
     NOT_DIALLED.count([reason.into()]);
+}
+
+/// A call was taken over from a worker that is gone, or handed it over.
+pub fn adopted() {
+    ADOPTIONS.count([]);
 }
 
 /// A call became another worker's while this one carried it.

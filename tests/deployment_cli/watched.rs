@@ -97,7 +97,7 @@ fn a_worker_says_whether_it_is_ready_and_what_it_did() {
     world.wait_for("r2", "call.answered", 3);
     world.stop_worker();
     let drains = until(&format!("{worker}/readyz"), |code, _| code == "503");
-    assert!(drains.contains("worker: waits for its name, or drains\n"), "{drains}");
+    assert!(drains.contains("worker: drains\n"), "{drains}");
     assert_eq!(ask(&format!("{worker}/livez")), Some(("200".into(), "ok\n".into())), "it lives, and carries calls");
     let metrics = until(&format!("{worker}/metrics"), |_, text| equals(text, "robocall_draining", 1.0));
     assert!(equals(&metrics, "robocall_live_calls", 3.0));
