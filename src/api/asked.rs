@@ -86,13 +86,18 @@ impl Asked {
     /// A name for a request that has none: with the same `Idempotency-Key` it is the same.
     pub fn name_for(&self, what: &str, api: &Api) -> Result<RequestId, Refusal> {
         let id = self.command_id(api)?;
-        let name = if self.headers.contains_key(ONCE_HEADER) {
+        let name = if self.is_named() {
             let digest = Sha256::digest(&*id);
             digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
         } else {
             String::from(id)
         };
         format!("{what}-{name}").parse().map_err(|error: crate::model::IdError| Refusal::wrong("", error.to_string()))
+    }
+
+    /// Whether it has an id by which it is known again.
+    pub fn is_named(&self) -> bool {
+        self.headers.contains_key(ONCE_HEADER)
     }
 
     /// The command's id: as given, or one that nobody else has.

@@ -15,11 +15,14 @@ use super::answer::{Refusal, json};
 use super::asked::Asked;
 use super::following::Earlier;
 use super::{Api, submit};
-use crate::model::note::{AgentDisposition, CallNote, Remark};
+use crate::model::note::{AgentDisposition, CallNote, CallNotes, Remark};
 use crate::model::{CallId, CallType, DispositionName, Organisation, RequestId, Timestamp};
 use crate::ports::store::RequestKey;
 use crate::reading::{Fields, Problems};
 use crate::request::{CallRequestDocument, Flag};
+
+/// Before every time.
+const EVER: Timestamp = Timestamp::from_millis(i64::MIN);
 
 /// How `callBackDTS` is written.
 const DTS: &str = "%Y%m%d%H%M%S";
@@ -81,32 +84,50 @@ struct Said {
 pub(super) async fn dispose(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     std::mem::take(&mut asked.query).finish()?;
     let call: CallId = asked.path("callId")?;
-    asked.command_id(&api)?;
     let body = Value::Object(asked.object()?);
+    let given = api.given(&asked)?;
     let key = api.request_of(&asked, call).await?;
     // Whether there is such a call is told before anything is made for it.
-    api.notes(&key, call).await?;
+    let notes = api.notes(&key, call).await?;
     let settings = api.ask(api.ports.store.organisation(asked.organisation())).await?;
     let now = api.ports.clock.now();
+    let when = read(&body, &settings, EVER, &mut Problems::default()).and_then(|said| said.callback);
+    let after = match when {
+        // Whoever asks again has not heard that it was noted, and must not be told that it is too late.
+        Some(at) if at <= now && is_made(&api, &asked, call, at, &notes).await? => EVER,
+        _ => now,
+    };
     let mut problems = Problems::default();
-    let said = read(&body, &settings, now, &mut problems).filter(|_| problems.is_empty());
+    let said = read(&body, &settings, after, &mut problems).filter(|_| problems.is_empty());
     let Some(Said { disposition, callback, notes }) = said else { return Err(Refusal::invalid(problems)) };
-    // Made before it is noted: whoever dies in between is asked again, and the request is known then.
+    let by = asked.caller.label.clone();
+    let request = callback.map(|at| name_of(call, at)).transpose()?;
+    let disposition = AgentDisposition { disposition, notes, callback: request, by, at: now };
+    let note = CallNote::Disposition(disposition.clone());
     let callback = match callback {
-        Some(at) => Some(call_back(&api, &key, call, at).await?),
+        // Its time has passed, so it was made.
+        Some(at) if at <= now => Some(Callback::of(&key, name_of(call, at)?, at)),
+        Some(at) => {
+            let document = call_back(&api, &key, call, at).await?;
+            // Known under its id before anything is made, so that nothing is made for what that id refuses; and made before
+            // it is noted: whoever dies in between is asked again, and the request is known then.
+            api.begin_note(&key, call, &note, &given).await?;
+            let summary = submit::hand_in(&api, &key.organisation, &document).await;
+            // What is wrong with it stands in no body that anybody sent.
+            let summary = summary.map_err(|refusal| refusal.at(|_| "callback".to_owned()))?;
+            Some(Callback::of(&key, summary.request_id, at))
+        }
         None => None,
     };
-    let request = callback.as_ref().map(|callback| callback.request_id.clone());
-    let disposition =
-        AgentDisposition { disposition, notes, callback: request, by: asked.caller.label.clone(), at: now };
-    let noted = api.annotate(&asked, &key, call, &CallNote::Disposition(disposition.clone())).await?;
+    let noted = api.annotate(&key, call, &note, &given).await?;
     // Noted under the same id before, it says who did and when.
     let disposition = noted.disposition.unwrap_or(disposition);
     let code = if callback.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(code, &Answer { call_id: call.to_string(), agent_disposition: disposition, callback }))
 }
 
-fn read(body: &Value, settings: &Organisation, now: Timestamp, problems: &mut Problems) -> Option<Said> {
+/// Reads what is said; nobody is called back at `after` or before.
+fn read(body: &Value, settings: &Organisation, after: Timestamp, problems: &mut Problems) -> Option<Said> {
     let mut fields = Fields::of(body, "", problems)?;
     fields.required("disposition");
     let disposition: Option<DispositionName> = parsed(&mut fields, "disposition");
@@ -131,7 +152,7 @@ fn read(body: &Value, settings: &Organisation, now: Timestamp, problems: &mut Pr
     match callback {
         true if both => fields.refuse("callbackAt", "stands beside callBackDTS: say the time once"),
         true if neither => fields.refuse("callbackAt", "is missing, and so is callBackDTS"),
-        true if when.is_some_and(|when| when <= now) => fields.refuse(name, "has passed"),
+        true if when.is_some_and(|when| when <= after) => fields.refuse(name, "has passed"),
         false if !neither => fields.refuse(name, "means nothing unless callback is true"),
         true | false => {}
     }
@@ -158,22 +179,35 @@ fn on_the_clock(text: &str, settings: &Organisation) -> Result<Timestamp, String
     Ok(Timestamp::from_millis(at.timestamp().as_millisecond()))
 }
 
-/// Makes the request that calls back: by the same call and time it is the same one.
-async fn call_back(api: &Arc<Api>, key: &RequestKey, call: CallId, at: Timestamp) -> Result<Callback, Refusal> {
+/// The name of the request that calls back: by the same call and time it is the same one.
+fn name_of(call: CallId, at: Timestamp) -> Result<RequestId, Refusal> {
+    let name = format!("callback-{call}-{}", at.as_millis());
+    name.parse().map_err(|error: crate::model::IdError| Refusal::wrong("callback", error.to_string()))
+}
+
+/// Whether somebody who asks again under an `Idempotency-Key` has this call-back already: it is noted, or there.
+async fn is_made(api: &Api, asked: &Asked, call: CallId, at: Timestamp, notes: &CallNotes) -> Result<bool, Refusal> {
+    let name = name_of(call, at)?;
+    let noted = notes.disposition.as_ref().and_then(|disposition| disposition.callback.as_ref());
+    Ok(asked.is_named() && (noted == Some(&name) || api.is_known(asked, &name).await?))
+}
+
+impl Callback {
+    fn of(key: &RequestKey, request_id: RequestId, scheduled_at: Timestamp) -> Self {
+        let call_id = CallId::new(&key.organisation, &request_id, 0).to_string();
+        Self { request_id, call_id, scheduled_at }
+    }
+}
+
+/// The request that calls back.
+async fn call_back(api: &Api, key: &RequestKey, call: CallId, at: Timestamp) -> Result<CallRequestDocument, Refusal> {
     let earlier = Earlier::find(api, key, call).await?;
     let Some(phone) = earlier.person.number.phone() else {
         return Err(Refusal::conflict("callback", "the call has no number that can be called"));
     };
-    let name = format!("callback-{call}-{}", at.as_millis());
-    let name = name.parse().map_err(|error: crate::model::IdError| Refusal::wrong("callback", error.to_string()))?;
-    let document = CallRequestDocument {
+    Ok(CallRequestDocument {
         scheduled_at: Some(at),
         call_type: Some(CallType::Callback),
-        ..earlier.followed_by(name, earlier.same_person(phone))?
-    };
-    let summary = submit::hand_in(api, &key.organisation, &document).await;
-    // What is wrong with it stands in no body that anybody sent.
-    let summary = summary.map_err(|refusal| refusal.at(|_| "callback".to_owned()))?;
-    let call_id = CallId::new(&key.organisation, &summary.request_id, 0).to_string();
-    Ok(Callback { request_id: summary.request_id, call_id, scheduled_at: at })
+        ..earlier.followed_by(name_of(call, at)?, earlier.same_person(phone))?
+    })
 }

@@ -13,7 +13,7 @@ use super::asked::Asked;
 use super::calls::absent;
 use crate::model::CallId;
 use crate::model::note::{CallNote, CallNotes, CustomerFlags};
-use crate::ports::store::{Given, RequestKey};
+use crate::ports::store::{COMMANDS_KEPT, Given, Remembered, RequestKey, StoreError};
 use crate::reading::{Fields, Problems};
 use crate::request::Flag;
 
@@ -52,17 +52,35 @@ impl Api {
         notes.map_err(|refusal| refusal.about(|| absent(call)))
     }
 
-    /// Notes something about a call, for whoever asks.
-    pub(super) async fn annotate(
+    /// Under which id somebody notes something, and who.
+    pub(super) fn given(&self, asked: &Asked) -> Result<Given, Refusal> {
+        Ok(Given { id: asked.command_id(self)?, actor: Some(asked.caller.label.clone()), expect: None })
+    }
+
+    /// Has it known what will be noted under an id, before anything else is made of it: nothing else is noted under it then.
+    pub(super) async fn begin_note(
         &self,
-        asked: &Asked,
         key: &RequestKey,
         call: CallId,
         note: &CallNote,
+        given: &Given,
+    ) -> Result<(), Refusal> {
+        let (id, hash) = (given.id_of_note(), note.fingerprint(call));
+        match self.ask(self.ports.store.remember(&key.organisation, &id, &hash, COMMANDS_KEPT)).await? {
+            Remembered::First | Remembered::Again(_) => Ok(()),
+            Remembered::Different => Err(StoreError::IdTaken.into()),
+        }
+    }
+
+    /// Notes something about a call, once under its id.
+    pub(super) async fn annotate(
+        &self,
+        key: &RequestKey,
+        call: CallId,
+        note: &CallNote,
+        given: &Given,
     ) -> Result<CallNotes, Refusal> {
-        let (id, actor) = (asked.command_id(self)?, Some(asked.caller.label.clone()));
-        let given = Given { id, actor, expect: None };
-        let notes = self.ask(self.ports.store.annotate(key, call.index(), note, Some(&given))).await;
+        let notes = self.ask(self.ports.store.annotate(key, call.index(), note, Some(given))).await;
         notes.map_err(|refusal| refusal.about(|| absent(call)))
     }
 }
@@ -80,8 +98,9 @@ pub(super) async fn note_customer(api: Arc<Api>, mut asked: Asked) -> Result<Res
     std::mem::take(&mut asked.query).finish()?;
     let call: CallId = asked.path("callId")?;
     let flags = read_flags(&Value::Object(asked.object()?))?;
+    let given = api.given(&asked)?;
     let key = api.request_of(&asked, call).await?;
-    let notes = api.annotate(&asked, &key, call, &CallNote::Customer(flags)).await?;
+    let notes = api.annotate(&key, call, &CallNote::Customer(flags), &given).await?;
     Ok(json(StatusCode::OK, &notes.customer))
 }
 

@@ -229,9 +229,9 @@ fn read(body: &Value, api: &Api, after: Timestamp, problems: &mut Problems) -> O
 }
 
 impl Api {
-    /// Whether a request with the name that follows from an `Idempotency-Key` was taken in.
-    async fn is_known(&self, asked: &Asked, name: &RequestId) -> Result<bool, Refusal> {
-        if !asked.headers.contains_key(ONCE_HEADER) {
+    /// Whether a request that somebody asks for again, under an `Idempotency-Key`, was taken in.
+    pub(super) async fn is_known(&self, asked: &Asked, name: &RequestId) -> Result<bool, Refusal> {
+        if !asked.is_named() {
             return Ok(false);
         }
         let key = RequestKey { organisation: asked.organisation().clone(), request: name.clone() };

@@ -385,6 +385,11 @@ impl Given {
         RequestCommand { name: control.name().into(), id: self.id.clone(), actor: self.actor.clone(), call: None }
     }
 
+    /// Under which name [`CampaignStore::remember`] knows what is noted under this id.
+    pub fn id_of_note(&self) -> String {
+        format!("note/{}", self.id)
+    }
+
     /// The same of what is noted about a call.
     pub fn noting(&self, note: &CallNote, call: CallId) -> RequestCommand {
         RequestCommand { name: note.name().into(), id: self.id.clone(), actor: self.actor.clone(), call: Some(call) }

@@ -3,7 +3,7 @@
 use robocall::model::Scope;
 use serde_json::{Value, json};
 
-use crate::world::{Client, World, request};
+use crate::world::{Answered, Client, World, answered, request};
 
 /// A call that has ended, of a request of one.
 async fn ended(client: &Client, request: &Value) -> Value {
@@ -15,6 +15,10 @@ async fn ended(client: &Client, request: &Value) -> Value {
 
 fn path_of(call: &Value) -> String {
     format!("/v1/calls/{}/disposition", call["callId"].as_str().unwrap())
+}
+
+async fn with_key(client: &Client, key: &str, call: &Value, body: &Value) -> Answered {
+    answered(client.ask(reqwest::Method::POST, &path_of(call)).header("Idempotency-Key", key).json(body)).await
 }
 
 async fn set(client: &Client, settings: Value) {
@@ -99,6 +103,57 @@ async fn whoever_asked_to_be_called_back_is() {
     assert_eq!(ended["details"][0]["status"], "completed");
     let dialed = ended["details"][0]["dialedAt"].as_str().unwrap().to_owned();
     assert!(*dialed >= *made["callback"]["scheduledAt"].as_str().unwrap(), "{dialed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_one_idempotency_key_one_call_back_is_made_and_what_is_refused_makes_none() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let call = ended(&bank, &request("r", &["+9991000001"])).await;
+    let at = |time: &str| json!({"disposition": "Call back", "callback": true, "callbackAt": time});
+    let (nine, ten) = (at("2999-01-05T09:00:00Z"), at("2999-01-05T10:00:00Z"));
+    let first = with_key(&bank, "k", &call, &nine).await.ok();
+    let again = with_key(&bank, "k", &call, &nine).await;
+    assert_eq!((again.code.as_u16(), again.ok()), (201, first.clone()));
+    for other in [&ten, &json!({"disposition": "Paid"})] {
+        assert_eq!(with_key(&bank, "k", &call, other).await.refused(409), ("conflict", vec!["Idempotency-Key"]));
+    }
+    // Nor under one by which something else was noted.
+    let flags = bank.ask(reqwest::Method::PATCH, &path_of(&call).replace("disposition", "customer_flag"));
+    answered(flags.header("Idempotency-Key", "f").json(&json!({"verified_customer": true}))).await.ok();
+    assert_eq!(with_key(&bank, "f", &call, &ten).await.refused(409), ("conflict", vec!["Idempotency-Key"]));
+    let status = format!("/v1/status/{}", first["callback"]["requestId"].as_str().unwrap());
+    bank.until(&status, |status| status["status"] == "scheduled").await;
+    // Whatever was handed in before this one is known when this one is.
+    bank.post("/v1/call", &request("last", &["+9991000001"])).await.ok();
+    bank.until("/v1/status/last", |status| status["status"] == "completed").await;
+    let requests = bank.get("/v1/requests").await.ok();
+    let mut names: Vec<&str> =
+        requests["requests"].as_array().unwrap().iter().map(|one| one["requestId"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [first["callback"]["requestId"].as_str().unwrap(), "last", "r"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_again_when_the_time_has_passed_is_answered_as_at_first() {
+    let world = World::new().await;
+    let bank = world.client("bank").await;
+    let call = ended(&bank, &request("r", &["+9991000001"])).await;
+    let soon = robocall::ports::Clock::now(&**world.playground.clock()) + std::time::Duration::from_secs(60);
+    let body = json!({"disposition": "Call back", "callback": true, "callbackAt": soon});
+    let first = with_key(&bank, "k", &call, &body).await.ok();
+    let status = format!("/v1/status/{}", first["callback"]["requestId"].as_str().unwrap());
+    let before = bank.until(&status, |status| status["status"] == "completed").await;
+    let again = with_key(&bank, "k", &call, &body).await;
+    assert_eq!((again.code.as_u16(), again.ok()), (201, first));
+    assert_eq!(bank.get(&status).await.ok()["details"], before["details"], "nobody is called again");
+    let mut other = body.clone();
+    other["disposition"] = json!("Sold");
+    with_key(&bank, "k", &call, &other).await.refused(409);
+    other["callbackAt"] = json!(soon + std::time::Duration::from_millis(1));
+    for refused in [with_key(&bank, "k", &call, &other).await, bank.post(&path_of(&call), &body).await] {
+        assert_eq!(refused.refused(400), ("invalid", vec!["callbackAt"]), "it was never asked for");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

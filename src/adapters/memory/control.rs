@@ -147,10 +147,11 @@ impl State {
         let ix = self.noted_on(key, index)?;
         if let Some(given) = given {
             let call = self.requests[ix].first_call.sibling(index);
-            let id = format!("note/{}", given.id);
+            let id = given.id_of_note();
             match self.remember(&key.organisation, &id, &note.fingerprint(call), COMMANDS_KEPT) {
-                Remembered::First => {}
-                Remembered::Again(_) => return self.notes(key, index),
+                // Begun, perhaps, but not noted.
+                Remembered::First | Remembered::Again(None) => self.answered(&key.organisation, &id, b"noted"),
+                Remembered::Again(Some(_)) => return self.notes(key, index),
                 Remembered::Different => return Err(StoreError::IdTaken),
             }
             self.emit_command(ix, given.noting(note, call));

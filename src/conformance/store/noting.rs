@@ -120,6 +120,21 @@ pub async fn what_is_noted_under_an_id_is_noted_once_and_told_with_who_noted_it(
         RequestCommand { name: name.into(), id: id.into(), actor: given(id).actor, call: Some(call("r", 1)) }
     });
     assert_eq!(told, expected);
+    // What was begun is noted once, and nothing else instead of it.
+    let begin = async |note: &CallNote, id: &str| {
+        let hash = note.fingerprint(call("r", 1));
+        store.remember(&key("r").organisation, &given(id).id_of_note(), &hash, COMMANDS_KEPT).await.unwrap()
+    };
+    let [paid, open] = ["Paid", "Open"].map(|name| CallNote::Disposition(went(world, name, None)));
+    assert_eq!(begin(&paid, "e").await, Remembered::First);
+    assert_eq!(begin(&paid, "e").await, Remembered::Again(None), "nothing is noted yet");
+    assert_eq!(begin(&open, "e").await, Remembered::Different);
+    assert_eq!(note(1, &open, "e").await.unwrap_err(), StoreError::IdTaken);
+    assert_eq!(note(1, &paid, "e").await.unwrap().disposition, Some(went(world, "Paid", None)));
+    assert!(matches!(begin(&paid, "e").await, Remembered::Again(Some(_))));
+    note(1, &open, "f").await.unwrap();
+    assert_eq!(note(1, &paid, "e").await.unwrap().disposition, Some(went(world, "Open", None)), "once");
+    assert_eq!(begin(&open, "b").await, Remembered::Different, "whatever was noted under it");
     let paused = store.control(&key("r"), Control::Pause, Some(&given("a"))).await.unwrap();
     assert_eq!(paused.events[0].command.as_ref().map(|command| &*command.name), Some("pause"), "another list of ids");
 }

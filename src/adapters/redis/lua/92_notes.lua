@@ -26,9 +26,12 @@ end
 function Notes.write(h, index, note, id, actor, what, hash)
   if not is_there(h, index) then return { 'missing' } end
   if id ~= '' then
-    local before = Once.remember('note/' .. id, hash, DAY)[1]
+    local name = 'note/' .. id
+    local before = Once.remember(name, hash, DAY)[1]
     if before == 'different' then return { 'taken' } end
-    if before ~= 'first' then return Notes.read(h, index) end
+    if before == 'again' then return Notes.read(h, index) end
+    -- Begun, perhaps, but not noted.
+    Once.answered(name, 'noted')
     Req.emit(Req.get(h), 'command.executed', nil, { what, id, actor, Entry.call_id(h, index) })
   end
   for i, letter in ipairs(NOTED) do
