@@ -79,15 +79,23 @@ impl Asked {
         (found != expected).then_some(CommandReply::Unmet { expected, found })
     }
 
-    /// Written down, and answered when that is stored: the call ends, and nothing else could be done. Whether it was to end
-    /// as it stands.
+    /// Written down once, and answered when that is stored: the call ends, and nothing else could be done. Whether it was to
+    /// end as it stands.
     pub(super) fn done_by_the_end(self, at: Timestamp, ledger: &mut Ledger<'_>) -> bool {
-        if let Some(unmet) = self.unmet(ledger.history()) {
-            Answer::at_once(self.answer, unmet);
+        let known = obeyed::reply_to(&self.command, ledger.history());
+        let reply = if at > self.not_after {
+            CommandReply::Adopting
+        } else {
+            known.or_else(|| self.unmet(ledger.history())).unwrap_or(CommandReply::Done)
+        };
+        if reply != CommandReply::Done {
+            Answer::at_once(self.answer, reply);
             return false;
         }
-        ledger.note(at, self.command.executed());
-        ledger.answers.push(Answer { to: self.answer, reply: CommandReply::Done, when_done: false });
+        if known.is_none() {
+            ledger.note(at, self.command.executed());
+        }
+        ledger.answers.push(Answer { to: self.answer, reply, when_done: false });
         true
     }
 }
@@ -131,7 +139,14 @@ impl LiveCall<'_> {
             Answer::at_once(asked.answer, CommandReply::Adopting);
             return None;
         }
-        let Some(reply) = obeyed::reply_to(&asked.command, self.ledger.history()) else {
+        // What the machine has not handed out yet is not in the books.
+        let handed_out_next = self.machine.to_be_recorded().find_map(|what| obeyed::is_known(&asked.command, what));
+        let known = match handed_out_next {
+            Some(true) => Some(CommandReply::Done),
+            Some(false) => Some(CommandReply::Refused(Refusal::IdTaken)),
+            None => obeyed::reply_to(&asked.command, self.ledger.history()),
+        };
+        let Some(reply) = known else {
             let history = self.ledger.history();
             let full = || (!obeyed::has_room_for(&asked.command.kind, history)).then_some(TOO_MANY);
             let Some(refused) = asked.unmet(history).or_else(full) else { return Some(asked) };

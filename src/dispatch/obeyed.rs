@@ -46,15 +46,19 @@ pub(super) fn target_of(kind: &CommandKind) -> Option<(LegRole, &Target)> {
     }
 }
 
-/// What a command came to in the call of a history; none if none was carried out under its id.
-pub(super) fn reply_to(command: &Command, history: &[Fact]) -> Option<CommandReply> {
-    let is_this = |fact: &Fact| match &fact.what {
+/// Whether something that happened is that a command was carried out under this one's id, and whether that was this one.
+pub(super) fn is_known(command: &Command, what: &Happening) -> Option<bool> {
+    match what {
         Happening::CommandExecuted { command: name, id, digest, .. } if *id == command.id => {
             Some(**name == *command.kind.name() && (*digest == 0 || *digest == command.kind.digest()))
         }
         _ => None,
-    };
-    if !history.iter().find_map(is_this)? {
+    }
+}
+
+/// What a command came to in the call of a history; none if none was carried out under its id.
+pub(super) fn reply_to(command: &Command, history: &[Fact]) -> Option<CommandReply> {
+    if !history.iter().find_map(|fact| is_known(command, &fact.what))? {
         return Some(CommandReply::Refused(Refusal::IdTaken));
     }
     let Some((role, target)) = target_of(&command.kind) else { return Some(CommandReply::Done) };

@@ -152,6 +152,14 @@ impl CallMachine {
         !self.commands.is_empty()
     }
 
+    /// What is to be recorded, of what is to be done.
+    pub fn to_be_recorded(&self) -> impl Iterator<Item = &Happening> {
+        self.commands.iter().filter_map(|command| match command {
+            CallCommand::Record(what) => Some(what),
+            _ => None,
+        })
+    }
+
     /// What is to be done next, in order.
     pub fn next_command(&mut self) -> Option<CallCommand> {
         self.commands.pop_front()

@@ -174,6 +174,70 @@ fn a_call_that_is_busy_with_its_backend_hears_a_hang_up() {
     });
 }
 
+impl World {
+    /// Hangs up under the same id twice, as somebody does who has waited long enough for the first answer.
+    async fn hang_up_twice(&self, id: &str) -> oneshot::Receiver<CommandReply> {
+        drop(self.hang_up(id));
+        self.clock.sleep_until(self.clock.now() + Duration::from_millis(10)).await;
+        self.hang_up(id)
+    }
+}
+
+#[test]
+fn a_hang_up_that_comes_twice_while_the_dial_is_in_doubt_is_written_down_once() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        fate.prepare("dial", Accident::LoseRequest);
+        fate.prepare("hang_up", Accident::LoseRequest);
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Dialing { .. })).await;
+        let reply = world.hang_up_twice("h").await;
+        let other = world.give("h2", CommandKind::HangUp(first_call()));
+        assert_eq!((reply.await, other.await), (Ok(CommandReply::Done), Ok(CommandReply::Done)));
+        let (_, history) = world.until_over().await.remove(0);
+        assert!(fate.all_happened());
+        assert_eq!(executed(&history), [("hangup", "h", "crm"), ("hangup", "h2", "crm")], "{history:?}");
+        world
+    });
+}
+
+#[test]
+fn a_hang_up_that_is_heard_too_late_at_a_dial_in_doubt_is_not_carried_out() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        fate.prepare("dial", Accident::LoseRequest);
+        for _ in 0..15 {
+            // One a second.
+            fate.prepare("hang_up", Accident::LoseRequest);
+        }
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Dialing { .. })).await;
+        let reply = world.hang_up("h").await.unwrap();
+        assert!(matches!(reply, CommandReply::Unavailable | CommandReply::Adopting), "{reply:?}");
+        let (_, history) = world.until_over().await.remove(0);
+        assert!(fate.all_happened());
+        assert!(executed(&history).is_empty(), "{history:?}");
+        world
+    });
+}
+
+#[test]
+fn a_hang_up_that_comes_twice_to_a_busy_call_is_written_down_once() {
+    play(|mut world| async move {
+        let fate = world.worker(1);
+        for _ in 0..2 {
+            fate.prepare("play", Accident::LoseRequest);
+        }
+        world.ask(&[ANSWERS], chat(), json!({})).await;
+        world.until(|what| matches!(what, Happening::Answered)).await;
+        assert_eq!(world.hang_up_twice("h").await.await, Ok(CommandReply::Done));
+        let (_, history) = world.until_over().await.remove(0);
+        assert!(fate.all_happened());
+        assert_eq!(executed(&history), [("hangup", "h", "crm")], "{history:?}");
+        world
+    });
+}
+
 #[test]
 fn the_calls_of_a_cancelled_request_are_hung_up_by_each_worker_and_remember_no_command_of_their_own() {
     play(|mut world| async move {
