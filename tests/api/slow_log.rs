@@ -31,6 +31,8 @@ struct Inner {
     bell: Bell,
     /// Readers of what was, now and at most.
     reading: AtomicUsize,
+    /// How many of them to come will never be told anything.
+    stuck: AtomicUsize,
     most_reading: AtomicUsize,
 }
 
@@ -70,7 +72,10 @@ impl Log {
             let reading = self.0.reading.fetch_add(1, Ordering::SeqCst) + 1;
             self.0.most_reading.fetch_max(reading, Ordering::SeqCst);
         }
-        Ok(Box::new(Reader { log: self.clone(), number: self.0.number.load(Ordering::SeqCst), inner, tells }))
+        let count_down = |stuck: usize| stuck.checked_sub(1).filter(|_| !tells);
+        let is_stuck = self.0.stuck.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down).is_ok();
+        let number = self.0.number.load(Ordering::SeqCst);
+        Ok(Box::new(Reader { log: self.clone(), number, inner, tells, is_stuck }))
     }
 }
 
@@ -100,6 +105,7 @@ struct Reader {
     inner: Box<dyn LogReader>,
     /// Whether it tells what there is although the log does not.
     tells: bool,
+    is_stuck: bool,
 }
 
 impl Drop for Reader {
@@ -113,6 +119,9 @@ impl Drop for Reader {
 #[async_trait]
 impl LogReader for Reader {
     async fn next(&mut self) -> LoggedHookEvent {
+        if self.is_stuck {
+            return std::future::pending().await;
+        }
         if !self.tells {
             self.log.told().await;
         }
@@ -268,6 +277,35 @@ async fn however_many_of_one_organisation_catch_up_they_leave_half_of_the_places
         }
     }
     assert_eq!(world.log.0.most_reading.load(Ordering::SeqCst), 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_place_is_not_cut_however_much_comes_and_nobody_keeps_one() {
+    let world = World::new().await;
+    world.log.tell();
+    for seq in 1..=3 {
+        world.log.push(seq);
+    }
+    // As many as may read at a time of one organisation.
+    world.log.0.stuck.store(16, Ordering::SeqCst);
+    let mut ears = Vec::new();
+    for _ in 0..20 {
+        ears.push(world.listen(Some("0")).await);
+    }
+    // More than wait for anybody who listens.
+    for seq in 4..=1_500 {
+        world.log.push(seq);
+    }
+    for ear in &mut ears {
+        for seq in 2..=1_500 {
+            assert_eq!(ear.next_news().await, format!("id: {} seq: {seq}", seq - 1));
+        }
+    }
+    world.log.push(1_501);
+    for ear in &mut ears {
+        assert_eq!(ear.next_news().await, "id: 1500 seq: 1501");
+    }
+    assert_eq!(world.log.0.stuck.load(Ordering::SeqCst), 0, "they were stuck");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,9 +90,18 @@ impl Wanted {
     }
 }
 
+/// A place in a log, or one further on in a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Which log.
+    pub log: u32,
+    /// Which event of it comes next.
+    pub next: u64,
+}
+
 /// Where the reader is.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct Reached {
     /// Which log is read.
     log: u32,
     /// Everything from there on is passed on; none while nobody knows where that is.
@@ -103,7 +112,7 @@ struct Place {
 pub(in crate::api) struct Hub {
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
-    place: watch::Sender<Place>,
+    place: watch::Sender<Reached>,
     reading: OnceCell<AbortOnDropHandle<()>>,
     catching_up: Room,
     state: Mutex<State>,
@@ -112,6 +121,8 @@ pub(in crate::api) struct Hub {
 #[derive(Default)]
 struct State {
     listeners: BTreeMap<OrganisationId, Vec<Listener>>,
+    /// How many there are, those who catch up included.
+    present: BTreeMap<OrganisationId, usize>,
 }
 
 impl State {
@@ -121,6 +132,24 @@ impl State {
             listeners.retain(|listener| !listener.to.is_closed());
             !listeners.is_empty()
         });
+    }
+}
+
+/// Somebody who is counted among those of an organisation for as long as this is held.
+pub(super) struct Present {
+    hub: Arc<Hub>,
+    organisation: OrganisationId,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        if let Some(there) = state.present.get_mut(&self.organisation) {
+            *there -= 1;
+            if *there == 0 {
+                state.present.remove(&self.organisation);
+            }
+        }
     }
 }
 
@@ -148,37 +177,46 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     /// Where the reader is: everything from there on is passed on. Waits until that is known.
-    pub(super) async fn reached(&self) -> u64 {
+    pub(super) async fn reached(&self) -> Place {
         let mut place = self.place.subscribe();
         // The hub outlives whoever asks it.
         let known = place.wait_for(|place| place.next.is_some()).await;
-        known.ok().and_then(|place| place.next).unwrap_or(0)
+        known.map_or(Place { log: 0, next: 0 }, |place| Place { log: place.log, next: place.next.unwrap_or(0) })
     }
 
-    /// How many of an organisation listen.
+    /// How many of an organisation there are.
     pub(super) fn listeners_of(&self, organisation: &OrganisationId) -> usize {
-        let mut state = self.lock();
-        state.forget_the_gone();
-        state.listeners.get(organisation).map_or(0, Vec::len)
+        self.lock().present.get(organisation).copied().unwrap_or(0)
     }
 
-    /// Listens from now on, to the log of that number; the reader begins with the first who does.
-    pub(super) async fn listen(self: &Arc<Self>, wanted: Wanted) -> Result<(Receiver<Arc<Told>>, u32), StoreError> {
-        let (to, from) = channel(WAITING);
-        let log = {
-            let mut state = self.lock();
-            state.forget_the_gone();
-            state.listeners.entry(wanted.organisation.clone()).or_default().push(Listener { wanted, to });
-            // Under the lock: what is passed on to them is of this log or a later one.
-            self.place.borrow().log
-        };
+    /// Counts somebody among those of an organisation.
+    pub(super) fn enter(self: &Arc<Self>, organisation: &OrganisationId) -> Present {
+        *self.lock().present.entry(organisation.clone()).or_default() += 1;
+        Present { hub: Arc::clone(self), organisation: organisation.clone() }
+    }
+
+    /// Has the reader begin, with the first who wants to listen; answers which log it reads.
+    pub(super) async fn begin(self: &Arc<Self>) -> Result<u32, StoreError> {
         let begun = self.reading.get_or_try_init(async || {
             let reader = self.log.listen().await?;
             Ok(AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).read(reader))))
         });
         begun.await?;
-        Ok((from, log))
+        Ok(self.place.borrow().log)
+    }
+
+    /// Listens from now on, once the reader has begun: what is not passed on yet is, and what was, [`Hub::reached`] is behind.
+    pub(super) fn listen(&self, wanted: Wanted) -> Receiver<Arc<Told>> {
+        let (to, from) = channel(WAITING);
+        let mut state = self.lock();
+        state.forget_the_gone();
+        state.listeners.entry(wanted.organisation.clone()).or_default().push(Listener { wanted, to });
+        from
     }
 
     /// Passes everything on. Where the log ended when that began may take seconds to be found out, and whoever has missed
@@ -230,7 +268,7 @@ impl Hub {
         self.place.send_modify(|place| {
             // The end that was found out may be further on than what is passed on.
             let next = if is_anew { 0 } else { place.next.unwrap_or(0) };
-            *place = Place { log, next: Some(next.max(offset + 1)) };
+            *place = Reached { log, next: Some(next.max(offset + 1)) };
         });
     }
 }
@@ -284,8 +322,11 @@ mod tests {
         for number in 0..100 {
             let organisation: OrganisationId = format!("bank{}", number % 7).parse().unwrap();
             let wanted = Wanted { organisation: organisation.clone(), request: None, call: None, types: Vec::new() };
-            assert!(hub.listen(wanted).await.is_err());
-            assert!(hub.lock().listeners.values().map(Vec::len).sum::<usize>() <= 1);
+            assert!(hub.begin().await.is_err());
+            let here = (hub.enter(&organisation), hub.listen(wanted));
+            assert_eq!(hub.lock().listeners.values().map(Vec::len).sum::<usize>(), 1);
+            assert_eq!(hub.listeners_of(&organisation), 1);
+            drop(here);
             assert_eq!(hub.listeners_of(&organisation), 0);
         }
     }

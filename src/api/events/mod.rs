@@ -17,7 +17,7 @@ use crate::model::{CallId, EventFilter, RequestId};
 use crate::telemetry::deployment::Listening;
 use catching_up::CatchingUp;
 use hub::Wanted;
-use stream::Stream;
+use stream::{Source, Stream};
 
 pub(super) use hub::Hub;
 
@@ -48,12 +48,25 @@ pub(super) async fn tell(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
         return Err(Refusal::unavailable("as many of this organisation listen as there is room left for others"));
     }
     let wanted = Wanted { organisation: asked.organisation().clone(), request, call, types: types.unwrap_or_default() };
-    let (listening, log) = api.ask(api.hub.listen(wanted.clone())).await?;
-    let missed = seen.map(|seen| CatchingUp::begin(Arc::clone(&api.hub), wanted, seen, log));
+    let present = api.hub.enter(asked.organisation());
+    let log = api.ask(api.hub.begin()).await?;
+    let source = match seen {
+        Some(seen) => Source::Missed(CatchingUp::begin(Arc::clone(&api.hub), wanted, seen, log)),
+        None => Source::Now(api.hub.listen(wanted)),
+    };
     let now = api.ports.clock.now();
-    let _counted = Listening::begin();
-    let stream =
-        Stream { key: asked.key, log, seen, missed, listening, place, _counted, api, looked_at: now, told_at: now };
+    let counted = Listening::begin();
+    let stream = Stream {
+        key: asked.key,
+        log,
+        seen,
+        source,
+        place: (place, present),
+        _counted: counted,
+        api,
+        looked_at: now,
+        told_at: now,
+    };
     let mut response = plain(StatusCode::OK);
     *response.body_mut() = Body::from_stream(stream.run());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -7,13 +7,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::Receiver;
 
-use super::catching_up::{CatchingUp, Missed};
-use super::hub::Told;
+use super::catching_up::{CatchingUp, Listening, Missed};
+use super::hub::{Present, Told};
 use crate::api::{Api, STORE_WITHIN};
 use crate::model::{ApiKey, Timestamp};
-use crate::telemetry::deployment::Listening;
+use crate::telemetry::deployment;
 
 /// How often somebody who is told nothing is told that, since a proxy may cut what is silent; and how often it is looked
 /// whether a key is still good.
@@ -25,6 +24,14 @@ const TOGETHER: usize = 64;
 /// What is said before the first event of another log.
 const ANEW: &[u8] = b": the log was begun anew\n\n";
 
+/// Where what is told comes from.
+pub(super) enum Source {
+    /// What they may have missed, until they have been told.
+    Missed(CatchingUp),
+    /// What comes.
+    Now(Listening),
+}
+
 /// One listener.
 pub(super) struct Stream {
     pub key: ApiKey,
@@ -32,13 +39,11 @@ pub(super) struct Stream {
     pub log: u32,
     /// The last event they have seen, if they say.
     pub seen: Option<u64>,
-    /// What they may have missed, until they have been told.
-    pub missed: Option<CatchingUp>,
-    pub listening: Receiver<Arc<Told>>,
-    /// Their place among those who listen.
-    pub place: OwnedSemaphorePermit,
+    pub source: Source,
+    /// Their place among those who listen, and among those of their organisation.
+    pub place: (OwnedSemaphorePermit, Present),
     /// They are counted.
-    pub _counted: Listening,
+    pub _counted: deployment::Listening,
     pub api: Arc<Api>,
     /// When their key was last looked at.
     pub looked_at: Timestamp,
@@ -79,30 +84,33 @@ impl Stream {
             }
             let beat = clock.sleep_until(self.told_at + BEAT);
             let mut piece = Vec::new();
-            if let Some(missed) = &mut self.missed {
-                let missed = tokio::select! {
-                    biased;
-                    missed = missed.next() => missed,
-                    () = beat => return Some(": nothing new\n\n".into()),
-                };
-                match missed {
-                    Some(Missed::Event(event)) => self.tell(&event, &mut piece),
-                    Some(Missed::Gone) => self.seen = None,
-                    Some(Missed::Unreadable) => return None,
-                    None => self.missed = None,
+            match &mut self.source {
+                Source::Missed(missed) => {
+                    let missed = tokio::select! {
+                        biased;
+                        missed = missed.next() => missed,
+                        () = beat => return Some(": nothing new\n\n".into()),
+                    };
+                    match missed {
+                        Some(Missed::Event(event)) => self.tell(&event, &mut piece),
+                        Some(Missed::Gone) => self.seen = None,
+                        Some(Missed::Nothing(listening)) => self.source = Source::Now(listening),
+                        Some(Missed::Unreadable) | None => return None,
+                    }
                 }
-            } else {
-                let mut events = Vec::new();
-                let received = tokio::select! {
-                    biased;
-                    received = self.listening.recv_many(&mut events, TOGETHER) => received,
-                    () = beat => return Some(": nothing new\n\n".into()),
-                };
-                if received == 0 {
-                    return None;
-                }
-                for event in &events {
-                    self.tell(event, &mut piece);
+                Source::Now(listening) => {
+                    let mut events = Vec::new();
+                    let received = tokio::select! {
+                        biased;
+                        received = listening.recv_many(&mut events, TOGETHER) => received,
+                        () = beat => return Some(": nothing new\n\n".into()),
+                    };
+                    if received == 0 {
+                        return None;
+                    }
+                    for event in &events {
+                        self.tell(event, &mut piece);
+                    }
                 }
             }
             match (piece.pop(), &*piece) {
