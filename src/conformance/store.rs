@@ -129,6 +129,9 @@ macro_rules! store_conformance {
                 whoever_waits_is_due_and_whoever_is_called_is_not
                 who_is_paused_or_over_is_not_due
                 schedules_retries_and_windows_that_come_soon_count
+                whoever_is_claimed_is_left_out_once_whatever_was_claimed
+                no_more_are_due_than_the_rate_allows
+                figures_of_very_many_requests_are_of_the_right_size
             ]
             slots: [
                 a_second_leg_takes_a_slot

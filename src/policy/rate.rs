@@ -3,6 +3,8 @@
 //! Dials are spaced evenly. Whoever comes late may catch up a tenth of a second's worth at once, never more, so that
 //! no second sees more than a tenth above the rate and a late wake-up costs nothing.
 
+use std::time::Duration;
+
 use crate::model::Timestamp;
 
 /// When the next dial would be due if all came evenly: microseconds since the Unix epoch.
@@ -83,6 +85,16 @@ pub fn allow(arrival: ArrivalTime, now: Timestamp, per_second: u32, want: u32) -
     Allowance { allowed: u32::try_from(allowed).unwrap_or(0), arrival, next }
 }
 
+/// How many dials may be made from `now` until `horizon` later, both included.
+pub fn within(arrival: ArrivalTime, now: Timestamp, per_second: u32, horizon: Duration) -> u32 {
+    let Some(pace) = Pace::of(per_second) else { return 0 };
+    let micros = |at: Timestamp| at.as_millis().saturating_mul(1000);
+    let base = arrival.0.max(micros(now));
+    let ready = micros(now + horizon).saturating_add(pace.tolerance()).saturating_sub(base);
+    let room = if ready < 0 { 0 } else { ready / pace.spacing + 1 };
+    u32::try_from(room).unwrap_or(u32::MAX)
+}
+
 /// When `count` dials may be made at once, rounded up to a millisecond: it may be past. None if they never may.
 pub fn ready_at(arrival: ArrivalTime, per_second: u32, count: u32) -> Option<Timestamp> {
     let pace = Pace::of(per_second)?;
@@ -95,7 +107,6 @@ pub fn ready_at(arrival: ArrivalTime, per_second: u32, count: u32) -> Option<Tim
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::VIRTUAL_START;
 
@@ -130,6 +141,28 @@ mod tests {
         assert_eq!(allow(ArrivalTime::from_micros(i64::MAX), far, u32::MAX, u32::MAX).arrival.as_micros(), i64::MAX);
         let early = allow(ArrivalTime::from_micros(i64::MIN), Timestamp::from_millis(i64::MIN), 1, 1);
         assert_eq!(early.allowed, 1);
+    }
+
+    #[test]
+    fn as_many_come_within_a_time_as_are_allowed_one_after_the_other() {
+        for per_second in [0, 1, 5, 20, 30] {
+            let mut arrival = allow(ArrivalTime::default(), NOW, per_second, 1).arrival;
+            let expected = [0, 1, 999, 1000, 2500].map(|millis| within(arrival, NOW, per_second, after(millis)));
+            let mut made = [0; 5];
+            for millis in 0..=2500 {
+                let now = allow(arrival, NOW + after(millis), per_second, u32::MAX);
+                arrival = now.arrival;
+                for (count, until) in made.iter_mut().zip([0, 1, 999, 1000, 2500]) {
+                    *count += if millis <= until { now.allowed } else { 0 };
+                }
+            }
+            assert_eq!(made, expected, "{per_second}");
+        }
+        assert_eq!(within(ArrivalTime::default(), NOW, 1, Duration::MAX), u32::MAX, "nothing overflows");
+    }
+
+    fn after(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     #[test]

@@ -14,8 +14,9 @@ pub struct Standing {
     pub organisation: OrganisationId,
     /// Its slots.
     pub slots: SlotUse,
-    /// Destinations that could be dialled now, had it slots for all of them. What its rate allows is not looked at, and of a
-    /// request whose destinations live by several clocks all count as soon as one of these clocks lets some be called.
+    /// Destinations that could be dialled now, had it slots for all of them: no more than its rate allows. Of a request whose
+    /// destinations live by several clocks all count as soon as one of these clocks lets some be called. Of an organisation
+    /// with more than a hundred requests the store may look at that many, and take the others for the same.
     pub due: u32,
     /// The same within some time from now: schedules, retries and windows that come until then included.
     pub soon: u32,
@@ -50,6 +51,7 @@ impl Standing {
 /// Whoever knows how all organisations stand.
 #[async_trait]
 pub trait Census: Send + Sync + 'static {
-    /// How organisations with work or calls stand, `horizon` ahead. Others may be left out.
+    /// How organisations with work or calls stand, `horizon` ahead. Others may be left out, and so are those of which the store
+    /// holds what this version does not understand.
     async fn standings(&self, horizon: Duration) -> StoreResult<Vec<Standing>>;
 }

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use super::slab::{OrgIx, ReqIx};
 use super::state::State;
 use super::store::MemoryStore;
-use crate::model::Timestamp;
+use crate::model::{CallStatus, Timestamp};
 use crate::policy::window::WindowState;
 use crate::ports::{Census, Standing, StoreResult};
 
 impl State {
-    /// Destinations of a request that could be dialled at `at`, which is now or later, claimed ones included.
+    /// Destinations of a request that could be dialled at `at`, which is now or later.
     fn waiting(&mut self, ix: ReqIx, at: Timestamp) -> u32 {
         let now = self.now;
         let request = &mut self.requests[ix];
@@ -30,7 +30,11 @@ impl State {
                 retries += lane.retries.iter().take_while(|(due, _)| *due <= at).count();
             }
         }
-        let fresh = if has_fresh { request.counts.queued } else { 0 };
+        // Retries that are claimed stand in no lane.
+        let calls = request.held.iter().map(|index| &request.calls[*index as usize]);
+        let claimed = calls.filter(|call| call.status == CallStatus::Queued).count();
+        let fresh = request.counts.queued.saturating_sub(u32::try_from(claimed).unwrap_or(u32::MAX));
+        let fresh = if has_fresh { fresh } else { 0 };
         fresh.saturating_add(u32::try_from(retries).unwrap_or(u32::MAX))
     }
 
@@ -38,9 +42,10 @@ impl State {
         let (now, organisation, requests) = (self.now, self.org(ix).id.clone(), self.org(ix).requests.clone());
         let mut count = |at| requests.iter().map(|request| self.waiting(*request, at)).fold(0_u32, u32::saturating_add);
         let (due, soon) = (count(now), count(now + horizon));
-        let claimed = self.org(ix).undialled;
+        let allowed = |within| self.org(ix).rate_allows_within(now, within);
+        let (due, soon) = (due.min(allowed(Duration::ZERO)), soon.min(allowed(horizon)));
         let slots = self.slot_use(&organisation);
-        Standing { organisation, slots, due: due.saturating_sub(claimed), soon: soon.saturating_sub(claimed) }
+        Standing { organisation, slots, due, soon }
     }
 }
 

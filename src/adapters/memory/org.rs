@@ -1,6 +1,7 @@
 //! One organisation's slots and the order among its requests.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::TURN;
 use super::once::Once;
@@ -115,6 +116,13 @@ impl Org {
         self.settings
             .calls_per_second
             .map_or(want, |per_second| rate::allow(self.arrival, now, per_second, want).allowed)
+    }
+
+    /// How many more than are claimed may be dialled within a time, as far as the rate goes.
+    pub fn rate_allows_within(&self, now: Timestamp, horizon: Duration) -> u32 {
+        self.settings.calls_per_second.map_or(u32::MAX, |per_second| {
+            rate::within(self.arrival, now, per_second, horizon).saturating_sub(self.undialled)
+        })
     }
 
     /// A dial was committed to.

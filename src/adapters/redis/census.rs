@@ -11,7 +11,7 @@ use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::OrganisationId;
 use crate::ports::store::SlotUse;
-use crate::ports::{Census, Standing, StoreResult};
+use crate::ports::{Census, Standing, StoreError, StoreResult};
 
 /// Organisations that are asked about at a time: workers' own questions come in between.
 const AT_A_TIME: usize = 4;
@@ -25,6 +25,15 @@ pub(super) fn slots(answer: &mut Reply) -> StoreResult<SlotUse> {
     Ok(SlotUse { limit, external, leased: answer.small()?, suspect: answer.small()? })
 }
 
+impl RedisStore {
+    async fn standing(&self, organisation: &OrganisationId, horizon: u64) -> StoreResult<Standing> {
+        let ops = Ops::none().op("standing").unsigned(horizon);
+        let mut answer = self.send(organisation, ops).await?.list()?;
+        let slots = slots(&mut answer)?;
+        Ok(Standing { organisation: organisation.clone(), slots, due: answer.small()?, soon: answer.small()? })
+    }
+}
+
 #[async_trait]
 impl Census for RedisStore {
     /// The ready ring knows who has anything.
@@ -34,15 +43,23 @@ impl Census for RedisStore {
         let answer: Value = self.command(&known).await?;
         let (mut answer, mut organisations) = (Reply::of(answer)?, Vec::new());
         while !answer.is_empty() {
-            organisations.push(answer.parse::<OrganisationId>()?);
+            match answer.parse::<OrganisationId>() {
+                Ok(organisation) => organisations.push(organisation),
+                Err(error) => tracing::warn!(%error, "what waits of somebody is not counted"),
+            }
         }
         let horizon = u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX);
         let asked = organisations.into_iter().map(|organisation| async move {
-            let ops = Ops::none().op("standing").unsigned(horizon);
-            let mut answer = self.send(&organisation, ops).await?.list()?;
-            let slots = slots(&mut answer)?;
-            Ok(Standing { organisation, slots, due: answer.small()?, soon: answer.small()? })
+            match self.standing(&organisation, horizon).await {
+                Ok(standing) => Ok(Some(standing)),
+                Err(error @ StoreError::Unavailable(_)) => Err(error),
+                // One that cannot be read hides no other.
+                Err(error) => {
+                    tracing::warn!(%organisation, %error, "how an organisation stands cannot be read");
+                    Ok(None)
+                }
+            }
         });
-        stream::iter(asked).buffered(AT_A_TIME).try_collect().await
+        stream::iter(asked).buffered(AT_A_TIME).try_filter_map(async |standing| Ok(standing)).try_collect().await
     }
 }

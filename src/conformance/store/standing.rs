@@ -76,3 +76,61 @@ pub async fn schedules_retries_and_windows_that_come_soon_count(world: &dyn Stor
     world.advance(secs(3300)).await;
     assert_eq!(due(world).await, (7, 18), "all but the evening, the last of them in a hundred seconds");
 }
+
+pub async fn whoever_is_claimed_is_left_out_once_whatever_was_claimed(world: &dyn StoreWorld) {
+    let store = world.store();
+    limit(&store, "bank", 9).await;
+    submit(&store, header("r"), 2).await;
+    let busy = retries(DispositionResult::Busy, world.now() + secs(60));
+    call_through(&store, busy.clone()).await;
+    call_through(&store, busy).await;
+    world.advance(secs(60)).await;
+    submit(&store, header("s"), 5).await;
+    assert_eq!(due(world).await, (7, 7));
+    // All that waits of one request, and of the other nothing.
+    let claims = claim_all(&store, 2).await;
+    let retries_claimed = claims.iter().filter(|claim| !claim.history.is_empty()).count();
+    assert_eq!(due(world).await, (5, 5), "{retries_claimed} retries are claimed");
+    let others = claim_all(&store, 4).await;
+    assert_eq!(due(world).await, (1, 1));
+    for claim in others.iter().chain(&claims) {
+        store.give_back(&claim.held).await.unwrap();
+    }
+    assert_eq!(due(world).await, (7, 7), "they are given back");
+    for claim in claim_all(&store, 7).await {
+        dial(&store, &claim.held).await;
+    }
+    assert_eq!(due(world).await, (0, 0));
+    submit(&store, header("t"), 3).await;
+    assert_eq!(due(world).await, (3, 3), "whatever others are claimed");
+}
+
+pub async fn no_more_are_due_than_the_rate_allows(world: &dyn StoreWorld) {
+    let store = world.store();
+    set(&store, "bank", |settings| (settings.limit, settings.calls_per_second) = (1000, Some(2))).await;
+    submit(&store, header("r"), 400).await;
+    assert_eq!(due(world).await, (1, 241), "two a second, in two minutes, and one at once");
+    let claims = claim_all(&store, 9).await;
+    assert_eq!((claims.len(), due(world).await), (1, (0, 240)));
+    dial(&store, &claims[0].held).await;
+    assert_eq!(due(world).await, (0, 240));
+    world.advance(secs(1)).await;
+    assert_eq!(due(world).await, (1, 241));
+    set(&store, "bank", |settings| settings.calls_per_second = Some(0)).await;
+    assert_eq!(due(world).await, (0, 0));
+    set(&store, "bank", |settings| settings.calls_per_second = None).await;
+    assert_eq!(due(world).await, (399, 399));
+}
+
+pub async fn figures_of_very_many_requests_are_of_the_right_size(world: &dyn StoreWorld) {
+    let store = world.store();
+    for number in 0..150 {
+        submit(&store, header(&format!("r{number}")), 3).await;
+    }
+    assert_eq!(due(world).await, (450, 450));
+    for number in 0..120 {
+        let scheduled_at = Some(world.now() + secs(100));
+        submit(&store, RequestHeader { scheduled_at, ..header(&format!("s{number}")) }, 2).await;
+    }
+    assert_eq!(due(world).await, (450, 690));
+}

@@ -93,7 +93,7 @@ pub static SLOT_DRIFT: Metric = Metric::gauge(
 pub static BACKLOG: Metric = Metric::gauge(
     Api,
     "robocall_backlog_destinations",
-    "Destinations that are due within two minutes, schedules and retries included, and not paused.",
+    "Destinations that are due within two minutes, schedules and retries included, not paused, and no more than rates allow until then.",
 );
 
 /// What could be dialled.
@@ -160,7 +160,7 @@ pub static ORGANISATION_EXTERNAL: Metric = Metric::gauge(
 pub static ORGANISATION_BACKLOG: Metric = Metric::gauge(
     Api,
     "robocall_organisation_backlog_destinations",
-    "Destinations due within two minutes, of organisations listed in `metrics.organisations`.",
+    "Destinations due within two minutes, no more than the rate allows until then, of organisations listed in `metrics.organisations`.",
 )
 .by(&[ORGANISATION]);
 

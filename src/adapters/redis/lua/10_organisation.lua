@@ -159,6 +159,15 @@ function Rate.allow(want)
   return allowed, allowed > 0 and base + allowed * spacing or O.arr
 end
 
+-- How many more than are claimed may be dialled within some milliseconds, as far as the rate goes.
+function Rate.within(horizon)
+  if not O.cps then return 4294967295 end
+  local spacing, _, tolerance = pace(O.cps)
+  if not spacing then return 0 end
+  local ready = (now + horizon) * 1000 + tolerance - max(O.arr, now * 1000)
+  return max(0, (ready < 0 and 0 or floor(ready / spacing) + 1) - O.und)
+end
+
 -- When one more may be claimed as far as the rate goes; none if that does not come by itself.
 function Rate.next()
   local spacing, burst, tolerance = pace(O.cps)

@@ -68,6 +68,16 @@ function Live.lay_down(r, e, id, x, facts)
   end
 end
 
+-- Notes that a claimed call is claimed no more, but dialled, given back, or over. `cq` of its request is how many of its claimed
+-- calls were never dialled before; versions that do not count them leave it as it is.
+function Claims.done(r, x)
+  O.und, org_changed = max(0, O.und - 1), true
+  if not x.du then
+    r.cq = max(0, (r.cq or 0) - 1)
+    Req.changed(r)
+  end
+end
+
 -- Claims the next destination of a request.
 function Claims.take(r, worker, ahead)
   if r.pau or not Req.is_open(r) or Req.waits(r) then return nil end
@@ -100,6 +110,10 @@ function Claims.take(r, worker, ahead)
   Live.put(id, x, facts)
   Org.lease(id)
   O.und = O.und + 1
+  if not due then
+    r.cq = (r.cq or 0) + 1
+    Req.changed(r)
+  end
   return { id, e.cl, x.t, destination, r.sa, facts, e.co, r.id }
 end
 
@@ -140,7 +154,7 @@ end
 function Claims.put_back(r, e, id, x, facts)
   Live.release(id, x)
   Live.lay_down(r, e, id, x, facts)
-  O.und, org_changed = max(0, O.und - 1), true
+  Claims.done(r, x)
   r.sv = max(max(0, r.sv - 1), max(0, O.tn[r.pr + 1] - TURN))
   Req.changed(r)
   taken_back = taken_back + 1

@@ -17,7 +17,7 @@ local function end_attempt(r, e, id, x, facts, status, last, retry_at)
   x.fb = x.t
   Live.release(id, x)
   Live.lay_down(r, e, id, x, facts)
-  if stage == 'C' then O.und, org_changed = max(0, O.und - 1), true end
+  if stage == 'C' then Claims.done(r, x) end
   Req.recount(r, e.st, status)
   e.st = status
   Entry.put(e)
@@ -72,7 +72,7 @@ function Attempt.begin(id, claim, token, before, after, state, blocked)
   x.g, x.ca = 'D', now
   facts = Facts.push(x, facts, 1, before .. varint(e.di) .. after)
   call('HSET', Live.key(id), 'x', pack(x), 'f', facts, 's', state)
-  O.und, org_changed = max(0, O.und - 1), true
+  Claims.done(r, x)
   local _, arrival = Rate.allow(1)
   O.arr = arrival
   local events = {}

@@ -80,7 +80,7 @@ function Owner.reassert(id, claim, token, worker, request, facts, state, dials, 
   Facts.count(y, facts)
   local events = {}
   if e then
-    if x and x.g == 'C' then O.und = max(0, O.und - 1) end
+    if x and x.g == 'C' then Claims.done(r, x) end
     if not x then
       call('HDEL', Req.key(h) .. ':z', text(index))
       if call('ZREM', P .. 'out', id) > 0 then r.uc = max(0, r.uc - 1) end

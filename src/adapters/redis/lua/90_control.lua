@@ -109,11 +109,11 @@ function Control.slots()
   return { text(s.limit), text(s.ext or 4294967295), s.leased, call('ZCOUNT', P .. 'leases', '-inf', text(now)) }
 end
 
--- Most requests that are looked at to tell how an organisation stands.
-local LOOKED_AT = 1000
+-- Most requests that are looked at to tell how an organisation stands: whoever dials waits meanwhile.
+local LOOKED_AT = 100
 
--- Destinations of a request that could be dialled now, and within `horizon`, claimed ones included: a lane's fresh ones are not
--- counted by lane, so all of them count as soon as one of these lanes may be called.
+-- Destinations of a request that could be dialled now, and within `horizon`: a lane's fresh ones are not counted by lane,
+-- so all of them count as soon as one of these lanes may be called.
 local function waiting(r, horizon)
   local due, soon, fresh_due, fresh_soon = 0, 0, false, false
   if r.pau or not Req.is_open(r) or (r.sch and r.sch > now + horizon) then return 0, 0 end
@@ -130,16 +130,14 @@ local function waiting(r, horizon)
       end
     end
   end
-  return due + (fresh_due and r.n[QUEUED] or 0), soon + (fresh_soon and r.n[QUEUED] or 0)
+  -- Retries that are claimed stand in no lane.
+  local fresh_left = max(0, r.n[QUEUED] - (r.cq or 0))
+  return due + (fresh_due and fresh_left or 0), soon + (fresh_soon and fresh_left or 0)
 end
 
--- Its slots, and how many destinations are due now and within `horizon`.
-function Control.standing(horizon)
-  local due, soon, places = 0, 0, call('ZRANGE', P .. 'turns', '0', text(LOOKED_AT - 1))
-  for i, member in ipairs(places) do places[i] = string.sub(member, 14) end
-  for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'timers', '-inf', text(now + horizon), 'LIMIT', '0', text(LOOKED_AT))) do
-    places[#places + 1] = h
-  end
+-- The same of several, as many as `total` of their kind.
+local function waiting_of(places, total, horizon)
+  local due, soon = 0, 0
   for _, h in ipairs(places) do
     local r = Req.get(h)
     if r then
@@ -147,8 +145,24 @@ function Control.standing(horizon)
       due, soon = due + now_, soon + later
     end
   end
+  local scale = max(1, total / max(1, #places))
+  return floor(due * scale), floor(soon * scale)
+end
+
+-- Its slots, and how many destinations are due now and within `horizon`.
+function Control.standing(horizon)
+  local turns, until_ = call('ZCARD', P .. 'turns'), text(now + horizon)
+  local timers = call('ZCOUNT', P .. 'timers', '-inf', until_)
+  -- Each request stands in one of the two.
+  local looked = min(turns, max(LOOKED_AT / 2, LOOKED_AT - timers))
+  local at_turn = looked > 0 and call('ZRANGE', P .. 'turns', '0', text(looked - 1)) or {}
+  for i, member in ipairs(at_turn) do at_turn[i] = string.sub(member, 14) end
+  local in_time = call('ZRANGEBYSCORE', P .. 'timers', '-inf', until_, 'LIMIT', '0', text(LOOKED_AT - looked))
+  local due, soon = waiting_of(at_turn, turns, horizon)
+  local due_in_time, soon_in_time = waiting_of(in_time, timers, horizon)
   local s = Control.slots()
-  s[#s + 1], s[#s + 2] = max(0, due - O.und), max(0, soon - O.und)
+  s[#s + 1] = min(due + due_in_time, Rate.within(0))
+  s[#s + 1] = min(soon + soon_in_time, Rate.within(horizon))
   return s
 end
 
