@@ -20,6 +20,7 @@ macro_rules! hooks_conformance {
             one_process_has_the_lead_until_its_time_is_over
             whoever_leaves_the_lead_lets_another_have_it_at_once
             who_has_lost_the_lead_changes_nothing
+            the_position_is_kept_with_the_id_of_the_event_before
             what_was_added_is_there_until_it_is_removed
             changes_that_are_made_twice_are_made_once
             what_is_tried_again_keeps_its_body_and_what_is_gone_stays_so
@@ -130,7 +131,7 @@ pub async fn who_has_lost_the_lead_changes_nothing(hooks: Hooks, clock: Arc<Manu
     clock.advance(LIFE);
     let second = leads(&hooks, 2).await.unwrap();
     let before = hooks.load().await.unwrap();
-    let changes = [Change::Position(7), Change::Remove(crm(), 1), Change::Forget(crm())];
+    let changes = [Change::Position(7, None), Change::Remove(crm(), 1), Change::Forget(crm())];
     assert_eq!(hooks.change(first, &changes).await, Err(ChangeError::Fenced));
     assert_eq!(hooks.load().await.unwrap(), before);
     // The same process in an earlier life of its lead.
@@ -140,12 +141,23 @@ pub async fn who_has_lost_the_lead_changes_nothing(hooks: Hooks, clock: Arc<Manu
     assert_eq!(hooks.load().await.unwrap(), HookBook { position: Some(7), ..HookBook::default() });
 }
 
+pub async fn the_position_is_kept_with_the_id_of_the_event_before(hooks: Hooks, _: Arc<ManualClock>) {
+    let lead = leads(&hooks, 1).await.unwrap();
+    // The same position with another id, and one without.
+    for (position, id) in [(3, Some("c-0.1.\"é\"")), (3, Some("c-0.1.3")), (4, Some("c-0.1.4")), (5, None), (4, None)]
+    {
+        hooks.change(lead, &[Change::Position(position, id.map(Arc::from))]).await.unwrap();
+        let book = hooks.load().await.unwrap();
+        assert_eq!((book.position, book.last.as_deref()), (Some(position), id));
+    }
+}
+
 pub async fn what_was_added_is_there_until_it_is_removed(hooks: Hooks, _: Arc<ManualClock>) {
     assert_eq!(hooks.load().await.unwrap(), HookBook::default());
     let other = key("shop", "https://crm.example/hook?a=\"b\"");
     let lead = added(&hooks, &other, &[4]).await;
     added(&hooks, &crm(), &[20, 3]).await;
-    hooks.change(lead, &[Change::Position(21), Change::Anew(20)]).await.unwrap();
+    hooks.change(lead, &[Change::Position(21, None), Change::Anew(20)]).await.unwrap();
     let book = hooks.load().await.unwrap();
     assert_eq!((book.position, book.base), (Some(21), 20));
     let (one, two) = (EndpointRecord::default(), EndpointRecord::default());
@@ -167,7 +179,7 @@ pub async fn changes_that_are_made_twice_are_made_once(hooks: Hooks, clock: Arc<
         Change::Add(crm(), event(4), body(4)),
         Change::Remove(crm(), 1),
         Change::Bury(buried.clone()),
-        Change::Position(5),
+        Change::Position(5, Some("c-0.1.4".into())),
     ];
     for _ in 0..2 {
         hooks.change(lead, &again).await.unwrap();

@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{CatchUp, Desk, Places, Wanted};
-use super::reading::{News, read_on};
+use super::reading::{News, Start, read_on};
 use super::sending::{Office, Try};
 use super::subscribers::Subscribers;
 use super::verdict::Verdict;
@@ -63,6 +63,8 @@ pub struct Leader {
     lead: Lead,
     connections: usize,
     desk: Desk,
+    /// Whether the log was found to be the one whose places are kept, or another one: until then nothing is read for those who lag.
+    is_log_known: bool,
     subscribers: Subscribers,
     flights: JoinSet<Try>,
     readers: JoinSet<()>,
@@ -87,23 +89,18 @@ impl Leader {
         office.sure_until.store((asked_at + SURE).as_millis(), Ordering::Release);
         let ports = Arc::clone(&office.ports);
         let book = ports.store.load().await?;
-        let (position, is_anew) = match (book.position, ports.log.end().await) {
-            // It ends before what was read of it.
-            (Some(position), Ok(end)) => (position, position > book.base + end),
-            // A log that cannot be read now keeps nothing that waits.
-            (Some(position), Err(_)) => (position, false),
-            (None, end) => (end?, false),
+        let position = match book.position {
+            Some(position) => position,
+            None => ports.log.end().await?,
         };
         tracing::info!(position, first = book.position.is_none(), "events are delivered to webhooks from here on");
-        let mut desk = Desk::restored(book, position, settings.rules, ports.clock.now());
-        if is_anew {
-            begun_anew(&mut desk);
-        }
+        let desk = Desk::restored(book, position, settings.rules, ports.clock.now());
         let subscribers = Subscribers::new(Arc::clone(&ports.campaigns), Arc::clone(&office.templates));
         Ok(Self {
             lead,
             connections: settings.connections,
             desk,
+            is_log_known: false,
             subscribers,
             flights: JoinSet::new(),
             readers: JoinSet::new(),
@@ -265,8 +262,19 @@ impl Leader {
                 tracing::error!(from, to, "webhooks miss events: the log does not go back so far any more");
                 self.desk.note_gap(None, from, to, self.now());
             }
+            News::Known(last) => {
+                self.is_log_known = true;
+                self.desk.know_last(last);
+            }
             News::Anew => {
-                begun_anew(&mut self.desk);
+                self.is_log_known = true;
+                self.desk.begin_anew();
+                let position = self.desk.position();
+                // How much of the one before was not read nobody knows.
+                tracing::error!(
+                    position,
+                    "the log of events was begun anew: webhooks miss what was not read of the one before"
+                );
                 // They are read for again, and told what they miss of the log before.
                 std::mem::take(&mut self.laggards).into_values().for_each(|laggard| laggard.reader.abort());
             }
@@ -290,13 +298,16 @@ impl Leader {
 
     fn read(&mut self, from: u64, whose: Whose, to: Sender<(Whose, News)>) -> AbortHandle {
         let (log, clock) = (Arc::clone(&self.office.ports.log), Arc::clone(&self.office.ports.clock));
-        self.readers.spawn(read_on(log, clock, self.desk.base(), from, whose, to))
+        // Whoever reads for all finds out for all.
+        let is_doubtful = whose.is_none();
+        let start = Start { base: self.desk.base(), from, last: self.desk.last(), is_doubtful };
+        self.readers.spawn(read_on(log, clock, start, whose, to))
     }
 
     /// Has the log be read for endpoints that lag and can take something on, some at a time, in turns.
     fn read_for_laggards(&mut self, to: &Sender<(Whose, News)>) {
         while self.readers.try_join_next().is_some() {}
-        while self.laggards.len() < CATCHING_UP {
+        while self.is_log_known && self.laggards.len() < CATCHING_UP {
             let able = || self.desk.laggards().filter(|(key, _)| !self.laggards.contains_key(key));
             let after = self.last_turn.as_ref();
             let next = able().find(|(key, _)| after.is_none_or(|after| *key > after)).or_else(|| able().next());
@@ -323,7 +334,7 @@ impl Leader {
                 CatchUp::GoOn
             }
             // Whoever reads for all notices too.
-            News::Anew => CatchUp::Later,
+            News::Known(_) | News::Anew => CatchUp::Later,
             News::Event(event) => match self.desk.judge_catch_up(&key, &event) {
                 CatchUp::GoOn => {
                     let wanted = if event.organisation == key.organisation { self.wanted(&event).await? } else { None };
@@ -385,11 +396,4 @@ impl Leader {
             let _ = self.office.ports.store.resign(self.lead).await;
         }
     }
-}
-
-/// Takes note of a log that was begun anew. How much of the one before was not read nobody knows.
-fn begun_anew(desk: &mut Desk) {
-    desk.begin_anew();
-    let position = desk.position();
-    tracing::error!(position, "the log of events was begun anew: webhooks miss what was not read of the one before");
 }

@@ -4,6 +4,7 @@
 //! once, can be followed by anybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::{Endpoint, Rules, Settled};
@@ -50,7 +51,9 @@ pub struct Desk {
     position: u64,
     /// As which the first event of the log counts.
     base: u64,
-    written_position: Option<u64>,
+    /// The id of the last event before the position, if it is known.
+    last: Option<Arc<str>>,
+    written: Option<(u64, Option<Arc<str>>)>,
     endpoints: BTreeMap<EndpointKey, Endpoint>,
     turns: Turns,
     changed: BTreeSet<EndpointKey>,
@@ -64,7 +67,8 @@ impl Desk {
             rules,
             position,
             base: book.base,
-            written_position: book.position,
+            written: book.position.map(|position| (position, book.last.clone())),
+            last: book.last,
             endpoints: BTreeMap::new(),
             turns: Turns::default(),
             changed: BTreeSet::new(),
@@ -80,6 +84,16 @@ impl Desk {
     /// Everything in the log before this was taken note of.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The id of the last event before that, if it is known.
+    pub fn last(&self) -> Option<Arc<str>> {
+        self.last.clone()
+    }
+
+    /// Takes note of the id of the last event before the position, which whoever wrote that did not keep.
+    pub fn know_last(&mut self, id: Option<Arc<str>>) {
+        self.last = id.or(self.last.take());
     }
 
     /// As which the first event of the log counts.
@@ -99,7 +113,7 @@ impl Desk {
         if event.offset < self.position {
             return;
         }
-        self.position = event.offset + 1;
+        (self.position, self.last) = (event.offset + 1, event.id.clone());
         let Some(wanted) = wanted else { return };
         for (url, template) in &wanted.targets {
             let key = EndpointKey { organisation: event.organisation.clone(), url: url.clone() };
@@ -346,9 +360,9 @@ impl Desk {
                 changes.push(Change::Endpoint(key, endpoint.record.clone()));
             }
         }
-        if self.written_position != Some(self.position) {
-            self.written_position = Some(self.position);
-            changes.push(Change::Position(self.position));
+        if self.written.as_ref().is_none_or(|(position, last)| (*position, last) != (self.position, &self.last)) {
+            self.written = Some((self.position, self.last.clone()));
+            changes.push(Change::Position(self.position, self.last.clone()));
         }
         changes
     }

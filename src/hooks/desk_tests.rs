@@ -19,7 +19,8 @@ fn desk() -> Desk {
 }
 
 fn event(offset: u64) -> LoggedHookEvent {
-    LoggedHookEvent { offset, organisation: "bank".parse().unwrap(), kind: "call.ended".into(), body: vec![b'x'; 100] }
+    let (id, organisation) = (Some(format!("id{offset}").into()), "bank".parse().unwrap());
+    LoggedHookEvent { offset, id, organisation, kind: "call.ended".into(), body: vec![b'x'; 100] }
 }
 
 fn wanted(offset: u64, urls: &[&str]) -> Wanted {
@@ -39,7 +40,7 @@ fn waiting(desk: &Desk, url: &str) -> u64 {
 fn what_nobody_wants_moves_the_position_on_and_is_no_change_twice() {
     let mut desk = desk();
     desk.take(&event(7), None, start());
-    assert_eq!(desk.changes(), [Change::Position(8)]);
+    assert_eq!(desk.changes(), [Change::Position(8, Some("id7".into()))]);
     assert_eq!(desk.changes(), []);
     desk.take(&event(3), Some(&wanted(3, &["https://a/"])), start());
     assert_eq!((desk.changes(), desk.position()), (vec![], 8), "it was read before");
@@ -50,7 +51,7 @@ fn an_event_and_the_position_behind_it_are_written_down_together() {
     let mut desk = desk();
     desk.take(&event(0), Some(&wanted(0, &["https://a/"])), start());
     let changes = desk.changes();
-    let [Change::Add(_, pending, body), Change::Endpoint(..), Change::Position(1)] = &changes[..] else {
+    let [Change::Add(_, pending, body), Change::Endpoint(..), Change::Position(1, Some(_))] = &changes[..] else {
         panic!("{changes:?}")
     };
     assert_eq!((pending.offset, body.len()), (0, 100));

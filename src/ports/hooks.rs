@@ -4,6 +4,7 @@
 //! One deliverer at a time holds the lead. Whatever it changes is changed under its proof, so that one that stood still
 //! changes nothing that its successor has taken up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +19,8 @@ use crate::model::{HookSecret, HookUrl, OrganisationId, Timestamp};
 pub struct LoggedHookEvent {
     /// Its place in the log; ascending, not without gaps.
     pub offset: u64,
+    /// The event's id, by which a log is known again; none if it has none.
+    pub id: Option<Arc<str>>,
     /// The tenant.
     pub organisation: OrganisationId,
     /// Its type without the prefix, such as `call.ended`.
@@ -30,6 +33,9 @@ pub struct LoggedHookEvent {
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
     /// The offset that the next event will have, or one before which there is nothing more to read.
+    ///
+    /// # Errors
+    /// When the log does not answer, or does not say.
     async fn end(&self) -> StoreResult<u64>;
 
     /// The offset of the oldest event that is kept; none if there is none.
@@ -129,8 +135,8 @@ pub struct Lead {
 /// A change under a lead. Each can be made twice with the effect of once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Everything in the log before this was taken note of.
-    Position(u64),
+    /// Everything in the log before this was taken note of; and the id of the last event before, if it is known.
+    Position(u64, Option<Arc<str>>),
     /// The log was begun anew: its first event counts as this one.
     Anew(u64),
     /// What is kept of an endpoint.
@@ -187,6 +193,9 @@ impl Default for Keeping {
 pub struct HookBook {
     /// Everything in the log before this was taken note of; none: nobody has ever delivered.
     pub position: Option<u64>,
+    /// The id of the last event before that, by which the log is known again; none if nothing was read yet, or whoever wrote the
+    /// position kept none.
+    pub last: Option<Arc<str>>,
     /// As which the first event of the log counts, which is not 0 if the log was begun anew: places are never used twice.
     pub base: u64,
     /// Endpoints, in order, and what each has yet to be sent, in the order of the log.

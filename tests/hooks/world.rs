@@ -10,7 +10,7 @@ use robocall::adapters::clock::VirtualClock;
 use robocall::adapters::memory::{MemoryArchive, MemoryEventLog, MemoryHooks, MemoryStore};
 use robocall::hooks::{HookPorts, HookSettings, Rules, Templates, deliver};
 use robocall::model::{Organisation, OrganisationId, Timestamp};
-use robocall::ports::hooks::{HookSender, HookStore, Keeping, Post, Sent};
+use robocall::ports::hooks::{EventLog, HookSender, HookStore, Keeping, Post, Sent};
 use robocall::ports::store::ProcessId;
 use robocall::ports::{CampaignStore, Clock, RecordingArchive};
 use tokio::task::JoinHandle;
@@ -88,6 +88,8 @@ impl HookSender for Receivers {
 pub struct World {
     pub clock: VirtualClock,
     pub log: MemoryEventLog,
+    /// As what deliverers read it.
+    pub read: Arc<dyn EventLog>,
     pub hooks: Arc<dyn HookStore>,
     pub campaigns: Arc<MemoryStore>,
     pub receivers: Arc<Receivers>,
@@ -128,9 +130,11 @@ impl World {
         behaviour: impl Fn(&str, Timestamp, usize) -> Does + Send + Sync + 'static,
     ) -> Self {
         let kept = MemoryHooks::new(Arc::new(clock.clone()), Keeping::default());
+        let log = MemoryEventLog::default();
         Self {
             clock: clock.clone(),
-            log: MemoryEventLog::default(),
+            log: log.clone(),
+            read: Arc::new(log),
             hooks: Arc::new(kept),
             campaigns: Arc::new(MemoryStore::new(Arc::new(clock.clone()))),
             receivers: Arc::new(Receivers {
@@ -154,7 +158,7 @@ impl World {
     /// Starts another deliverer.
     pub fn start(&self) -> Running {
         let ports = HookPorts {
-            log: Arc::new(self.log.clone()),
+            log: Arc::clone(&self.read),
             store: Arc::clone(&self.hooks),
             sender: Arc::<Receivers>::clone(&self.receivers),
             campaigns: Arc::<MemoryStore>::clone(&self.campaigns),

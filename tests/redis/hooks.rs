@@ -23,6 +23,22 @@ fn hooks() -> (RedisHooks, Arc<ManualClock>) {
 
 robocall::hooks_conformance!(hooks());
 
+/// Such a one moves the position on, and knows nothing of what is kept beside it.
+#[tokio::test]
+async fn the_id_of_another_position_which_an_earlier_version_left_is_not_believed() {
+    let settings = RedisSettings { prefix: server::prefix(), ..RedisSettings::new(server::shared().url()) };
+    let store = RedisStore::on_clock(&settings, Arc::new(ManualClock::default())).unwrap();
+    let hooks = RedisHooks::new(Arc::new(store), KEEPING);
+    let lead = hooks.lead(ProcessId(1), Duration::from_secs(30)).await.unwrap().unwrap();
+    hooks.change(lead, &[Change::Position(4, Some("e3".into()))]).await.unwrap();
+    let client = redis::Client::open(server::shared().url()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let key = format!("{}:{{api:hooks}}:position", settings.prefix);
+    let () = redis::cmd("SET").arg(key).arg(9).query(&mut connection).unwrap();
+    let book = hooks.load().await.unwrap();
+    assert_eq!((book.position, book.last), (Some(9), None));
+}
+
 /// Numbers that follow from a seed.
 struct Dice(u64);
 
@@ -52,7 +68,7 @@ fn some_change(dice: &mut Dice, dead: &[DeadEvent], at: Timestamp) -> Change {
         bytes: 2,
     };
     match dice.below(12) {
-        0 => Change::Position(dice.below(1 << 40)),
+        0 => Change::Position(dice.below(1 << 40), (offset > 2).then(|| format!("e{offset}").into())),
         1 | 2 => Change::Endpoint(key, EndpointRecord { cursor: Some(offset), ..EndpointRecord::default() }),
         3 => Change::Forget(key),
         4..=6 => Change::Add(key, event, vec![b'0' + offset as u8; 3]),

@@ -52,10 +52,10 @@ struct Reader(Tail);
 impl LogReader for Reader {
     async fn next(&mut self) -> LoggedHookEvent {
         loop {
-            let LoggedEvent { offset, routing_key, body, .. } = self.0.next().await;
+            let LoggedEvent { offset, id, routing_key, body } = self.0.next().await;
             let (organisation, kind) = routing_key.split_once('.').unwrap_or_default();
             match organisation.parse() {
-                Ok(organisation) => return LoggedHookEvent { offset, organisation, kind: kind.into(), body },
+                Ok(organisation) => return LoggedHookEvent { offset, id, organisation, kind: kind.into(), body },
                 Err(_) => tracing::warn!(routing_key, "an entry of the event log is nobody's, and is sent to nobody"),
             }
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 
 use super::event_bus::EventSink;
 use crate::model::{Event, HookSecret, OrganisationId, Timestamp};
@@ -15,6 +16,12 @@ use crate::ports::{Bell, Clock};
 
 /// Most wishes that wait.
 const MOST_WISHES: usize = 1_000;
+
+/// What is read of an event.
+#[derive(Deserialize)]
+struct Head {
+    id: String,
+}
 
 /// The log of events in memory.
 #[derive(Clone, Default)]
@@ -53,9 +60,10 @@ impl MemoryEventLog {
 
     /// Writes an event down.
     pub fn push(&self, organisation: OrganisationId, kind: &str, body: Vec<u8>) {
+        let id = serde_json::from_slice(&body).ok().map(|Head { id }| id.into());
         let mut log = self.lock();
         let offset = log.0 + log.1.len() as u64;
-        log.1.push_back(LoggedHookEvent { offset, organisation, kind: kind.into(), body });
+        log.1.push_back(LoggedHookEvent { offset, id, organisation, kind: kind.into(), body });
         if self.0.most.is_some_and(|most| log.1.len() > most) && log.1.pop_front().is_some() {
             log.0 += 1;
         }
@@ -141,6 +149,7 @@ struct Kept {
     lead: Option<(Lead, Timestamp)>,
     tokens: u64,
     position: Option<u64>,
+    last: Option<Arc<str>>,
     base: u64,
     endpoints: BTreeMap<EndpointKey, EndpointRecord>,
     pending: BTreeMap<EndpointKey, BTreeMap<u64, (PendingEvent, Vec<u8>)>>,
@@ -185,7 +194,7 @@ impl MemoryHooks {
 impl Kept {
     fn change(&mut self, change: &Change, keeping: &Keeping) {
         match change {
-            Change::Position(position) => self.position = Some(*position),
+            Change::Position(position, last) => (self.position, self.last) = (Some(*position), last.clone()),
             Change::Anew(base) => self.base = *base,
             Change::Endpoint(key, record) => {
                 self.endpoints.insert(key.clone(), record.clone());
@@ -267,7 +276,8 @@ impl HookStore for MemoryHooks {
             kept.pending.get(key).into_iter().flat_map(BTreeMap::values).map(|(event, _)| event.clone()).collect()
         };
         let endpoints = kept.endpoints.iter().map(|(key, record)| (key.clone(), record.clone(), pending(key)));
-        Ok(HookBook { position: kept.position, base: kept.base, endpoints: endpoints.collect() })
+        let (position, last, base) = (kept.position, kept.last.clone(), kept.base);
+        Ok(HookBook { position, last, base, endpoints: endpoints.collect() })
     }
 
     async fn change(&self, lead: Lead, changes: &[Change]) -> Result<(), ChangeError> {

@@ -107,7 +107,13 @@ impl RedisHooks {
 
 fn add_change(ops: Ops, change: &Change) -> StoreResult<Ops> {
     Ok(match change {
-        Change::Position(position) => ops.text("position").unsigned(*position),
+        Change::Position(position, last) => {
+            let ops = ops.text("position").unsigned(*position);
+            match last {
+                Some(id) => ops.bytes(&json(&(position, &**id))?),
+                None => ops.text(""),
+            }
+        }
         Change::Anew(base) => ops.text("anew").unsigned(*base),
         Change::Endpoint(key, record) => {
             let kept = KeptEndpoint { key: key.clone(), record: record.clone() };
@@ -164,6 +170,10 @@ impl HookStore for RedisHooks {
     async fn load(&self) -> StoreResult<HookBook> {
         let position = self.bytes("GET", "position", &[]).await?;
         let position = position.map(|bytes| read(&bytes)).transpose()?;
+        // Beside its position: an earlier version moves that on alone.
+        let last = self.bytes("GET", "last", &[]).await?;
+        let last = last.map(|bytes| read::<(u64, String)>(&bytes)).transpose()?;
+        let last = last.filter(|(before, _)| Some(*before) == position).map(|(_, id)| id.into());
         let base = self.bytes("GET", "anew", &[]).await?;
         let base = base.map(|bytes| read(&bytes)).transpose()?.unwrap_or_default();
         let mut endpoints = Vec::new();
@@ -173,7 +183,7 @@ impl HookStore for RedisHooks {
             pending.sort_by_key(|event| event.offset);
             endpoints.push((key, record, pending));
         }
-        Ok(HookBook { position, base, endpoints })
+        Ok(HookBook { position, last, base, endpoints })
     }
 
     async fn change(&self, lead: Lead, changes: &[Change]) -> Result<(), ChangeError> {

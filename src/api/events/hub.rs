@@ -50,7 +50,7 @@ impl Told {
             #[serde(borrow)]
             subject: std::borrow::Cow<'a, str>,
         }
-        let LoggedHookEvent { offset, organisation, kind, body } = event;
+        let LoggedHookEvent { offset, organisation, kind, body, .. } = event;
         let subject = serde_json::from_slice(&body).map(|Subject { subject }| subject.into()).unwrap_or_default();
         Self { log, offset, organisation, kind, subject, body, text: OnceLock::new() }
     }

@@ -61,7 +61,11 @@ local function shelve(kind, whose, name, put_at, thing, also)
 end
 
 local do_change = {
-  position = function() redis.call('SET', base .. 'position', arg()) end,
+  position = function()
+    local position, last = arg(), arg()
+    redis.call('SET', base .. 'position', position)
+    if last == '' then redis.call('DEL', base .. 'last') else redis.call('SET', base .. 'last', last) end
+  end,
   anew = function() redis.call('SET', base .. 'anew', arg()) end,
   endpoint = function() redis.call('HSET', base .. 'endpoints', arg(), arg()) end,
   forget = function()
