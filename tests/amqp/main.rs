@@ -12,6 +12,7 @@ mod proxy;
 mod rabbitmq;
 mod requests;
 mod scene;
+mod silence;
 mod traffic;
 
 use std::sync::OnceLock;

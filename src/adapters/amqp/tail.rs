@@ -30,6 +30,9 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(15);
 /// How long the last event that was read may fail to come once more before the log is looked at.
 const DOUBTED_AFTER: Duration = Duration::from_secs(3);
 
+/// How soon a log in which there seems to be nothing is asked again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// How much earlier than our clock says reading begins again that has given nothing yet: the broker has its own.
 const EARLIER: Duration = Duration::from_secs(10);
 
@@ -92,14 +95,25 @@ impl Client {
         Ok(tail)
     }
 
-    /// The offset of the last event that is in the log now, or of one that came a moment later; none if there is none.
-    /// `silence`: how long the broker may say nothing, and for how long what comes is read.
+    /// The offset of the last event that is in the log now, or of one that came a moment later; none if there is none: if twice
+    /// nothing came, neither of the last piece nor of the first. `silence`: how long the broker may say nothing, and for how long
+    /// what comes is read.
     ///
     /// # Errors
-    /// When the broker does not answer.
+    /// When the broker does not answer, or does not say what is last in a log that has something in it.
     pub async fn end_of_log(&self, silence: Duration) -> Result<Option<u64>, ClientError> {
         // It begins with the last piece as a whole, and goes on with what comes: there need not be any silence.
-        Ok(self.tail(TailFrom::Last).await?.end(silence).await)
+        let end = self.tail(TailFrom::Last).await?.end(silence).await;
+        if end.is_some() {
+            return Ok(end);
+        }
+        let clock = self.link().clock();
+        clock.sleep_until(clock.now() + ASKED_AGAIN_AFTER).await;
+        let (last, mut first) = (self.tail(TailFrom::Last).await?, self.tail(TailFrom::First).await?);
+        match tokio::join!(last.end(silence), first.next_until_silence(silence)) {
+            (None, Some(_)) => Err(ClientError::Unavailable("it does not say where the log of events ends".to_owned())),
+            (end, _) => Ok(end),
+        }
     }
 }
 
@@ -181,7 +195,8 @@ impl Tail {
         if self.open.is_some() {
             let end = Self::new(Arc::clone(&self.link), self.settings.clone(), TailFrom::Last).end(DOUBTED_AFTER).await;
             match &self.last {
-                Some((last, _)) if end.is_none_or(|end| end < *last) => self.begin_anew(),
+                // Nothing at all would not do: a broker that says nothing looks like that, and nothing of an empty log is missed.
+                Some((last, _)) if end.is_some_and(|end| end < *last) => self.begin_anew(),
                 _ => self.close(),
             }
         }
