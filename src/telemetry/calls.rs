@@ -7,7 +7,6 @@ use super::catalogue::{
     ANSWERS, ATTEMPTS, CALLS, COMMANDS_EXECUTED, DIALS, FLOW_TRANSFERS, OPT_OUTS, RECORDINGS, RETRIES, RING,
     SECOND_LEGS, SHORT_CALLS, STEP, STEP_ERRORS, TALK, TRUNK_DIALS, TRUNK_ENDS, WAIT,
 };
-use super::metric::Word;
 use super::words::{COMMANDS, end, result, role, transfer};
 use crate::model::event::CallContext;
 use crate::model::{Disposition, Fact, Happening, StepStatus, Timestamp};
@@ -28,7 +27,7 @@ fn count(context: &CallContext, before: &[Fact], fact: &Fact) {
         Happening::Dialing { trunk, .. } => {
             DIALS.count([]);
             if let Some(trunk) = trunk {
-                TRUNK_DIALS.count([Word::from(trunk.to_string())]);
+                TRUNK_DIALS.count([trunk]);
             }
             WAIT.record([], seconds(due(context, before), fact.at));
         }
@@ -43,31 +42,31 @@ fn count(context: &CallContext, before: &[Fact], fact: &Fact) {
             let began =
                 when(attempt(before), |what| matches!(what, Happening::StepStarted { step: other } if other == step));
             if let Some(began) = began {
-                STEP.record([label.name.into()], seconds(began, fact.at));
+                STEP.record([label.name], seconds(began, fact.at));
             }
             if *status != StepStatus::SuccessOk {
-                STEP_ERRORS.count([label.name.into()]);
+                STEP_ERRORS.count([label.name]);
             }
             if let Some(transferred) = transferred {
-                FLOW_TRANSFERS.count([transfer(*transferred).into()]);
+                FLOW_TRANSFERS.count([transfer(*transferred)]);
             }
         }
-        Happening::LegAdded { leg, .. } => SECOND_LEGS.count([role(leg.role).into(), "dialled".into()]),
-        Happening::LegAnswered { leg } => SECOND_LEGS.count([role(leg.role).into(), "answered".into()]),
-        Happening::LegFailed { leg, .. } => SECOND_LEGS.count([role(leg.role).into(), "failed".into()]),
+        Happening::LegAdded { leg, .. } => SECOND_LEGS.count([role(leg.role), "dialled"]),
+        Happening::LegAnswered { leg } => SECOND_LEGS.count([role(leg.role), "answered"]),
+        Happening::LegFailed { leg, .. } => SECOND_LEGS.count([role(leg.role), "failed"]),
         Happening::RecordingStarted { .. } => RECORDINGS.count([]),
         Happening::OptedOut => OPT_OUTS.count([]),
         Happening::CommandExecuted { command, .. } => {
             let known = COMMANDS.iter().find(|known| **known == &**command);
-            COMMANDS_EXECUTED.count([(*known.unwrap_or(&"other")).into()]);
+            COMMANDS_EXECUTED.count([*known.unwrap_or(&"other")]);
         }
         Happening::RetryScheduled { disposition, .. } => {
             ended(before, *disposition, fact.at);
-            RETRIES.count([result(disposition.result).into()]);
+            RETRIES.count([result(disposition.result)]);
         }
         Happening::Ended { disposition, status, .. } => {
             ended(before, *disposition, fact.at);
-            CALLS.count([end(*status).into()]);
+            CALLS.count([end(*status)]);
         }
         // Counted where it is done: the store writes it down before anybody here sees the call.
         Happening::Adopted { .. }
@@ -82,10 +81,10 @@ fn count(context: &CallContext, before: &[Fact], fact: &Fact) {
 /// An attempt has ended.
 fn ended(before: &[Fact], disposition: Disposition, at: Timestamp) {
     let result = result(disposition.result);
-    ATTEMPTS.count([result.into()]);
+    ATTEMPTS.count([result]);
     let attempt = attempt(before);
     if let Some(Happening::Dialing { trunk: Some(trunk), .. }) = attempt.first().map(|fact| &fact.what) {
-        TRUNK_ENDS.count([Word::from(trunk.to_string()), result.into()]);
+        TRUNK_ENDS.count([trunk, result]);
     }
     if let Some(answered_at) = when(attempt, |what| matches!(what, Happening::Answered)) {
         TALK.record([], seconds(answered_at, at));

@@ -7,7 +7,6 @@ use super::catalogue::{
     ORGANISATION_EXTERNAL, ORGANISATION_LEASED, ORGANISATION_LIMIT, QUEUED, SLOT_DRIFT, SLOT_LIMIT, SLOTS_EXTERNAL,
     SLOTS_FREE, SLOTS_LEASED, SLOTS_SUSPECT, SLOTS_UNREADABLE, STREAMS, WANTED,
 };
-use super::metric::Word;
 use super::servers::Stopwatch;
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::Standing;
@@ -20,7 +19,7 @@ pub fn answered(asked: Stopwatch, status: u16) {
         400..500 => "4xx",
         _ => "5xx",
     };
-    ANSWERED.count([code.into()]);
+    ANSWERED.count([code]);
     ANSWER.record([], asked.elapsed().as_secs_f64());
 }
 
@@ -63,7 +62,7 @@ pub fn hook_settled(delivery: Delivery) {
         Delivery::Dead => "dead",
         Delivery::Gone => "gone",
     };
-    HOOKS.count([outcome.into()]);
+    HOOKS.count([outcome]);
 }
 
 /// A webhook answered, or was given up.
@@ -93,7 +92,7 @@ pub fn standings(standings: &[Standing], listed: impl Fn(&OrganisationId) -> boo
     IDLE.add([], idle.saturating_mul(since.as_millis().try_into().unwrap_or(u64::MAX)) / 1000);
     CENSUS.set([], Duration::from_millis(now.as_millis().unsigned_abs()).as_secs_f64());
     for one in standings.iter().filter(|one| listed(&one.organisation)) {
-        let word = || [Word::from(one.organisation.to_string())];
+        let word = || [one.organisation.as_str()];
         ORGANISATION_LIMIT.set(word(), one.slots.limit.into());
         ORGANISATION_LEASED.set(word(), one.slots.leased.into());
         ORGANISATION_EXTERNAL.set(word(), external(one).into());

@@ -11,7 +11,7 @@ use crate::ports::store::NotNow;
 
 /// A round of claims brought so many destinations.
 pub fn claimed(destinations: usize) {
-    CLAIM_ROUNDS.count([if destinations == 0 { "none" } else { "some" }.into()]);
+    CLAIM_ROUNDS.count([if destinations == 0 { "none" } else { "some" }]);
     CLAIMS.add([], u64::try_from(destinations).unwrap_or(u64::MAX));
 }
 
@@ -22,7 +22,7 @@ pub fn refilled(destinations: usize) {
 
 /// Nothing could be claimed.
 pub fn claim_failed() {
-    CLAIM_ROUNDS.count(["failed".into()]);
+    CLAIM_ROUNDS.count(["failed"]);
 }
 
 /// A claim became a dial, so long after it was asked for.
@@ -75,7 +75,7 @@ pub fn not_dialled(why: NotDialled) {
         NotDialled::Refused => "refused",
         NotDialled::Channel => "channel",
     };
-    NOT_DIALLED.count([reason.into()]);
+    NOT_DIALLED.count([reason]);
 }
 
 /// A call was taken over from a worker that is gone, or handed it over.
@@ -113,18 +113,18 @@ pub fn outbox(events: usize) {
 
 /// The broker confirmed an event, so long after it was handed over.
 pub fn confirmed(after: Duration) {
-    EVENTS.count(["confirmed".into()]);
+    EVENTS.count(["confirmed"]);
     CONFIRMATION.record([], after.as_secs_f64());
 }
 
 /// The broker refused an event, or said nothing.
 pub fn refused() {
-    EVENTS.count(["refused".into()]);
+    EVENTS.count(["refused"]);
 }
 
 /// A request was accepted.
 pub fn accepted(destinations: u32) {
-    REQUESTS.count(["accepted".into()]);
+    REQUESTS.count(["accepted"]);
     DESTINATIONS.add([], u64::from(destinations));
 }
 
@@ -135,7 +135,7 @@ pub fn rejected(reason: RejectReason) {
         RejectReason::Conflict => "conflict",
         RejectReason::TooLarge => "tooLarge",
     };
-    REQUESTS.count([word.into()]);
+    REQUESTS.count([word]);
 }
 
 /// Exact below 2^53, which is more than there ever are.

@@ -29,6 +29,8 @@ impl Exposition {
         let recorder = recorder()?;
         let exposition = Self(recorder.handle());
         metrics::set_global_recorder(recorder).map_err(|_| ExpositionError::Taken)?;
+        catalogue::all().for_each(super::metric::Metric::keep);
+        super::metric::begin_counting();
         begin(role);
         Ok(exposition)
     }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::catalogue::{BROKER, BROKER_LOST, BUILD, NODE_LEGS, NODE_UP, PROMPT, PROMPTS, REDIS};
 use super::dispatch::whole;
-use super::metric::Word;
 
 /// Measures how long something takes, finer than the clock that decisions are made by. Nothing is decided by it.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +24,12 @@ impl Stopwatch {
 
 /// Which build this is.
 pub(super) fn build() {
-    BUILD.set([env!("CARGO_PKG_VERSION").into()], 1.0);
+    BUILD.set([env!("CARGO_PKG_VERSION")], 1.0);
 }
 
 /// Redis answered, or did not.
 pub fn redis_answered(asked: Stopwatch, ok: bool) {
-    REDIS.record([if ok { "ok" } else { "failed" }.into()], asked.elapsed().as_secs_f64());
+    REDIS.record([if ok { "ok" } else { "failed" }], asked.elapsed().as_secs_f64());
 }
 
 /// A connection to the broker, which is open for as long as this is held.
@@ -58,26 +57,26 @@ pub fn broker_lost() {
 
 /// Whether a telephony server is heard.
 pub fn node_is_up(node: &str, up: bool) {
-    NODE_UP.set([Word::from(node.to_owned())], f64::from(u8::from(up)));
+    NODE_UP.set([node], f64::from(u8::from(up)));
 }
 
 /// How many legs of ours, whoever made them, a telephony server carries.
 pub fn node_legs(node: &str, legs: usize) {
-    NODE_LEGS.set([Word::from(node.to_owned())], whole(legs));
+    NODE_LEGS.set([node], whole(legs));
 }
 
 /// A prompt was found in the cache.
 pub fn prompt_cached() {
-    PROMPTS.count(["cached".into()]);
+    PROMPTS.count(["cached"]);
 }
 
 /// A prompt was made.
 pub fn prompt_made(since: Stopwatch) {
-    PROMPTS.count(["made".into()]);
+    PROMPTS.count(["made"]);
     PROMPT.record([], since.elapsed().as_secs_f64());
 }
 
 /// A prompt cannot be spoken, or could not be made this time.
 pub fn prompt_failed(refused: bool) {
-    PROMPTS.count([if refused { "refused" } else { "failed" }.into()]);
+    PROMPTS.count([if refused { "refused" } else { "failed" }]);
 }
