@@ -17,8 +17,14 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
-    if let Err(error) = telemetry::log_to_stderr(cli.log_filter(&surroundings), surroundings.colours_on_stderr()) {
-        return cli::refuse_log_filter(&error, cli.json);
+    let logs =
+        cli.log_format(&surroundings).map_err(|error| format!("ROBOCALL_LOG_FORMAT: {error}")).and_then(|format| {
+            let logs =
+                telemetry::log_to_stderr(cli.log_filter(&surroundings), format, surroundings.colours_on_stderr());
+            logs.map_err(|error| format!("--log or ROBOCALL_LOG: {error}"))
+        });
+    if let Err(error) = logs {
+        return cli::refuse_log(&error, cli.json);
     }
     cli::run(cli, &surroundings).into()
 }

@@ -131,7 +131,7 @@ fn webhooks_know_ports_and_the_core_and_not_how_calls_are_made() {
 
 #[test]
 fn whoever_observes_knows_what_is_observed_and_nobody_who_acts() {
-    let may = ["model", "ports", "telemetry"];
+    let may = ["model", "command", "ports", "telemetry"];
     let wrong =
         broken(|name| room(name) == "telemetry", |_, path| !may.contains(&path.split("::").next().unwrap_or_default()));
     assert!(wrong.is_empty(), "{wrong:#?}");

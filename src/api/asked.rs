@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Api;
 use super::answer::Refusal;
 use super::room::Place;
-use crate::model::{ApiKey, ApiKeyRecord, OrganisationId, RequestId};
+use crate::model::{ApiKey, ApiKeyRecord, OrganisationId, RequestId, TraceParent};
 use crate::reading::{Problems, kind_of, not_one_of, shown_name, unknown_field};
 use crate::request::strict_json;
 
@@ -58,6 +58,11 @@ impl Asked {
     /// The tenant in which everything is looked up.
     pub const fn organisation(&self) -> &OrganisationId {
         &self.caller.organisation
+    }
+
+    /// The trace that it is a part of.
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.headers.get("traceparent")?.to_str().ok()?.parse().ok()
     }
 
     /// A parameter of the path, as it is written there.

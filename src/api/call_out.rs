@@ -180,7 +180,7 @@ pub(super) async fn call_out(api: Arc<Api>, mut asked: Asked) -> Result<Response
         call_type: Some(CallType::CallOut),
         ..CallRequestDocument::of_one(request, DestinationDocument::of(phone("to.number", to)?), flow)
     };
-    let summary = submit::hand_in(&api, asked.organisation(), &document).await;
+    let summary = submit::hand_in(&api, asked.organisation(), asked.trace(), &document).await;
     let summary = summary.map_err(|refusal| refusal.at(|path| place(path, &owners, is_named)))?;
     let call_id = CallId::new(asked.organisation(), &summary.request_id, 0).to_string();
     Ok(json(StatusCode::OK, &Answer { status: StatusDocument::without_details(summary), call_id }))

@@ -112,7 +112,7 @@ pub(super) async fn dispose(api: Arc<Api>, mut asked: Asked) -> Result<Response,
             // Known under its id before anything is made, so that nothing is made for what that id refuses; and made before
             // it is noted: whoever dies in between is asked again, and the request is known then.
             api.begin_note(&key, call, &note, &given).await?;
-            let summary = submit::hand_in(&api, &key.organisation, &document).await;
+            let summary = submit::hand_in(&api, &key.organisation, asked.trace(), &document).await;
             // What is wrong with it stands in no body that anybody sent.
             let summary = summary.map_err(|refusal| refusal.at(|_| "callback".to_owned()))?;
             Some(Callback::of(&key, summary.request_id, at))

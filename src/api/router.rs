@@ -20,6 +20,8 @@ use super::server::Peer;
 use super::{Api, openapi, operations, page};
 use crate::telemetry::deployment as telemetry;
 use crate::telemetry::servers::Stopwatch;
+use crate::telemetry::spans;
+use tracing::Instrument as _;
 
 /// The routes of all operations, and of their document.
 pub(super) fn router(api: &Arc<Api>) -> Router {
@@ -52,12 +54,15 @@ async fn serve(
     request: Request,
 ) -> Response {
     let asked = Stopwatch::start();
-    let answered = AssertUnwindSafe(answered(api, operation, path, request)).catch_unwind().await;
-    // What went wrong has been written where panics are written.
-    let answered = answered.unwrap_or_else(|_| Err(Refusal::unavailable("this cannot be answered")));
-    let answer = answered.unwrap_or_else(Refusal::respond);
-    telemetry::answered(asked, answer.status().as_u16());
-    answer
+    let answering = async {
+        let answered = AssertUnwindSafe(answered(api, operation, path, request)).catch_unwind().await;
+        // What went wrong has been written where panics are written.
+        let answered = answered.unwrap_or_else(|_| Err(Refusal::unavailable("this cannot be answered")));
+        let answer = answered.unwrap_or_else(Refusal::respond);
+        telemetry::answered(asked, answer.status().as_u16());
+        answer
+    };
+    answering.instrument(spans::question(operation.id)).await
 }
 
 async fn answered(
@@ -72,7 +77,8 @@ async fn answered(
     let from = origin(address, &parts.headers, &api.settings.trusted_proxies);
     let (key, caller) = api.let_in(&parts.headers, from, operation.scope).await?;
     let path = path.map_err(|_| Refusal::wrong("", "what the path stands for is not UTF-8"))?;
-    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let path: Vec<_> = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    spans::asked_by(&caller.organisation, &path);
     let held = Arc::clone(&api);
     let (body, _room) = match &operation.body {
         Some(expected) => {

@@ -142,7 +142,7 @@ pub(super) async fn schedule(api: Arc<Api>, mut asked: Asked) -> Result<Response
     let read = read(&body, &api, after, &mut problems).filter(|_| problems.is_empty());
     let Some(read) = read else { return Err(older(Refusal::invalid(problems))) };
     let document = document(&api, asked.organisation(), name, &read).await?;
-    let summary = submit::hand_in(&api, asked.organisation(), &document).await;
+    let summary = submit::hand_in(&api, asked.organisation(), asked.trace(), &document).await;
     let summary = summary.map_err(|refusal| refusal.at(|path| place(path, &read)))?;
     let Read { menu, parent, phone, at, ticket, permission } = read;
     let answer = Answer {

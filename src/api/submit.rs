@@ -15,7 +15,7 @@ use super::status::{StatusDocument, without_details};
 use super::{Api, STORE_WITHIN};
 use crate::callflow::Program;
 use crate::model::status::{Counts, RejectReason, RequestStatus, RequestSummary};
-use crate::model::{Destination, Number, OrganisationId, RequestId};
+use crate::model::{Destination, Number, OrganisationId, RequestId, TraceParent};
 use crate::ports::StoreError;
 use crate::ports::store::{Remembered, RequestKey, RequestSnapshot};
 use crate::reading::Problems;
@@ -68,13 +68,14 @@ pub(super) async fn submit(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
     if only_validate {
         return Ok(json(StatusCode::OK, &valid(&accepted)));
     }
-    without_details(&let_in(&api, asked.organisation(), &accepted, &asked.body).await?)
+    without_details(&let_in(&api, asked.organisation(), asked.trace(), &accepted, &asked.body).await?)
 }
 
 /// Takes in a request of our own making. Whoever it is to must be able to hear all of it: nobody but us can say what is missing.
 pub(super) async fn hand_in(
     api: &Arc<Api>,
     organisation: &OrganisationId,
+    trace: Option<TraceParent>,
     document: &CallRequestDocument,
 ) -> Result<RequestSummary, Refusal> {
     let written = serde_json::to_vec(document).map_err(|error| Refusal::wrong("", error.to_string()))?;
@@ -85,7 +86,7 @@ pub(super) async fn hand_in(
         let key = RequestKey { organisation: organisation.clone(), request: accepted.header.id.clone() };
         return known(api, &key, &accepted).await?.ok_or(refusal);
     }
-    let_in(api, organisation, &accepted, &body).await
+    let_in(api, organisation, trace, &accepted, &body).await
 }
 
 /// Whether all messages can be spoken to all destinations: calls of which one cannot fail before anybody is dialled.
@@ -115,6 +116,7 @@ fn speakable(program: &Program, destinations: &[DestinationDocument]) -> Result<
 async fn let_in(
     api: &Api,
     organisation: &OrganisationId,
+    trace: Option<TraceParent>,
     accepted: &AcceptedRequest,
     body: &[u8],
 ) -> Result<RequestSummary, Refusal> {
@@ -123,7 +125,7 @@ async fn let_in(
         return Ok(summary);
     }
     take_name(api, &key, accepted).await?;
-    api.ports.gate.submit(organisation, body).await?;
+    api.ports.gate.submit(organisation, body, trace).await?;
     Ok(submitted(accepted))
 }
 
@@ -219,6 +221,7 @@ fn submitted(accepted: &AcceptedRequest) -> RequestSummary {
         errors: Vec::new(),
         error_count: 0,
         reason: None,
+        trace: None,
     }
 }
 

@@ -30,10 +30,19 @@ pub(super) fn document() -> Value {
     let mut written = generator(SchemaSettings::draft2020_12().for_serialize());
     let mut messages = Map::new();
     let request = read.subschema_for::<CallRequestDocument>();
-    let told = headers(&[("message_id", "Kept with it if it becomes a dead letter. It is known by its `requestId`.")]);
+    let told = headers(&[
+        ("message_id", "Kept with it if it becomes a dead letter. It is known by its `requestId`."),
+        (
+            "traceparent",
+            "The trace that it is a part of (W3C Trace Context): kept with it, and told with all of its events.",
+        ),
+    ]);
     messages.insert("callRequest".to_owned(), asking("A call request, or a part of one.", request.into(), told));
     let event = written.subschema_for::<CloudEvent>();
-    let told = headers(&[("message_id", "The event's `id`: what comes again under it is the same.")]);
+    let told = headers(&[
+        ("message_id", "The event's `id`: what comes again under it is the same."),
+        ("traceparent", "The trace that its request was submitted in, if it came with one."),
+    ]);
     messages.insert("event".to_owned(), message("Something happened: a CloudEvent, structured.", event.into(), told));
     for (name, about, payload) in [
         ("reply", "What became of a command.", written.subschema_for::<ReplyBody>()),

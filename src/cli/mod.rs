@@ -49,6 +49,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::telemetry::LogFormat;
+
 pub use exit::{Exit, Failure};
 pub use terminal::{Surroundings, Terminal};
 
@@ -64,6 +66,17 @@ pub struct Cli {
     /// ROBOCALL_LOG.
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Everywhere")]
     pub log: Option<String>,
+
+    /// What lines of the log look like: `text` for people, `json` (one object a line) for what collects logs. Also in
+    /// ROBOCALL_LOG_FORMAT.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_parser = LogFormat::ALL.map(|(name, _)| name),
+        help_heading = "Everywhere"
+    )]
+    pub log_format: Option<String>,
 
     #[command(subcommand)]
     command: Command,
@@ -150,6 +163,17 @@ impl Cli {
         };
         self.log.as_deref().or(surroundings.log.as_deref()).unwrap_or(default)
     }
+
+    /// What lines of the log look like.
+    ///
+    /// # Errors
+    /// When the surroundings name what is no format.
+    pub fn log_format(&self, surroundings: &Surroundings) -> Result<LogFormat, String> {
+        let Some(name) = self.log_format.as_ref().or(surroundings.log_format.as_ref()) else {
+            return Ok(LogFormat::default());
+        };
+        LogFormat::named(name).ok_or_else(|| format!("there is no log format {name:?}: it is text or json"))
+    }
 }
 
 /// Reads the command line of this process.
@@ -203,8 +227,8 @@ pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
     ended.unwrap_or_else(|failure| failure.tell(json, &terminal))
 }
 
-/// Refuses a log filter that cannot be read.
-pub fn refuse_log_filter(error: &dyn std::error::Error, json: bool) -> ExitCode {
+/// Refuses what was said about the log.
+pub fn refuse_log(error: &str, json: bool) -> ExitCode {
     let terminal = Terminal::of(&Surroundings { no_colour: true, ..Surroundings::default() });
-    Failure::usage(format!("--log or ROBOCALL_LOG: {error}")).tell(json, &terminal).into()
+    Failure::usage(error).tell(json, &terminal).into()
 }

@@ -56,6 +56,9 @@ pub(super) struct CloudEvent {
     time: Timestamp,
     #[schemars(extend("const" = "application/json"))]
     datacontenttype: String,
+    /// The trace that the request was submitted in, if it came with one (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
     data: EventData,
 }
 
@@ -66,7 +69,7 @@ enum EventData {
     /// Something happened in a call.
     Call(Box<CallData>),
     /// Something happened to a request.
-    Request(RequestData),
+    Request(Box<RequestData>),
 }
 
 #[derive(JsonSchema)]

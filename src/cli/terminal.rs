@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Surroundings {
     /// `ROBOCALL_LOG`.
     pub log: Option<String>,
+    /// `ROBOCALL_LOG_FORMAT`.
+    pub log_format: Option<String>,
     /// `NO_COLOR` is set to something.
     pub no_colour: bool,
     /// `PATH`.
@@ -20,7 +22,8 @@ impl Surroundings {
     /// From environment variables, as `lookup` finds them.
     pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name| lookup(name).filter(|value| !value.is_empty());
-        Self { log: set("ROBOCALL_LOG"), no_colour: set("NO_COLOR").is_some(), path: set("PATH") }
+        let (log, log_format) = (set("ROBOCALL_LOG"), set("ROBOCALL_LOG_FORMAT"));
+        Self { log, log_format, no_colour: set("NO_COLOR").is_some(), path: set("PATH") }
     }
 
     /// How this program is called from a shell: by the name that finds it, or else as it was called now.

@@ -124,6 +124,18 @@ impl CommandKind {
         }
     }
 
+    /// The call that it is to; none if it is to a request.
+    pub const fn call(&self) -> Option<CallId> {
+        match self {
+            CommandKind::HangUp(call)
+            | CommandKind::Invite { call, .. }
+            | CommandKind::Transfer { call, .. }
+            | CommandKind::EndSession { call, .. }
+            | CommandKind::Record { call, .. } => Some(*call),
+            CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::Cancel { .. } => None,
+        }
+    }
+
     /// By which another command of its name, to the same request or call, is told from it: never 0.
     pub fn digest(&self) -> u32 {
         let said = match self {

@@ -65,6 +65,7 @@ macro_rules! store_conformance {
                 a_rejection_is_written_down_and_told
                 a_rejection_leaves_an_existing_request_alone
                 a_rejected_request_may_come_again_put_right
+                a_request_keeps_the_trace_that_it_came_in
                 an_empty_request_is_complete_at_once
             ]
             claiming: [

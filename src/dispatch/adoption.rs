@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::assignment::Adoption;
 use super::call_task::{self, Begun, give_back, keep_one, settle};
 use super::ledger::{Fenced, Ledger};
@@ -17,17 +19,22 @@ use crate::model::happening::dialled_by;
 use crate::model::{Disposition, DispositionResult, Fact, Happening, LegId};
 use crate::ports::store::{Adopted, AttemptEnd, Claim, Stage};
 use crate::ports::telephony::LegState;
+use crate::telemetry::spans;
 
 /// How often an unanswering backend is asked what became of a leg.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Carries an adopted call to its end, and then those that come in exchange.
 pub async fn carry_on(shared: &Arc<Shared>, adoption: Box<Adoption>) {
-    let refill = match Box::pin(resume(shared, *adoption)).await {
-        Ok(Begun::Dialled(call)) => call_task::follow(shared, call, false).await,
-        Ok(Begun::Over(refill)) => refill,
-        Err(Fenced) => Vec::new(),
+    let span = spans::carried(&adoption.adopted.claim);
+    let carried = async {
+        match Box::pin(resume(shared, *adoption)).await {
+            Ok(Begun::Dialled(call)) => call_task::follow(shared, call, false).await,
+            Ok(Begun::Over(refill)) => refill,
+            Err(Fenced) => Vec::new(),
+        }
     };
+    let refill = carried.instrument(span).await;
     if let Some(fresh) = keep_one(shared, refill) {
         call_task::carry(shared, fresh).await;
     }

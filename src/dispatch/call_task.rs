@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::assignment::{Assignment, Fresh};
 use super::dialling::{Dialled, dial};
 use super::insist::insist;
@@ -25,6 +27,7 @@ use crate::ports::SpeechError;
 use crate::ports::store::{AttemptEnd, Claim, DialDecision, Held, Written};
 use crate::ports::telephony::NewLeg;
 use crate::telemetry::dispatch::{self as telemetry, NotDialled};
+use crate::telemetry::spans;
 
 /// An INVITE follows its commitment within this time, or never.
 const COMMITMENT: Duration = Duration::from_secs(1);
@@ -42,14 +45,17 @@ const SPEECH_TRIES: u32 = 3;
 pub async fn carry(shared: &Arc<Shared>, fresh: Box<Fresh>) {
     let mut next = Some(fresh);
     while let Some(fresh) = next.take() {
-        // Tens of thousands are followed at a time, for minutes: none holds the room that beginning and ending take.
-        let refill = match Box::pin(begin(shared, *fresh)).await {
-            Ok(Begun::Dialled(call)) => follow(shared, call, true).await,
-            Ok(Begun::Over(refill)) => refill,
-            // Whatever comes in exchange is its new owner's to ask for.
-            Err(Fenced) => Vec::new(),
+        let span = spans::carried(&fresh.claim);
+        let carried = async {
+            // Tens of thousands are followed at a time, for minutes: none holds the room that beginning and ending take.
+            match Box::pin(begin(shared, *fresh)).await {
+                Ok(Begun::Dialled(call)) => follow(shared, call, true).await,
+                Ok(Begun::Over(refill)) => refill,
+                // Whatever comes in exchange is its new owner's to ask for.
+                Err(Fenced) => Vec::new(),
+            }
         };
-        next = keep_one(shared, refill);
+        next = keep_one(shared, carried.instrument(span).await);
     }
 }
 
@@ -169,7 +175,7 @@ async fn prepare(shared: &Shared, claim: &Claim) -> Result<Ready, NotReady> {
         return Err(refused(StepStatus::ErrorCallerIdInvalid));
     }
     let program = shared.programs.of(&claim.header).map_err(|reason| {
-        tracing::error!(request = %claim.held.request, reason, "the frozen flow does not compile");
+        tracing::error!(reason, "the frozen flow does not compile");
         refused(StepStatus::ErrorInternal)
     })?;
     let utterances = program.prepare(&claim.destination).map_err(|unspeakable| refused(unspeakable.status))?;
@@ -332,7 +338,6 @@ fn end_of(shared: &Shared, ledger: &Ledger<'_>, disposition: Disposition, from_t
 
 /// Ends an attempt and brings what comes in exchange.
 pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec<Fresh> {
-    let attempt = ledger.held.attempt;
     let asked_at = shared.ports.clock.now();
     match ledger.finish(end, wanted_in_exchange(shared)).await {
         Ok(finished) => {
@@ -340,7 +345,7 @@ pub async fn settle(shared: &Shared, ledger: Ledger<'_>, end: AttemptEnd) -> Vec
             finished.refill.into_iter().map(|claim| Fresh { claim, asked_at }).collect()
         }
         Err(Fenced) => {
-            tracing::warn!(%attempt, "the call became another worker's before it could be settled");
+            tracing::warn!("the call became another worker's before it could be settled");
             telemetry::fenced();
             Vec::new()
         }

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::asked::Asked;
 use super::ledger::publish_requests;
@@ -18,6 +19,7 @@ use crate::command::{Command, CommandKind, CommandReply, Standing};
 use crate::model::{CallId, RequestId, Timestamp, WorkerId};
 use crate::ports::store::{Control, Given, Held, RequestKey};
 use crate::ports::{Incoming, Order, StoreError};
+use crate::telemetry::spans;
 
 /// How long an order to a call's owner has force.
 const FORCE: Duration = Duration::from_secs(2);
@@ -48,7 +50,8 @@ async fn take(shared: &Shared, awaiting: UnboundedSender<Awaited>) {
     while let Some(incoming) = shared.ports.commands.next(&shared.settings.id).await {
         let (command, outcome) = match incoming {
             Incoming::Command(command) => {
-                let outcome = carry_out(shared, &command).await;
+                let span = spans::command(&command);
+                let outcome = carry_out(shared, &command).instrument(span).await;
                 (command, outcome)
             }
             Incoming::Order(order) => {

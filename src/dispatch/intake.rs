@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::insist::insist;
 use super::ledger::publish_requests;
@@ -22,6 +23,7 @@ use crate::ports::{Delivery, QueueError, StoreError};
 use crate::reading::Problems;
 use crate::request::{AcceptedRequest, CheckError, Checker, DestinationStream, Limits, Step};
 use crate::telemetry::dispatch as telemetry;
+use crate::telemetry::spans;
 
 /// Destinations checked between two looks at what else is to be done.
 const CHECKED_AT_ONCE: usize = 512;
@@ -47,7 +49,8 @@ pub async fn take_in(shared: Arc<Shared>) {
         match delivery {
             Ok(Some(delivery)) => {
                 let shared = Arc::clone(&shared);
-                loading.spawn(async move { take(&shared, delivery).await });
+                let span = spans::intake(&delivery);
+                loading.spawn(async move { take(&shared, delivery).await }.instrument(span));
             }
             Ok(None) => break,
             Err(error) => {
@@ -75,7 +78,7 @@ async fn take(shared: &Shared, delivery: Delivery) {
         match judge(shared, &delivery).await {
             Ok(verdict) => break verdict,
             Err(error) => {
-                tracing::error!(organisation = %delivery.organisation, %error, "a request is neither accepted nor rejected yet");
+                tracing::error!(%error, "a request is neither accepted nor rejected yet");
                 shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
             }
         }
@@ -109,8 +112,9 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
         }
     };
     let AcceptedRequest { header, total, duplicates, .. } = accepted;
-    let header = Arc::new(header);
+    let header = Arc::new(RequestHeader { trace: delivery.trace, ..header });
     let key = RequestKey { organisation: header.organisation.clone(), request: header.id.clone() };
+    spans::names_request(&key.request);
     let totals = Totals { total, duplicates };
     let clock = &*shared.ports.clock;
     match insist(clock, || shared.ports.store.open_request(&header, totals)).await? {
@@ -132,7 +136,7 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
                 }
             };
             publish_requests(shared, events);
-            tracing::info!(request = %key.request, organisation = %key.organisation, total, duplicates, "accepted");
+            tracing::info!(total, duplicates, "accepted");
             telemetry::accepted(total);
             Ok(Verdict::Accepted(summary))
         }
@@ -145,7 +149,7 @@ async fn check(shared: &Shared, delivery: &Delivery) -> Result<AcceptedRequest, 
     let mut checker = Checker::new(source, &delivery.organisation, &*shared.programs, limits);
     loop {
         match checker.step(CHECKED_AT_ONCE) {
-            Step::Done(checked) => return checked,
+            Step::Done(checked) => return *checked,
             Step::More(rest) => checker = rest,
         }
         tokio::task::yield_now().await;
@@ -286,8 +290,9 @@ async fn reject(
 ) -> Result<Verdict, IntakeError> {
     let key = RequestKey { organisation: delivery.organisation.clone(), request: id };
     let (errors, error_count) = problems.into_parts();
-    tracing::warn!(request = %key.request, organisation = %key.organisation, ?reason, error_count, "rejected");
-    let rejection = Rejection { key, reason, errors, error_count };
+    spans::names_request(&key.request);
+    tracing::warn!(?reason, error_count, "rejected");
+    let rejection = Rejection { key, reason, errors, error_count, trace: delivery.trace };
     let (summary, events) = insist(&*shared.ports.clock, || shared.ports.store.reject(&rejection)).await?;
     publish_requests(shared, events);
     telemetry::rejected(reason);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::roster::Mail;
 use super::shared::Shared;
 use crate::callflow::call::CallInput;
+use crate::telemetry::spans;
 
 /// How often everything is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ pub async fn renew(shared: Arc<Shared>) {
         match ports.store.renew(worker, &held).await {
             Ok(renewed) => {
                 for held in renewed.lost {
-                    tracing::warn!(attempt = %held.attempt, "another worker has taken the call over");
+                    spans::call(&held).in_scope(|| tracing::warn!("another worker has taken the call over"));
                     roster.fence(&held);
                 }
                 for held in renewed.hang_up {

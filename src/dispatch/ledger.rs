@@ -109,7 +109,7 @@ impl<'s> Ledger<'s> {
         let (store, worker) = (&self.shared.ports.store, &self.shared.settings.id);
         match store.reassert(&self.held, worker, &self.context, &self.history, state).await {
             Ok(Written::Done(events)) => {
-                tracing::warn!(attempt = %self.held.attempt, "the store had lost this call, and was told of it again");
+                tracing::warn!("the store had lost this call, and was told of it again");
                 publish_requests(self.shared, events);
                 let known = std::mem::replace(&mut self.stored, self.history.len());
                 self.unsaved = false;
@@ -145,7 +145,7 @@ impl<'s> Ledger<'s> {
             }
             Err(StoreError::Forgotten) => self.say_again().await,
             Err(StoreError::Refused(reason)) => {
-                tracing::error!(attempt = %self.held.attempt, reason, "the store refuses a checkpoint");
+                tracing::error!(reason, "the store refuses a checkpoint");
                 Err(Fenced)
             }
             Err(StoreError::Unavailable(reason)) => {

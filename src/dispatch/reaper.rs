@@ -15,6 +15,7 @@ use crate::model::{CallId, Event, Timestamp};
 use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
 use crate::ports::{StoreError, StoreResult};
 use crate::telemetry::dispatch as telemetry;
+use crate::telemetry::spans;
 
 /// How often to look.
 const ROUND: Duration = Duration::from_secs(3);
@@ -149,7 +150,7 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
         let asked_at = shared.ports.clock.now();
         match shared.ports.store.adopt(&suspect.held, &shared.settings.id).await {
             Ok(Written::Done(adopted)) => {
-                tracing::info!(attempt = %suspect.held.attempt, from = %suspect.worker, "adopted");
+                spans::call(&suspect.held).in_scope(|| tracing::info!(from = %suspect.worker, "adopted"));
                 telemetry::adopted();
                 found += 1;
                 // From here on it is renewed, and its reports are kept for whoever will carry it.
@@ -163,7 +164,7 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
             Ok(Written::Fenced) | Err(StoreError::NotFound) => {}
             // What nobody here can read keeps no other call waiting.
             Err(StoreError::Refused(reason)) => {
-                tracing::error!(attempt = %suspect.held.attempt, reason, "a call cannot be taken over");
+                spans::call(&suspect.held).in_scope(|| tracing::error!(reason, "a call cannot be taken over"));
             }
             Err(error) => return Err(error),
         }

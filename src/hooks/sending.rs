@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument as _;
 
 use super::attaching::{Attached, Recordings};
 use super::signature::signatures;
@@ -17,6 +19,7 @@ use crate::ports::StoreResult;
 use crate::ports::hooks::{EndpointKey, PendingEvent, Post, Sent};
 use crate::telemetry::deployment as telemetry;
 use crate::telemetry::servers::Stopwatch;
+use crate::telemetry::spans;
 
 /// How long an organisation's secrets are believed.
 const SECRETS_FRESH: Duration = Duration::from_secs(10);
@@ -45,6 +48,12 @@ pub struct Try {
     pub kept: Option<String>,
 }
 
+/// What an event says of the trace that it belongs to.
+#[derive(Deserialize)]
+struct Traced {
+    traceparent: Option<String>,
+}
+
 impl Office {
     /// Whether this process surely has the lead.
     pub fn is_sure(&self, now: Timestamp) -> bool {
@@ -53,11 +62,15 @@ impl Office {
 
     /// Tries an event.
     pub async fn deliver(self: Arc<Self>, key: EndpointKey, event: PendingEvent) -> Try {
-        let (verdict, kept) = match self.prepared(&key, &event).await {
-            // The room of a recording is held until it has been sent.
-            Ok((post, _held)) => self.sent(&key, &event, post).await,
-            Err(verdict) => (verdict, None),
+        let span = spans::webhook(&key.organisation, key.url.shown(), &event.id);
+        let tried = async {
+            match self.prepared(&key, &event).await {
+                // The room of a recording is held until it has been sent.
+                Ok((post, _held)) => self.sent(&event, post).await,
+                Err(verdict) => (verdict, None),
+            }
         };
+        let (verdict, kept) = tried.instrument(span).await;
         Try { key, event, verdict, kept }
     }
 
@@ -73,6 +86,8 @@ impl Office {
         let body = self.ports.store.body(key, event.offset).await.map_err(untried)?;
         let body = body.ok_or_else(|| Verdict::Hopeless("the database has lost it".to_owned()))?;
         let failed = |why: String| Verdict::Failed { why, wait: None };
+        // What is no event is told as it is, and by nothing else.
+        let trace = serde_json::from_slice::<Traced>(&body).ok().and_then(|traced| traced.traceparent);
         let mut held = None;
         let Rendered { content_type, body } = match &event.template {
             None => Rendered { content_type: "application/cloudevents+json".to_owned(), body },
@@ -98,13 +113,16 @@ impl Office {
             ("webhook-id", event.id.to_string()),
             ("webhook-timestamp", at.to_string()),
         ];
+        if let Some(trace) = trace {
+            headers.push(("traceparent", trace));
+        }
         if !secrets.is_empty() {
             headers.push(("webhook-signature", signatures(&secrets, &event.id, at, &body)));
         }
         Ok((Post { url: key.url.clone(), headers, body }, held))
     }
 
-    async fn sent(&self, key: &EndpointKey, event: &PendingEvent, post: Post) -> (Verdict, Option<String>) {
+    async fn sent(&self, event: &PendingEvent, post: Post) -> (Verdict, Option<String>) {
         let clock = &self.ports.clock;
         // The last moment to notice that another may have taken over.
         if !self.is_sure(clock.now()) {
@@ -119,8 +137,7 @@ impl Office {
         telemetry::hook_answered(began);
         let verdict = judge(&sent, clock.now());
         if let Verdict::Failed { why, .. } = &verdict {
-            let (organisation, receiver) = (&key.organisation, key.url.shown());
-            tracing::info!(%organisation, receiver, event = &*event.id, tries = event.tries, why, "a webhook failed");
+            tracing::info!(tries = event.tries, why, "a webhook failed");
         }
         let template = event.template.as_ref().and_then(|name| self.templates.get(name));
         let kept = match (&verdict, &sent, template) {

@@ -9,7 +9,7 @@ use super::happening::carried_by;
 use super::status::{self, CallEntry, RequestSummary, StepLabel};
 use super::{
     AttemptId, CallId, Destination, Fact, Happening, KeyLabel, OrganisationId, RequestHeader, RequestId, Timestamp,
-    WorkerId,
+    TraceParent, WorkerId,
 };
 
 macro_rules! event_types {
@@ -193,6 +193,14 @@ impl Event {
         }
     }
 
+    /// The trace of the submitter's that it belongs to.
+    pub fn trace(&self) -> Option<TraceParent> {
+        match self {
+            Event::Call { context, .. } => context.header.trace,
+            Event::Request(event) => event.summary.trace,
+        }
+    }
+
     /// The call, if it is an event of one.
     pub fn call(&self) -> Option<CallId> {
         match self {
@@ -358,6 +366,10 @@ impl Serialize for Event {
         }
         map.serialize_entry("time", &self.at())?;
         map.serialize_entry("datacontenttype", "application/json")?;
+        // CloudEvents' extension for distributed tracing.
+        if let Some(trace) = self.trace() {
+            map.serialize_entry("traceparent", &trace)?;
+        }
         match self {
             Event::Call { context, facts, seq } => {
                 let entry = status::CallEntry::fold(context, CallStatusHint::FromFacts, facts);

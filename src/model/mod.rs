@@ -19,6 +19,7 @@ mod recording;
 pub mod request;
 mod session_type;
 pub mod status;
+mod trace;
 
 pub use api_key::{ApiKey, ApiKeyRecord, KeyHash, Scope};
 pub use clock_time::Timestamp;
@@ -38,3 +39,4 @@ pub use recording::Recording;
 pub use request::{CallType, CallingWindow, MachineDetection, RequestHeader, RetryPolicy};
 pub use session_type::SessionType;
 pub use status::{CallStatus, RequestStatus, StepStatus, TransferStatus};
+pub use trace::{InvalidTraceParent, TraceParent};

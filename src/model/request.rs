@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallId, DispositionResult, OrganisationId, Phone, RequestId, Timestamp};
+use super::{CallId, DispositionResult, OrganisationId, Phone, RequestId, Timestamp, TraceParent};
 
 /// The header of an accepted request, frozen at intake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct RequestHeader {
     /// What it was made for.
     #[serde(default, skip_serializing_if = "CallType::is_campaign")]
     pub call_type: CallType,
+    /// What it is a part of for whoever submitted it: of the message that it came in, not of its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
 }
 
 /// What a request was made for.

@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DispositionResult, RequestId};
+use super::{DispositionResult, RequestId, TraceParent};
 
 pub use detail::{CallDetail, Moment, ParticipantEntry, ParticipantStatus, RecordingEntry, TransferEntry};
 pub use entry::{AttemptEntry, CallEntry, CallState, DialStatus, LegEntry, LegTarget, StepEntry, StepInfo, StepLabel};
@@ -204,6 +204,9 @@ pub struct RequestSummary {
     pub error_count: u32,
     /// Why it was refused; null if it was not.
     pub reason: Option<RejectReason>,
+    /// The trace that it belongs to: told in the envelopes of its events only.
+    #[serde(skip)]
+    pub trace: Option<TraceParent>,
 }
 
 /// Why a request was refused.

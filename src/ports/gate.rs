@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::command::{Command, CommandReply};
-use crate::model::OrganisationId;
+use crate::model::{OrganisationId, TraceParent};
 
 /// Why something did not get in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +32,13 @@ pub enum GateError {
 /// The gate.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Hands a request in. It is durable afterwards; no worker has looked at it yet.
-    async fn submit(&self, organisation: &OrganisationId, body: &[u8]) -> Result<(), GateError>;
+    /// Hands a request in, as a part of `trace`. It is durable afterwards; no worker has looked at it yet.
+    async fn submit(
+        &self,
+        organisation: &OrganisationId,
+        body: &[u8],
+        trace: Option<TraceParent>,
+    ) -> Result<(), GateError>;
 
     /// Gives a command and waits at most `bound` for what becomes of it.
     async fn command(&self, command: &Command, bound: Duration) -> Result<CommandReply, GateError>;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::OrganisationId;
 use crate::model::status::RequestSummary;
+use crate::model::{OrganisationId, TraceParent};
 
 /// Why the queue did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,8 @@ pub struct Delivery {
     pub organisation: OrganisationId,
     /// The request itself.
     pub body: RequestBody,
+    /// What it is a part of for whoever sent it.
+    pub trace: Option<TraceParent>,
     /// Most bytes the body may have; none for local files.
     pub max_bytes: Option<u64>,
 }

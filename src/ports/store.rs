@@ -15,7 +15,7 @@ use crate::model::note::{CallNote, CallNotes};
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
 use crate::model::{
     AttemptId, CallId, CallStatus, Destination, Disposition, Fact, KeyLabel, LegId, Organisation, OrganisationId,
-    Phone, RequestCursor, RequestHeader, RequestId, RequestStatus, StepStatus, Timestamp, Via, WorkerId,
+    Phone, RequestCursor, RequestHeader, RequestId, RequestStatus, StepStatus, Timestamp, TraceParent, Via, WorkerId,
 };
 
 /// What the store answers.
@@ -139,6 +139,8 @@ pub struct Rejection {
     pub errors: Vec<RequestError>,
     /// How many there are in all.
     pub error_count: u32,
+    /// What it was a part of for whoever submitted it.
+    pub trace: Option<TraceParent>,
 }
 
 /// A destination in a worker's hands, not yet dialled.

@@ -20,6 +20,8 @@ pub fn header_hash(header: &RequestHeader) -> [u8; 32] {
         organisation,
         id,
         content_hash: _,
+        // The same request may be handed in by another.
+        trace: _,
         // The flow's own hash stands for it.
         flow: _,
         flow_hash,

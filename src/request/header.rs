@@ -159,6 +159,7 @@ pub(super) fn read(
                 skip_invalid,
                 parent,
                 call_type,
+                trace: None,
             };
             Some((header, program))
         }

@@ -83,7 +83,7 @@ pub fn check(
     loop {
         match checker.step(usize::MAX) {
             Step::More(rest) => checker = rest,
-            Step::Done(checked) => return checked,
+            Step::Done(checked) => return *checked,
         }
     }
 }
@@ -103,7 +103,7 @@ pub enum Step<'c, R> {
     /// There is more to read.
     More(Checker<'c, R>),
     /// The judgement.
-    Done(Checked),
+    Done(Box<Checked>),
 }
 
 impl<'c, R: BufRead> Checker<'c, R> {
@@ -132,7 +132,7 @@ impl<'c, R: BufRead> Checker<'c, R> {
                 Err(stop) => break Some(stop),
             }
         };
-        Step::Done(self.judge(stop))
+        Step::Done(Box::new(self.judge(stop)))
     }
 
     fn judge(self, stop: Option<Stop>) -> Checked {

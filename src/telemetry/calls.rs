@@ -17,8 +17,21 @@ const SHORT: Duration = Duration::from_secs(6);
 /// Counts the facts of a call's history from `known` on, which have just been stored.
 pub fn happened(context: &CallContext, history: &[Fact], known: usize) {
     for (index, fact) in history.iter().enumerate().skip(known) {
+        say(fact);
         count(context, &history[..index], fact);
     }
+}
+
+/// Writes down that something happened; who was called, and what they keyed in, stays out of the log.
+fn say(fact: &Fact) {
+    let Some(event) = fact.what.event_type() else { return };
+    let result = match &fact.what {
+        Happening::RetryScheduled { disposition, .. } | Happening::Ended { disposition, .. } => {
+            Some(result(disposition.result))
+        }
+        _ => None,
+    };
+    tracing::debug!(result, "{}", event.as_str());
 }
 
 /// Counts a fact, given what came before it.

@@ -19,6 +19,7 @@ pub fn answered(asked: Stopwatch, status: u16) {
         400..500 => "4xx",
         _ => "5xx",
     };
+    tracing::debug!(status, "answered");
     ANSWERED.count([code]);
     ANSWER.record([], asked.elapsed().as_secs_f64());
 }

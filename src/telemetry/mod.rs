@@ -11,8 +11,9 @@ mod exposition;
 mod log;
 mod metric;
 pub mod servers;
+pub mod spans;
 mod words;
 
 pub use exposition::{Exposition, ExpositionError};
-pub use log::log_to_stderr;
+pub use log::{LogFormat, log_to_stderr};
 pub use metric::{By, Kind, Metric, Role};

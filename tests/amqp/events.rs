@@ -1,6 +1,11 @@
 //! Events on their way out, and the log in which they are found.
 
+use std::sync::Arc;
+
 use robocall::adapters::amqp::{Tail, TailFrom};
+use robocall::model::Event;
+use robocall::model::event::RequestEvent;
+use robocall::model::status::RequestSummary;
 use robocall::ports::{BusError, EventBus as _};
 
 use crate::scene;
@@ -26,6 +31,31 @@ async fn a_confirmed_event_is_in_the_log_as_a_cloud_event() {
     let body: serde_json::Value = serde_json::from_slice(&logged.body).unwrap();
     assert_eq!(body["type"], "robocall.request.started");
     assert_eq!(body, serde_json::to_value(event(1)).unwrap());
+    assert_eq!(body.get("traceparent"), None, "it came without one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_says_which_trace_it_belongs_to_and_so_does_its_message() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let scene = scene();
+    let (_client, bus) = (scene.ready().await, scene.broker().events());
+    let (_connection, channel) = scene.channel().await;
+    let (declare, none) = (
+        lapin::options::QueueDeclareOptions { exclusive: true, ..Default::default() },
+        lapin::types::FieldTable::default,
+    );
+    let queue = soon(channel.queue_declare("".into(), declare, none())).await.unwrap().name().clone();
+    let (events, bind) = (scene.settings.names.events(), lapin::options::QueueBindOptions::default());
+    soon(channel.queue_bind(queue.clone(), events.as_str().into(), "#".into(), bind, none())).await.unwrap();
+    let Event::Request(told) = event(1) else { panic!("an event of a request") };
+    let summary = RequestSummary { trace: Some(TRACE.parse().unwrap()), ..told.summary.clone() };
+    let told = Event::Request(Arc::new(RequestEvent { summary, ..(*told).clone() }));
+    assert_eq!(soon(bus.publish(told)).await, Ok(()));
+    let got = soon(channel.basic_get(queue, lapin::options::BasicGetOptions::default())).await.unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&got.data).unwrap();
+    assert_eq!((&body["traceparent"], body["data"].get("trace")), (&serde_json::json!(TRACE), None));
+    let headers = got.properties.headers().clone().unwrap();
+    assert_eq!(headers.inner()["traceparent"], lapin::types::AMQPValue::LongString(TRACE.into()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,6 +40,36 @@ async fn a_request_is_delivered_to_its_organisation_answered_and_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_comes_with_the_trace_that_its_message_names() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let scene = scene();
+    let (client, queue) = (scene.ready().await, scene.broker().requests());
+    let mut traces = Vec::new();
+    soon(client.submit_in(&bank(), b"{}", Some(TRACE.parse().unwrap()))).await.unwrap();
+    // As clients of any make write it; one that cannot be read is none.
+    let (_connection, channel) = scene.channel().await;
+    let text = |text: &str| lapin::types::AMQPValue::LongString(text.into());
+    for header in [text(TRACE), text("rubbish"), lapin::types::AMQPValue::Boolean(true)] {
+        let mut headers = lapin::types::FieldTable::default();
+        headers.insert("traceparent".into(), header);
+        let properties = lapin::BasicProperties::default().with_headers(headers);
+        let exchange = scene.settings.names.requests();
+        let options = lapin::options::BasicPublishOptions::default();
+        soon(channel.basic_publish(exchange.as_str().into(), "requests.bank".into(), options, b"{}", properties))
+            .await
+            .unwrap();
+    }
+    for _ in 0..4 {
+        let delivery = next(&queue).await;
+        traces.push(delivery.trace.map(|trace| trace.to_string()));
+        soon(queue.settle(&delivery, accepted())).await.unwrap();
+    }
+    let ours = || Some(TRACE.to_owned());
+    traces.sort();
+    assert_eq!(traces, [None, None, ours(), ours()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rejected_request_is_answered_and_filed_with_its_reason() {
     let scene = scene();
     let (client, queue) = (scene.ready().await, scene.broker().requests());

@@ -108,6 +108,7 @@ pub fn summary(status: RequestStatus) -> RequestSummary {
         errors: Vec::new(),
         error_count: 0,
         reason: None,
+        trace: None,
     }
 }
 

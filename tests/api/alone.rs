@@ -11,7 +11,7 @@ use robocall::adapters::clock::SystemClock;
 use robocall::adapters::memory::{MemoryArchive, MemoryEventLog, MemoryKeys, MemoryStore};
 use robocall::api::{Api, ApiPorts, ApiSettings, Server};
 use robocall::command::{Command, CommandReply};
-use robocall::model::{ApiKey, ApiKeyRecord, OrganisationId, Scope};
+use robocall::model::{ApiKey, ApiKeyRecord, OrganisationId, Scope, TraceParent};
 use robocall::ports::{ApiKeys as _, Clock, Gate, GateError, RecordingArchive};
 use robocall::reading::Problems;
 use robocall::request::{CompiledFlow, FlowCompiler};
@@ -31,7 +31,7 @@ struct Silent;
 
 #[async_trait]
 impl Gate for Silent {
-    async fn submit(&self, _: &OrganisationId, _: &[u8]) -> Result<(), GateError> {
+    async fn submit(&self, _: &OrganisationId, _: &[u8], _: Option<TraceParent>) -> Result<(), GateError> {
         std::future::pending().await
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -29,8 +30,13 @@ pub struct Process {
 
 impl Process {
     /// Starts the program; what it says first.
-    pub fn start(mut command: Command) -> (Self, Value) {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    pub fn start(command: Command) -> (Self, Value) {
+        Self::start_logging(command, Stdio::null())
+    }
+
+    /// The same; its log goes there.
+    pub fn start_logging(mut command: Command, log: impl Into<Stdio>) -> (Self, Value) {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let process = Self { child };
@@ -49,6 +55,7 @@ impl Drop for Process {
 pub struct World {
     settings: Vec<(&'static str, String)>,
     processes: Vec<Process>,
+    log: Option<File>,
 }
 
 impl World {
@@ -99,7 +106,7 @@ impl World {
             ("ROBOCALL__REDIS__PREFIX", prefix),
             ("ROBOCALL__TELEPHONY__SIMULATOR", phones.to_owned()),
         ];
-        Self { settings, processes: Vec::new() }
+        Self { settings, processes: Vec::new(), log: None }
     }
 
     /// Everything up but the one server, which nobody listens for.
@@ -121,16 +128,28 @@ impl World {
         self
     }
 
+    /// The same; what its processes write to their logs from now on is kept there.
+    pub fn logging_to(mut self, file: &Path) -> Self {
+        self.log = Some(File::create(file).unwrap());
+        self
+    }
+
+    /// Starts a process of it; what it says first.
+    fn start_process(&self, command: Command) -> (Process, Value) {
+        let log = self.log.as_ref().map_or_else(Stdio::null, |log| log.try_clone().unwrap().into());
+        Process::start_logging(command, log)
+    }
+
     /// One more worker.
     pub fn add_worker(&mut self, name: &str) {
-        let (worker, started) = Process::start(self.program(&["worker", "--id", name, "--json"]));
+        let (worker, started) = self.start_process(self.program(&["worker", "--id", name, "--json"]));
         assert_eq!(started["status"], "started");
         self.processes.push(worker);
     }
 
     /// One more process that serves the interface; where.
     pub fn serve(&mut self) -> String {
-        let (server, listens) = Process::start(self.program(&["api", "--listen", "127.0.0.1:0", "--json"]));
+        let (server, listens) = self.start_process(self.program(&["api", "--listen", "127.0.0.1:0", "--json"]));
         self.processes.push(server);
         format!("http://{}", listens["address"].as_str().unwrap())
     }

@@ -69,6 +69,7 @@ fn kept_promises() -> Evidence {
         errors: Vec::new(),
         error_count: 0,
         reason: None,
+        trace: None,
     };
     let calls = vec![
         Call { id: call(0), status: CallStatus::Completed, facts: first },

@@ -216,6 +216,24 @@ fn messages_are_signed_with_every_secret_and_a_new_one_counts_within_seconds() {
 }
 
 #[test]
+fn a_message_says_which_trace_its_event_belongs_to() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    play(1, |clock| async move {
+        let world = World::new(&clock, |_, _, _| at_once(200));
+        world.hook(json!([{"url": GOOD}])).await;
+        let _running = world.start();
+        world.seconds(1).await;
+        let event =
+            json!({"id": "r-0.1.1", "type": "robocall.call.ended", "subject": "r/0", "traceparent": TRACE, "data": {}});
+        world.log.push(bank(), "call.ended", serde_json::to_vec(&event).unwrap());
+        world.publish(1, 1, "call.ended");
+        world.seconds(1).await;
+        let traces: Vec<_> = world.receivers.got().into_iter().map(|got| (got.id, got.trace)).collect();
+        assert_eq!(traces, [("r-0.1.1".to_owned(), Some(TRACE.to_owned())), ("r-1.1.1".to_owned(), None)]);
+    });
+}
+
+#[test]
 fn of_two_deliverers_one_delivers_and_the_other_takes_over_when_it_is_killed() {
     play(2, |clock| async move {
         let world = World::new(&clock, |_, _, _| at_once(200));

@@ -34,6 +34,7 @@ pub struct Got {
     pub url: String,
     pub id: String,
     pub signature: Option<String>,
+    pub trace: Option<String>,
     pub body: Vec<u8>,
     /// Whether it was taken.
     pub taken: bool,
@@ -74,7 +75,8 @@ impl HookSender for Receivers {
         let does = (self.behaviour)(&url, at, nth);
         let taken = matches!(does, Does::Answers(_, 200..=299) | Does::TakesAndIsSilent);
         let (id, signature) = (header("webhook-id").unwrap(), header("webhook-signature"));
-        self.got.lock().unwrap().push(Got { at, url, id, signature, body: post.body.clone(), taken });
+        let trace = header("traceparent");
+        self.got.lock().unwrap().push(Got { at, url, id, signature, trace, body: post.body.clone(), taken });
         match does {
             Does::Answers(after, status) => {
                 self.clock.sleep_until(at + after).await;

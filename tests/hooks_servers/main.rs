@@ -116,6 +116,7 @@ fn event(request: &str, seq: u32) -> Event {
         errors: Vec::new(),
         error_count: 0,
         reason: None,
+        trace: None,
     };
     let (organisation, kind, at) = ("bank".parse().unwrap(), EventType::RequestStarted, Timestamp::VIRTUAL_START);
     Event::Request(Arc::new(RequestEvent { organisation, request, seq, kind, at, summary, command: None }))

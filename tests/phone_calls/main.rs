@@ -22,6 +22,7 @@ mod support;
 mod world;
 
 mod faults;
+mod logged;
 mod others_take_over;
 mod scene;
 mod supervision;

@@ -144,6 +144,7 @@ fn a_secret_key_is_in_nothing_that_is_told_stored_or_recorded() {
     let flow = json!([{
         "name": "gather",
         "sensitive": true,
+        "timeoutSecs": 30,
         "message": {"msg": "Please press the digit we sent you by letter, and take your time."},
         "branches": [
             {"digit": "1", "callFlow": {"steps": [says("Thank you. That was right, and this is what you hear then.")]}},
@@ -154,8 +155,9 @@ fn a_secret_key_is_in_nothing_that_is_told_stored_or_recorded() {
     document["enableCallRecording"] = json!(true);
     world.submit(&document);
     world.wait_for("secret", "call.ended", 1);
-    assert_eq!(bed.carrier.pressed(&callee), "1");
     let call = details(&world, "secret");
+    let pressed = bed.carrier.pressed(&callee);
+    assert!(pressed == "1", "pressed `{pressed}`: {call} {:?}", bed.carrier.steps_of(&callee));
     let done = |name: &str| (name.to_owned(), "success_ok".to_owned());
     assert_eq!(steps(&call), [done("gather"), done("play")], "the right branch: {call:#}");
     let gather = &call["callFlowSteps"][0]["info"];

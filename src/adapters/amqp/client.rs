@@ -16,7 +16,7 @@ use super::settings::{AmqpSettings, Topology};
 use super::wire;
 use crate::command::{Command, CommandReply, ReplyBody};
 use crate::model::status::RequestSummary;
-use crate::model::{OrganisationId, Timestamp};
+use crate::model::{OrganisationId, Timestamp, TraceParent};
 use crate::ports::Clock;
 
 /// How long a client waits for the broker.
@@ -24,10 +24,6 @@ const REACHED_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long the broker may take to confirm what a client sends.
 const SENT_WITHIN: Duration = Duration::from_secs(30);
-
-/// Requests and commands on their way at a time. Each has a channel of its own, of which a connection may have some two
-/// thousand.
-const ON_THEIR_WAY: usize = 512;
 
 /// How long a command that nobody takes has force, in milliseconds: one that was given up must not take effect
 /// whenever a worker comes back.
@@ -95,7 +91,8 @@ impl Client {
     /// When the address is none.
     pub fn new(settings: AmqpSettings, clock: Arc<dyn Clock>) -> Result<Self, InvalidUrl> {
         let link = Link::open(&settings, "client", &clock)?;
-        Ok(Self { link, settings, places: Arc::new(Semaphore::new(ON_THEIR_WAY)) })
+        let places = Arc::new(Semaphore::new(settings.on_their_way));
+        Ok(Self { link, settings, places })
     }
 
     pub(super) fn names(&self) -> &Topology {
@@ -133,7 +130,20 @@ impl Client {
     /// # Errors
     /// When the broker does not have it for sure.
     pub async fn submit(&self, organisation: &OrganisationId, body: &[u8]) -> Result<(), ClientError> {
-        let properties = request_properties();
+        self.submit_in(organisation, body, None).await
+    }
+
+    /// The same, as a part of a trace.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub async fn submit_in(
+        &self,
+        organisation: &OrganisationId,
+        body: &[u8],
+        trace: Option<TraceParent>,
+    ) -> Result<(), ClientError> {
+        let properties = wire::part_of(request_properties(), trace);
         self.ask(organisation, body, properties, None).await?.let_go();
         Ok(())
     }

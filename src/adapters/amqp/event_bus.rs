@@ -21,8 +21,8 @@ use super::confirms::{Asker, CONFIRMED_WITHIN, Written, judge};
 use super::link::{Link, Live, within};
 use super::post::{let_go, open};
 use super::settings::AmqpSettings;
-use super::topology;
-use crate::model::Event;
+use super::{topology, wire};
+use crate::model::{Event, TraceParent};
 use crate::ports::{BusError, EventBus};
 
 /// Most events that are written and not confirmed: what a lost connection publishes twice.
@@ -173,12 +173,15 @@ impl Writer {
         let Ok(mut room) = room else { return Err(give_up(askers, "the bus is closed")) };
         let mut writing = Vec::with_capacity(rendered.len());
         for letter in &rendered {
-            let Some((id, key, body)) = letter else { return Err(give_up(askers, "it cannot be rendered")) };
+            let Some(Rendered { id, key, trace, body }) = letter else {
+                return Err(give_up(askers, "it cannot be rendered"));
+            };
             let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
             let properties = BasicProperties::default()
                 .with_content_type("application/cloudevents+json".into())
                 .with_delivery_mode(2)
                 .with_message_id(id.clone());
+            let properties = wire::part_of(properties, *trace);
             let exchange = self.exchange.as_str().into();
             writing.push(Box::pin(generation.channel.basic_publish(exchange, key.clone(), options, body, properties)));
         }
@@ -210,7 +213,7 @@ impl Writer {
         drop(writing);
         let rest = askers.split_off(confirms.len());
         for ((letter, confirm), asker) in rendered.into_iter().zip(confirms).zip(askers) {
-            let (Some((id, ..)), Some(permit)) = (letter, room.split(1)) else { continue };
+            let (Some(Rendered { id, .. }), Some(permit)) = (letter, room.split(1)) else { continue };
             let written = Written { id: id.as_str().into(), at, confirm, asker, permit };
             // The judge reads until it is told that there will be no more.
             let _ = generation.written.send(written);
@@ -239,8 +242,15 @@ fn tell(askers: impl IntoIterator<Item = Asker>, why: &str) {
 }
 
 /// Id, routing key and text of an event.
-fn render(event: &Event) -> Option<(ShortString, ShortString, Vec<u8>)> {
+struct Rendered {
+    id: ShortString,
+    key: ShortString,
+    trace: Option<TraceParent>,
+    body: Vec<u8>,
+}
+
+fn render(event: &Event) -> Option<Rendered> {
     let id = ShortString::try_new(event.id()).ok()?;
     let key = ShortString::try_new(format!("{}.{}", event.organisation(), event.kind().as_str())).ok()?;
-    Some((id, key, serde_json::to_vec(event).ok()?))
+    Some(Rendered { id, key, trace: event.trace(), body: serde_json::to_vec(event).ok()? })
 }

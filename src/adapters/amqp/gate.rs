@@ -6,13 +6,18 @@ use async_trait::async_trait;
 
 use super::client::{Client, ClientError};
 use crate::command::{Command, CommandReply};
-use crate::model::OrganisationId;
+use crate::model::{OrganisationId, TraceParent};
 use crate::ports::{Gate, GateError};
 
 #[async_trait]
 impl Gate for Client {
-    async fn submit(&self, organisation: &OrganisationId, body: &[u8]) -> Result<(), GateError> {
-        Ok(Client::submit(self, organisation, body).await?)
+    async fn submit(
+        &self,
+        organisation: &OrganisationId,
+        body: &[u8],
+        trace: Option<TraceParent>,
+    ) -> Result<(), GateError> {
+        Ok(self.submit_in(organisation, body, trace).await?)
     }
 
     async fn command(&self, command: &Command, bound: Duration) -> Result<CommandReply, GateError> {

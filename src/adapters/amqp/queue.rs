@@ -94,6 +94,7 @@ impl AmqpQueue {
     fn hand_out(&self, mut message: message::Delivery) -> Option<Delivery> {
         let organisation = Topology::organisation_of(message.routing_key.as_str())?;
         let body: Arc<[u8]> = std::mem::take(&mut message.data).into();
+        let trace = wire::trace(&message.properties);
         let tag = self.last_tag.fetch_add(1, Ordering::Relaxed) + 1;
         let unsettled =
             Unsettled { message, body: Arc::clone(&body), filed: AtomicU8::new(0), replied: AtomicU8::new(0) };
@@ -101,7 +102,7 @@ impl AmqpQueue {
         // Deliveries of a lost connection are nobody's any more.
         known.retain(|_, unsettled| !unsettled.message.acker.poisoned());
         known.insert(tag, Arc::new(unsettled));
-        Some(Delivery { tag, organisation, body: RequestBody::Bytes(body), max_bytes: Some(MAX_REQUEST) })
+        Some(Delivery { tag, organisation, body: RequestBody::Bytes(body), trace, max_bytes: Some(MAX_REQUEST) })
     }
 
     /// Files a message that nobody can be asked about: its routing key names no organisation.

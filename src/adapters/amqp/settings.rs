@@ -19,6 +19,9 @@ pub struct AmqpSettings {
     pub heartbeat: Duration,
     /// How many unsettled requests a worker holds.
     pub prefetch: u16,
+    /// Requests and commands that a client has on their way at a time; more wait. Each has a channel of its own, of
+    /// which a connection may have some two thousand.
+    pub on_their_way: usize,
     /// How long the event log is kept.
     pub retention: Duration,
     /// What things are called.
@@ -34,6 +37,7 @@ impl AmqpSettings {
             connection_name: "robocall".to_owned(),
             heartbeat: Duration::from_secs(10),
             prefetch: 4,
+            on_their_way: 512,
             retention: Duration::from_secs(14 * 24 * 3600),
             names: Topology::default(),
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{self, Command, CommandKind, Standing};
 use crate::model::status::RejectReason;
-use crate::model::{KeyLabel, OrganisationId, RequestId, Timestamp};
+use crate::model::{KeyLabel, OrganisationId, RequestId, Timestamp, TraceParent};
 use crate::ports::Order;
 use crate::ports::store::{Held, Token};
 use crate::reading::Problems;
@@ -44,14 +44,33 @@ pub(super) fn given_by(actor: Option<&KeyLabel>) -> FieldTable {
 
 /// Who gave a command: as it says, since whoever may write to the exchange is believed.
 pub(super) fn actor(properties: &BasicProperties) -> Option<KeyLabel> {
-    let said = match properties.headers().as_ref().and_then(|headers| headers.inner().get(ACTOR)) {
-        Some(AMQPValue::LongString(text)) => {
-            std::str::from_utf8(text.as_bytes()).ok().and_then(|text| text.parse().ok())
-        }
-        Some(AMQPValue::ShortString(text)) => text.as_str().parse().ok(),
-        _ => None,
-    };
+    let said = header(properties, ACTOR).and_then(|text| text.parse().ok());
     said.or_else(|| NOBODY.parse().ok())
+}
+
+/// The header that says which trace of its sender's a message is a part of, as instrumented clients write it.
+const TRACE: &str = "traceparent";
+
+/// The same, as a part of a trace.
+pub(super) fn part_of(properties: BasicProperties, trace: Option<TraceParent>) -> BasicProperties {
+    let Some(trace) = trace else { return properties };
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    headers.insert(TRACE.into(), AMQPValue::LongString(trace.to_string().into()));
+    properties.with_headers(headers)
+}
+
+/// Which trace a message is a part of. What cannot be read is none: nobody is called or not called for it.
+pub(super) fn trace(properties: &BasicProperties) -> Option<TraceParent> {
+    header(properties, TRACE)?.parse().ok()
+}
+
+/// A header that is text.
+fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a str> {
+    match properties.headers().as_ref()?.inner().get(name)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str()),
+        _ => None,
+    }
 }
 
 /// Body of a command.

@@ -63,6 +63,7 @@ mod tests {
                 errors: Vec::new(),
                 error_count: 0,
                 reason: None,
+                trace: None,
             };
             let organisation = "bank".parse().unwrap();
             let kind = EventType::RequestAccepted;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{MemoryCommandBus, MemoryQueue};
 use crate::command::{Command, CommandReply};
-use crate::model::OrganisationId;
+use crate::model::{OrganisationId, TraceParent};
 use crate::ports::{Clock, Gate, GateError, QueueError};
 
 /// The gate in memory.
@@ -26,8 +26,13 @@ impl MemoryGate {
 
 #[async_trait]
 impl Gate for MemoryGate {
-    async fn submit(&self, organisation: &OrganisationId, body: &[u8]) -> Result<(), GateError> {
-        match self.queue.publish(organisation.clone(), body) {
+    async fn submit(
+        &self,
+        organisation: &OrganisationId,
+        body: &[u8],
+        trace: Option<TraceParent>,
+    ) -> Result<(), GateError> {
+        match self.queue.publish_in(organisation.clone(), body, trace) {
             // What becomes of it is seen in the store.
             Ok(_answer) => Ok(()),
             Err(QueueError::TooLarge { limit, size }) => Err(GateError::TooLarge { limit, size }),

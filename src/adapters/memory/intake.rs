@@ -21,7 +21,8 @@ fn mistaken(what: String) -> StoreError {
 /// Whether two headers are of the same request: the same but for what each part has for itself.
 fn of_one_request(one: &RequestHeader, other: &RequestHeader) -> bool {
     let count = |header: &RequestHeader| header.part.map(|part| part.count);
-    let bare = |header: &RequestHeader| RequestHeader { content_hash: [0; 32], part: None, ..header.clone() };
+    let bare =
+        |header: &RequestHeader| RequestHeader { content_hash: [0; 32], part: None, trace: None, ..header.clone() };
     count(one) == count(other) && bare(one) == bare(other)
 }
 
@@ -216,13 +217,19 @@ impl State {
             errors: refusal.errors.clone(),
             error_count: refusal.error_count,
             reason: Some(refusal.reason),
+            trace: rejection.trace,
         };
         let ix = self.find(&rejection.key).unwrap_or_else(|| {
             let org = self.org_ix(&rejection.key.organisation);
             self.insert(Request::new(org, bare_header(&rejection.key), Life::Rejected))
         });
         let request = &mut self.requests[ix];
-        if let Some(before) = request.events.last_rejection.as_deref().filter(|before| before.summary == summary) {
+        if let Some(before) = request
+            .events
+            .last_rejection
+            .as_deref()
+            .filter(|before| RequestSummary { trace: summary.trace, ..before.summary.clone() } == summary)
+        {
             // The same refusal again: nobody can tell a repeated question from a repeated mistake, so it is one event.
             return (summary, vec![before.clone()]);
         }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{Notify, oneshot};
 
-use crate::model::OrganisationId;
 use crate::model::status::RequestSummary;
+use crate::model::{OrganisationId, TraceParent};
 use crate::ports::queue::Verdict;
 use crate::ports::{Delivery, QueueError, RequestBody, RequestQueue};
 
@@ -46,6 +46,7 @@ struct Message {
     organisation: OrganisationId,
     body: RequestBody,
     max_bytes: Option<u64>,
+    trace: Option<TraceParent>,
     asker: Option<oneshot::Sender<RequestSummary>>,
 }
 
@@ -64,12 +65,25 @@ impl MemoryQueue {
         organisation: OrganisationId,
         body: impl Into<Arc<[u8]>>,
     ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
+        self.publish_in(organisation, body, None)
+    }
+
+    /// The same, as a part of a trace.
+    ///
+    /// # Errors
+    /// As [`MemoryQueue::publish`].
+    pub fn publish_in(
+        &self,
+        organisation: OrganisationId,
+        body: impl Into<Arc<[u8]>>,
+        trace: Option<TraceParent>,
+    ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
         let body = body.into();
         let size = body.len() as u64;
         if size > MAX_MESSAGE {
             return Err(QueueError::TooLarge { limit: MAX_MESSAGE, size });
         }
-        self.push(organisation, RequestBody::Bytes(body), Some(MAX_MESSAGE))
+        self.push(organisation, RequestBody::Bytes(body), Some(MAX_MESSAGE), trace)
     }
 
     /// Takes a local file of any size.
@@ -81,7 +95,7 @@ impl MemoryQueue {
         organisation: OrganisationId,
         path: PathBuf,
     ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
-        self.push(organisation, RequestBody::File(path), None)
+        self.push(organisation, RequestBody::File(path), None, None)
     }
 
     fn push(
@@ -89,13 +103,14 @@ impl MemoryQueue {
         organisation: OrganisationId,
         body: RequestBody,
         max_bytes: Option<u64>,
+        trace: Option<TraceParent>,
     ) -> Result<oneshot::Receiver<RequestSummary>, QueueError> {
         let (asker, answer) = oneshot::channel();
         let mut state = self.lock();
         if state.closed {
             return Err(QueueError::Unavailable("it is closed".to_owned()));
         }
-        state.waiting.push_back(Message { organisation, body, max_bytes, asker: Some(asker) });
+        state.waiting.push_back(Message { organisation, body, max_bytes, trace, asker: Some(asker) });
         drop(state);
         self.changed.notify_one();
         Ok(answer)
@@ -146,8 +161,9 @@ impl MemoryQueue {
         };
         state.last_tag += 1;
         let tag = state.last_tag;
-        let Message { organisation, body, max_bytes, .. } = &message;
-        let delivery = Delivery { tag, organisation: organisation.clone(), body: body.clone(), max_bytes: *max_bytes };
+        let Message { organisation, body, max_bytes, trace, .. } = &message;
+        let (organisation, body) = (organisation.clone(), body.clone());
+        let delivery = Delivery { tag, organisation, body, trace: *trace, max_bytes: *max_bytes };
         state.unsettled.insert(tag, message);
         if !state.waiting.is_empty() || state.closed {
             // Somebody else may be waiting, too.
@@ -214,6 +230,7 @@ mod tests {
             errors: Vec::new(),
             error_count: 0,
             reason: None,
+            trace: None,
         }
     }
 

@@ -221,6 +221,7 @@ impl Request {
             errors: refusal.map(|refusal| refusal.errors.clone()).unwrap_or_default(),
             error_count: refusal.map_or(0, |refusal| refusal.error_count),
             reason: refusal.map(|refusal| refusal.reason),
+            trace: self.header.trace,
         }
     }
 

@@ -287,5 +287,6 @@ pub(super) fn bare_header(key: &RequestKey) -> Arc<RequestHeader> {
         skip_invalid: false,
         parent: None,
         call_type: crate::model::CallType::Campaign,
+        trace: None,
     })
 }

@@ -12,7 +12,7 @@ use super::store::RedisStore;
 use super::windows::SEPARATOR;
 use crate::model::event::RequestEvent;
 use crate::model::status::RequestSummary;
-use crate::model::{CallId, Destination, RequestHeader};
+use crate::model::{CallId, Destination, RequestHeader, TraceParent};
 use crate::ports::store::*;
 use crate::ports::{StoreError, StoreResult};
 
@@ -29,9 +29,14 @@ pub(super) fn unexpected(answer: &str) -> StoreError {
 /// What all parts of a request have in common.
 fn common(header: &RequestHeader) -> StoreResult<Vec<u8>> {
     let count = header.part.map(|part| part.count);
-    let bare = RequestHeader { content_hash: [0; 32], part: None, ..header.clone() };
+    let bare = RequestHeader { content_hash: [0; 32], part: None, trace: None, ..header.clone() };
     let text = serde_json::to_vec(&(count, bare)).map_err(unreadable)?;
     Ok(Sha256::digest(text).to_vec())
+}
+
+/// A trace as scripts know it.
+fn written(trace: Option<TraceParent>) -> String {
+    trace.map(|trace| trace.to_string()).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -51,6 +56,7 @@ impl RedisStore {
         let ops = ops.int(header.priority.min(9)).time(header.scheduled_at).time(header.expires_at);
         let ops = ops.int(millis(header.ring_timeout)).int(millis(header.max_call_duration));
         let ops = ops.int(u8::from(header.calling_window.is_some())).bytes(&header.flow_hash);
+        let ops = ops.text(&written(header.trace));
         let mut answer = self.send(organisation, ops).await?.list()?;
         match answer.text()?.as_str() {
             "load" => Ok(Opened::Load { next_chunk: answer.small()? }),
@@ -99,12 +105,12 @@ impl RedisStore {
         &self,
         rejection: &Rejection,
     ) -> StoreResult<(RequestSummary, Vec<RequestEvent>)> {
-        let Rejection { key, reason, errors, error_count } = rejection;
+        let Rejection { key, reason, errors, error_count, trace } = rejection;
         let refusal = Refusal { reason: *reason, errors: errors.clone(), error_count: *error_count };
         let refusal = serde_json::to_vec(&refusal).map_err(unreadable)?;
         self.ring.expect(&key.organisation, self.now()).await?;
         let ops = Ops::none().op("reject").request(first_call(key));
-        let ops = ops.text(key.request.as_str()).bytes(&refusal);
+        let ops = ops.text(key.request.as_str()).bytes(&refusal).text(&written(*trace));
         let mut answer = self.send(&key.organisation, ops).await?.list()?;
         Ok((answer.summary()?, answer.events(&key.organisation)?))
     }

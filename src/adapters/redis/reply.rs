@@ -134,7 +134,21 @@ impl Reply {
             Some(Refusal { reason, errors, error_count }) => (Some(reason), errors, error_count),
             None => (None, Vec::new(), 0),
         };
-        Ok(RequestSummary { request_id, status, total, duplicates, counts, flow_hash, errors, error_count, reason })
+        // What was stored before traces were handed on ends here.
+        let trace = if list.is_empty() { String::new() } else { list.text()? };
+        let trace = (!trace.is_empty()).then(|| trace.parse().map_err(unreadable)).transpose()?;
+        Ok(RequestSummary {
+            request_id,
+            status,
+            total,
+            duplicates,
+            counts,
+            flow_hash,
+            errors,
+            error_count,
+            reason,
+            trace,
+        })
     }
 
     /// Events of requests.

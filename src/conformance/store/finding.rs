@@ -73,7 +73,8 @@ pub async fn an_id_that_no_call_has_leads_nowhere(world: &dyn StoreWorld) {
     assert_eq!(of("bank", call("r", 2)).await, Err(StoreError::NotFound), "past the last");
     assert_eq!(of("bank", call("r", u32::MAX)).await, Err(StoreError::NotFound));
     assert_eq!(of("shop", call("r", 0)).await, Err(StoreError::NotFound), "another's");
-    let rejection = Rejection { key: key("bad"), reason: RejectReason::Invalid, errors: Vec::new(), error_count: 1 };
+    let rejection =
+        Rejection { key: key("bad"), reason: RejectReason::Invalid, errors: Vec::new(), error_count: 1, trace: None };
     let (_, events) = store.reject(&rejection).await.unwrap();
     assert_eq!(events[0].kind, EventType::RequestRejected);
     assert_eq!(of("bank", call("bad", 0)).await, Err(StoreError::NotFound), "what was refused has no calls");
@@ -104,7 +105,8 @@ async fn listed(store: &Store, statuses: &[RequestStatus]) -> Vec<String> {
 }
 
 async fn refuse(store: &Store, request: &str) {
-    let rejection = Rejection { key: key(request), reason: RejectReason::Invalid, errors: Vec::new(), error_count: 1 };
+    let rejection =
+        Rejection { key: key(request), reason: RejectReason::Invalid, errors: Vec::new(), error_count: 1, trace: None };
     store.reject(&rejection).await.unwrap();
 }
 

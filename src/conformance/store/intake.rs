@@ -153,7 +153,7 @@ pub async fn a_request_of_which_nothing_was_sealed_is_forgotten_after_a_day(worl
 
 fn rejection(reason: RejectReason) -> Rejection {
     let errors = vec![RequestError { path: "destinations[3].phone".into(), message: "not a number".into() }];
-    Rejection { key: key("r"), reason, errors, error_count: 7 }
+    Rejection { key: key("r"), reason, errors, error_count: 7, trace: None }
 }
 
 pub async fn a_rejection_is_written_down_and_told(world: &dyn StoreWorld) {
@@ -194,6 +194,32 @@ pub async fn a_rejected_request_may_come_again_put_right(world: &dyn StoreWorld)
     world.advance(secs(8 * 24 * 3600)).await;
     store.sweep().await.unwrap();
     assert_eq!(claim_all(&store, 9).await.len(), 2, "it is not dropped as rejected");
+}
+
+pub async fn a_request_keeps_the_trace_that_it_came_in(world: &dyn StoreWorld) {
+    let store = world.store();
+    let trace = |id: u32| Some(format!("00-{id:032x}-00000000000000a1-01").parse().unwrap());
+    let whole = |id| RequestHeader { trace: trace(id), ..header("r") };
+    submit(&store, part_of(&whole(1), 0, 2), 1).await;
+    submit(&store, part_of(&whole(2), 1, 2), 1).await;
+    let known = store.open_request(&Arc::new(part_of(&whole(3), 0, 2)), totals(1)).await.unwrap();
+    assert!(matches!(known, Opened::Known(_)), "whoever hands it in again, it is the same request: {known:?}");
+    let claims = claim_all(&store, 9).await;
+    assert_eq!(claims.iter().map(|claim| claim.header.trace).collect::<Vec<_>>(), [trace(1), trace(1)]);
+    let told = store.unconfirmed(world.now() + secs(1), 10).await.unwrap();
+    let traces = told.iter().map(|event| match event {
+        Unconfirmed::Request(event) => event.summary.trace,
+        Unconfirmed::Call { .. } => panic!("no call has events"),
+    });
+    assert!(
+        traces.clone().count() > 0 && traces.clone().all(|told| told == trace(1)),
+        "{:?}",
+        traces.collect::<Vec<_>>()
+    );
+    let refused = |id| Rejection { key: key("bad"), trace: trace(id), ..rejection(RejectReason::Invalid) };
+    let (_, first) = store.reject(&refused(4)).await.unwrap();
+    let (_, again) = store.reject(&refused(5)).await.unwrap();
+    assert_eq!((first[0].summary.trace, &again), (trace(4), &first), "asked twice, it is one event");
 }
 
 pub async fn an_empty_request_is_complete_at_once(world: &dyn StoreWorld) {

@@ -100,6 +100,7 @@ pub fn header_of(organisation: &str, request: &str) -> RequestHeader {
         skip_invalid: false,
         parent: None,
         call_type: crate::model::CallType::Campaign,
+        trace: None,
     }
 }
 

@@ -6,7 +6,7 @@
 -- `uc` calls at rest with unconfirmed events, `np` parts, `ns` sealed parts, `ba` first index of each part, `rt` and `mc` ring time
 -- and longest call in ms, `exp`, `sch`, `pr` priority, `win` 1 if it has a calling window, `nl` lanes, `cm` hash of what its
 -- parts have in common, `fh` hash of its flow, `ref` 1 if it was refused, `cb` name, id
--- and giver (may be empty) of the command that paused, resumed or cancelled it last.
+-- and giver (may be empty) of the command that paused, resumed or cancelled it last, `tp` the trace that it belongs to.
 local Req, Entry, Facts = {}, {}, {}
 local QUEUED, ON_PROGRESS, RETRY, CANCELLED, EXPIRED, BLOCKED = 1, 2, 3, 6, 7, 8
 
@@ -53,12 +53,12 @@ function Req.status(r)
   return r.life == 'C' and Req.waits(r) and 'scheduled' or 'submitted'
 end
 
--- Status, total, duplicates, counts, hash of the flow, refusal. The counts are those of now, whatever is done before
+-- Status, total, duplicates, counts, hash of the flow, refusal, trace. The counts are those of now, whatever is done before
 -- the answer is written.
 function Req.summary(r)
   local refusal, counts = r.ref and call('HGET', Req.key(r.h), 'ref') or '', {}
   for status, count in ipairs(r.n) do counts[status] = count end
-  return { r.id, Req.status(r), r.tot, r.dup, counts, r.life ~= 'R' and r.fh or '', refusal }
+  return { r.id, Req.status(r), r.tot, r.dup, counts, r.life ~= 'R' and r.fh or '', refusal, r.tp or '' }
 end
 
 function Req.recount(r, from, to)

@@ -19,7 +19,7 @@ end
 local function put_part(r, part, load) call('HSET', part_key(r), part, pack(load)) end
 
 function Intake.open(h, id, header, common, part, count, hash, total, duplicates, priority, schedule, expiry, ring, longest,
-                     window, flow)
+                     window, flow, trace)
   local r = Req.get(h)
   if r and (r.id ~= id or r.lost) then return { 'conflict' } end
   if not r or r.life == 'R' then
@@ -33,6 +33,7 @@ function Intake.open(h, id, header, common, part, count, hash, total, duplicates
     r = anew
     r.life, r.cr, r.np, r.cm, r.pr = 'L', now, count, common, priority
     r.sch, r.exp, r.rt, r.mc, r.win, r.fh = schedule, expiry, ring, longest, window, flow
+    r.tp = trace ~= '' and trace or nil
     Req.put(r)
     call('HSET', Req.key(h), 'hd', header)
     -- A version that knew no notes may have dropped one of this name.
@@ -141,7 +142,7 @@ function Intake.seal(h, part)
   return { 'done', Req.summary(r), seal_events(r) }
 end
 
-function Intake.reject(h, id, refusal)
+function Intake.reject(h, id, refusal, trace)
   local r = Req.get(h)
   -- Another request whose name has the same hash is left alone, and so is its record.
   if not r then
@@ -150,7 +151,7 @@ function Intake.reject(h, id, refusal)
     call('SADD', P .. 'requests', h)
   end
   local key = Req.key(h)
-  local summary = { id, 'failed', 0, 0, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, '', refusal }
+  local summary = { id, 'failed', 0, 0, { 0, 0, 0, 0, 0, 0, 0, 0, 0 }, '', refusal, trace }
   local before = call('HMGET', key, 'lr', 'le')
   -- The same refusal again: nobody can tell a repeated question from a repeated mistake, so it is one event.
   if before[1] == refusal then return { summary, { unpack_(before[2]) } } end

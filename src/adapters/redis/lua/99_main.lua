@@ -2,7 +2,7 @@
 local operations = {
   open = function()
     return Intake.open(arg(), arg(), arg(), arg(), number(), number(), arg(), number(), number(), number(), number(),
-      number(), number(), number(), number(), arg())
+      number(), number(), number(), number(), arg(), arg())
   end,
   chunk = function()
     local h, part, no, zones, count, largest, blob = arg(), number(), number(), arg(), number(), number(), arg()
@@ -12,7 +12,7 @@ local operations = {
   end,
   seal = function() return Intake.seal(arg(), number()) end,
   write_off = function() return { Intake.lost(arg(), arg()) } end,
-  reject = function() return Intake.reject(arg(), arg(), arg()) end,
+  reject = function() return Intake.reject(arg(), arg(), arg(), arg()) end,
   claim = function() return Claims.claim(arg(), number()) end,
   begin = function() return Attempt.begin(arg(), number(), number(), arg(), arg(), arg(), arg()) end,
   back = function() return Claims.give_back(arg(), number(), number()) end,

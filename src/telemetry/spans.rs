@@ -1,0 +1,82 @@
+//! What a line of the log is about: the call, the request, the command or the question in whose course it was written.
+//!
+//! All are of the highest level: a line that is written says what it is about, whatever else the filter of the log leaves
+//! out. Phone numbers, texts and keys are in none of them.
+
+use tracing::{Span, error_span, field};
+
+use crate::command::Command;
+use crate::model::{CallId, OrganisationId, RequestId, TraceParent};
+use crate::ports::Delivery;
+use crate::ports::store::{Claim, Held};
+
+/// An attempt to call somebody.
+pub fn call(held: &Held) -> Span {
+    let Held { organisation, request, attempt, .. } = held;
+    error_span!("call", %organisation, %request, call = %attempt.call, attempt = attempt.claim, trace = field::Empty)
+}
+
+/// The same, when it is known what its request is a part of.
+pub fn carried(claim: &Claim) -> Span {
+    let span = call(&claim.held);
+    is_part_of(&span, claim.header.trace);
+    span
+}
+
+fn is_part_of(span: &Span, trace: Option<TraceParent>) {
+    if let Some(trace) = trace {
+        span.record("trace", field::display(trace.trace_id()));
+    }
+}
+
+/// A request on its way in; [`names_request`] says which, when that has been read.
+pub fn intake(delivery: &Delivery) -> Span {
+    let span =
+        error_span!("intake", organisation = %delivery.organisation, request = field::Empty, trace = field::Empty);
+    is_part_of(&span, delivery.trace);
+    span
+}
+
+/// Says which request the span around is about.
+pub fn names_request(request: &RequestId) {
+    Span::current().record("request", field::display(request));
+}
+
+/// A command on its way to whom it concerns.
+pub fn command(command: &Command) -> Span {
+    let Command { organisation, id, kind, .. } = command;
+    let span = error_span!("command", %organisation, command = &**id, kind = kind.name(), request = field::Empty, call = field::Empty);
+    if let Some(request) = kind.request() {
+        span.record("request", field::display(request));
+    }
+    if let Some(call) = kind.call() {
+        span.record("call", field::display(call));
+    }
+    span
+}
+
+/// A question to the interface; [`asked_by`] says whose, when that is known.
+pub fn question(operation: &'static str) -> Span {
+    error_span!("question", operation, organisation = field::Empty, request = field::Empty, call = field::Empty)
+}
+
+/// Says who asks, and for which request or call, if the path's parameters name one.
+pub fn asked_by(organisation: &OrganisationId, path: &[(String, String)]) {
+    let span = Span::current();
+    span.record("organisation", field::display(organisation));
+    // Only what can be one: anything may be written there.
+    for (name, value) in path {
+        match name.as_str() {
+            "requestId" => {
+                drop(value.parse::<RequestId>().map(|request| span.record("request", field::display(request))))
+            }
+            "callId" => drop(value.parse::<CallId>().map(|call| span.record("call", field::display(call)))),
+            _ => {}
+        }
+    }
+}
+
+/// An event on its way to a webhook.
+pub fn webhook(organisation: &OrganisationId, receiver: &str, event: &str) -> Span {
+    error_span!("webhook", %organisation, receiver, event)
+}
