@@ -94,10 +94,10 @@ fn dashboards() -> Vec<(PathBuf, Value)> {
     files("deploy/grafana", &[".json"]).into_iter().map(read).collect()
 }
 
-/// Names of ours in an expression: `robocall_…` of metrics, `robocall:…` of rules.
+/// Names of ours in an expression: `robocall_…` and `process_…` of metrics, `robocall:…` of rules.
 fn names(expression: &str) -> BTreeSet<&str> {
     let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    words.filter(|word| word.starts_with("robocall_") || word.starts_with("robocall:")).collect()
+    words.filter(|word| ["robocall_", "robocall:", "process_"].iter().any(|ours| word.starts_with(ours))).collect()
 }
 
 /// Names of series that a process exposes.

@@ -29,15 +29,17 @@ impl Exposition {
         let recorder = recorder()?;
         let exposition = Self(recorder.handle());
         metrics::set_global_recorder(recorder).map_err(|_| ExpositionError::Taken)?;
-        catalogue::all().for_each(super::metric::Metric::keep);
+        catalogue::counted().for_each(super::metric::Metric::keep);
         super::metric::begin_counting();
         begin(role);
         Ok(exposition)
     }
 
-    /// Everything counted so far, in Prometheus' text format.
+    /// Everything counted so far, and how the process is now, in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut text = self.0.render();
+        super::process::write(&mut text);
+        text
     }
 
     /// Puts in order what was measured since the last time: to be called now and then, or what nobody reads piles up.
@@ -49,7 +51,7 @@ impl Exposition {
 /// Without bounds of its own a histogram would become a summary, which cannot be added up over processes.
 fn recorder() -> Result<PrometheusRecorder, ExpositionError> {
     let mut builder = PrometheusBuilder::new();
-    for metric in catalogue::all() {
+    for metric in catalogue::counted() {
         if let Kind::Histogram(bounds) = metric.kind {
             builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds)?;
         }
@@ -59,7 +61,7 @@ fn recorder() -> Result<PrometheusRecorder, ExpositionError> {
 
 /// Describes what a process of this role emits.
 fn begin(role: Role) {
-    catalogue::all()
+    catalogue::counted()
         .filter(|metric| metric.role == role || metric.role == Role::Every)
         .for_each(|metric| metric.begin());
     super::servers::build();

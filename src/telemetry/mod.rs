@@ -10,6 +10,7 @@ pub mod dispatch;
 mod exposition;
 mod log;
 mod metric;
+mod process;
 pub mod servers;
 pub mod spans;
 mod words;

@@ -80,6 +80,9 @@ fn a_worker_says_whether_it_is_ready_and_what_it_did() {
         (r#"robocall_requests_total{outcome="accepted"}"#, 1.0),
         ("robocall_destinations_total", 2.0),
         ("robocall_live_calls", 0.0),
+    let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+    let started = value(&metrics, "process_start_time_seconds");
+    assert!(now - started < 2.0 * PATIENCE.as_secs_f64() && started - now < 5.0, "{started} {now}");
         ("robocall_draining", 0.0),
     ] {
         assert!(equals(&metrics, series, expected), "{series}: {}", value(&metrics, series));

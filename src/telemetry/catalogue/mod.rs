@@ -4,17 +4,24 @@
 //! the configuration; nothing that callers, clients or requests choose ever becomes one, but organisations that an operator lists.
 
 mod deployment;
+mod process;
 mod servers;
 mod worker;
 
 use super::metric::Metric;
 
 pub use deployment::*;
+pub use process::*;
 pub use servers::*;
 pub use worker::*;
 
 /// Every metric, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
+    counted().chain(process::ALL.iter().copied())
+}
+
+/// Those that are counted, not read from the system when somebody asks.
+pub(super) fn counted() -> impl Iterator<Item = &'static Metric> {
     [worker::ALL, servers::ALL, deployment::ALL].into_iter().flatten().copied()
 }
 
@@ -33,7 +40,9 @@ mod tests {
         let mut names = BTreeSet::new();
         for metric in all() {
             assert!(names.insert(metric.name), "{} stands there twice", metric.name);
-            assert!(metric.name.starts_with("robocall_"), "{}", metric.name);
+            let is_everybodys = process::ALL.iter().any(|of_process| of_process.name == metric.name);
+            let prefix = if is_everybodys { "process_" } else { "robocall_" };
+            assert!(metric.name.starts_with(prefix), "{}", metric.name);
             let counts = metric.name.ends_with("_total");
             assert_eq!(counts, metric.kind == Kind::Counter, "{}", metric.name);
             assert!(!metric.name.contains("_ms") && !metric.name.contains("minutes"), "{}: a base unit", metric.name);
