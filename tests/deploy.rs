@@ -243,6 +243,42 @@ fn manifests_are_what_kubernetes_and_keda_read() {
     }
 }
 
+#[test]
+fn checkov_finds_nothing_wrong_with_what_is_shipped() {
+    let read = std::env::temp_dir().join(format!("robocall-checkov-{}", std::process::id()));
+    fs::create_dir_all(&read).unwrap();
+    for overlay in ["demo", "production"] {
+        let folder = root().join("deploy/kubernetes/overlays").join(overlay);
+        let built = fine(Command::new("kubectl").arg("kustomize").arg(folder), "");
+        fs::write(read.join(format!("{overlay}.yaml")), built).unwrap();
+    }
+    fs::copy(root().join("Dockerfile"), read.join("Dockerfile")).unwrap();
+    fs::copy(root().join("deploy/compose.yaml"), read.join("compose.yaml")).unwrap();
+    let mut checkov = Command::new(tools().join("bin/python"));
+    checkov.args(["-m", "checkov.main", "--config-file"]).arg(root().join("deploy/checkov.yaml"));
+    let said = fine(checkov.arg("--directory").arg(&read), "");
+    for looked in ["kubernetes scan results", "dockerfile scan results"] {
+        assert!(said.contains(looked), "{said}");
+    }
+    let passed = said.split("Passed checks: ").skip(1).map(|rest| rest.split(',').next().unwrap());
+    let passed: u32 = passed.map(|count| count.parse::<u32>().unwrap()).sum();
+    assert!(passed > 200, "{said}");
+    fs::remove_dir_all(read).unwrap();
+}
+
+#[test]
+fn compose_reads_what_is_shipped_for_it() {
+    let mut check = Command::new(tools().join("bin/python"));
+    check.args(["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]);
+    fine(check.arg(root().join("deploy/compose.yaml")), "");
+    let compose = yaml(&fs::read_to_string(root().join("deploy/compose.yaml")).unwrap()).remove(0);
+    for service in ["worker", "api", "simulator"] {
+        let service = &compose["services"][service];
+        assert_eq!((&service["read_only"], &service["cap_drop"]), (&json!(true), &json!(["ALL"])), "{service}");
+        assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]), "{service}");
+    }
+}
+
 /// A pod that is given no more than it needs.
 fn is_confined(deployment: &Value) {
     let (name, pod) = (&deployment["metadata"]["name"], &deployment["spec"]["template"]["spec"]);
