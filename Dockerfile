@@ -9,21 +9,20 @@ COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY src src
 COPY flows flows
 COPY benches benches
-# What the program is made of is written into it, so that scanners of images can read it.
-RUN cargo install --locked --root /opt/auditable cargo-auditable@0.7.1 \
-    && PATH="/opt/auditable/bin:${PATH}" cargo auditable build --release --locked --bin robocall
+# What the program is made of is written into it, where scanners of images read it, and beside it as a bill of materials.
+RUN cargo install --locked --root /opt/bill cargo-auditable@0.7.1 cargo-cyclonedx@0.5.9 \
+    && PATH="/opt/bill/bin:${PATH}" \
+    && cargo auditable build --release --locked --bin robocall \
+    && cargo cyclonedx --format json --spec-version 1.5 --describe binaries
 
 # The engine that speaks, with what it needs besides what the last stage has.
 FROM debian:bookworm-slim AS speech
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+COPY deploy/image/speech.sh /usr/local/bin/
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --no-install-recommends -y espeak-ng \
     && rm -rf /var/lib/apt/lists/* \
-    && mkdir /speech \
-    && ldd /usr/bin/espeak-ng | awk '/=> \//{print $3}' | grep -v -E '/(libc|libm|libgcc_s|libstdc\+\+)\.so' \
-        | sed 's|^/lib/|/usr/lib/|' | xargs -I{} cp --parents -L {} /speech \
-    && cp --parents -r /usr/bin/espeak-ng /usr/lib/*/espeak-ng-data /speech
+    && speech.sh /speech
 
 # Neither a shell nor a package manager: the program, its libraries, certificates.
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -31,6 +30,7 @@ LABEL org.opencontainers.image.title="robocall" \
       org.opencontainers.image.description="Campaign worker for automated phone calls" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /build/target/release/robocall /usr/local/bin/robocall
+COPY --from=build /build/robocall_bin.cdx.json /usr/share/robocall/robocall.cdx.json
 COPY --from=speech /speech/ /
 COPY flows /usr/share/robocall/flows
 USER 65532:65532

@@ -363,6 +363,75 @@ fn the_image_is_made_as_images_should_be() {
 }
 
 #[test]
+fn the_bill_of_materials_is_right_and_names_every_crate() {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let words = dockerfile.split("&& cargo cyclonedx ").nth(1).unwrap().lines().next().unwrap();
+    // It writes beside the manifest.
+    let folder = std::env::temp_dir().join(format!("robocall-bill-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+        fs::copy(root().join(name), folder.join(name)).unwrap();
+    }
+    for name in ["src", "benches"] {
+        std::os::unix::fs::symlink(root().join(name), folder.join(name)).unwrap();
+    }
+    let tool = fine(&mut Command::new(root().join("tests/support/cyclonedx.sh")), "");
+    let mut bill = Command::new(tool.trim());
+    fine(bill.current_dir(&folder).arg("cyclonedx").args(words.split_whitespace()), "");
+    let written = fs::read_to_string(folder.join("robocall_bin.cdx.json")).unwrap();
+    assert!(dockerfile.contains("COPY --from=build /build/robocall_bin.cdx.json "), "it is in the image");
+    let script = "import sys\n\
+        from cyclonedx.schema import SchemaVersion\n\
+        from cyclonedx.validation.json import JsonStrictValidator\n\
+        sys.exit(str(JsonStrictValidator(SchemaVersion.V1_5).validate_str(sys.stdin.read()) or '') or 0)";
+    fine(Command::new(tools().join("bin/python")).args(["-c", script]), &written);
+    let bill: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(bill["metadata"]["component"]["name"], "robocall");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let components = bill["components"].as_array().unwrap().iter();
+    let named: BTreeSet<String> =
+        components.map(|one| format!("{} v{}", text(&one["name"]), text(&one["version"]))).collect();
+    // What is compiled into the program, or runs to compile it, as cargo itself has it.
+    let mut tree = Command::new(env!("CARGO"));
+    tree.current_dir(root()).args("tree --locked --edges normal,build --prefix none --format {p}".split(' '));
+    let tree = fine(&mut tree, "");
+    let ours = format!("robocall v{}", env!("CARGO_PKG_VERSION"));
+    let of = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let crates: BTreeSet<String> = tree.lines().map(of).filter(|one| !one.is_empty() && *one != ours).collect();
+    assert!(crates.len() > 100, "{tree}");
+    assert_eq!(crates.difference(&named).collect::<Vec<_>>(), Vec::<&String>::new());
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_the_image_speaks_with_is_known_to_be_of_these_packages() {
+    let folder = std::env::temp_dir().join(format!("robocall-speech-{}", std::process::id()));
+    fine(Command::new(root().join("deploy/image/speech.sh")).arg(&folder), "");
+    let mut packages = BTreeSet::new();
+    for file in fs::read_dir(folder.join("var/lib/dpkg/status.d")).unwrap() {
+        let (path, name) = file.map(|file| (file.path(), file.file_name().into_string().unwrap())).unwrap();
+        let said = fs::read_to_string(path).unwrap();
+        assert!(said.starts_with(&format!("Package: {name}\n")) && said.contains("\nVersion: "), "{said}");
+        assert!(folder.join(format!("usr/share/doc/{name}/copyright")).exists(), "{name} has no licence");
+        packages.insert(name);
+    }
+    for name in ["espeak-ng", "espeak-ng-data", "libespeak-ng1"] {
+        assert!(packages.contains(name), "{packages:?}");
+    }
+    // What it is linked with, and is not in the last stage, is taken along.
+    let linked = fine(Command::new("ldd").arg(folder.join("usr/bin/espeak-ng")), "");
+    let linked = linked.lines().filter_map(|line| line.split_once(" => ")?.1.split(' ').next());
+    let mut taken = 0;
+    for library in linked.filter(|library| !library.ends_with("/libc.so.6") && !library.ends_with("/libm.so.6")) {
+        let library = library.trim_start_matches('/').trim_start_matches("usr/");
+        assert!(folder.join("usr").join(library).exists(), "{library}");
+        taken += 1;
+    }
+    assert!(taken > 3, "{taken}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn every_file_of_data_can_be_read() {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     let mut seen = 0;
