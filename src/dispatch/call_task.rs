@@ -148,6 +148,7 @@ async fn begin(shared: &Arc<Shared>, fresh: Fresh) -> Result<Begun<'_>, Fenced> 
             AttemptEnd::of(by_us(DispositionResult::Blocked))
         }
         Err(NotReady::Later) => {
+            telemetry::not_dialled(NotDialled::Unready);
             give_back(shared, &ledger.held).await;
             let clock = &shared.ports.clock;
             clock.sleep_until(clock.now() + AGAIN).await;

@@ -49,6 +49,8 @@ pub enum NotDialled {
     Refused,
     /// The telephony server made no channel.
     Channel,
+    /// Its first message could not be made, or its organisation not be read.
+    Unready,
 }
 
 impl From<NotNow> for NotDialled {
@@ -74,6 +76,7 @@ pub fn not_dialled(why: NotDialled) {
         NotDialled::Blocked => "blocked",
         NotDialled::Refused => "refused",
         NotDialled::Channel => "channel",
+        NotDialled::Unready => "unready",
     };
     NOT_DIALLED.count([reason]);
 }

@@ -78,7 +78,7 @@ pub const LEGS: &[&str] = &["dialled", "answered", "failed"];
 pub const COMMANDS: &[&str] = &["hangup", "transfer", "addParticipant", "supervise", "endSession", "record", "other"];
 
 /// Why a claim was not dialled.
-pub const NOT_NOW: &[&str] = &["paused", "over", "rate", "window", "slot", "blocked", "refused", "channel"];
+pub const NOT_NOW: &[&str] = &["paused", "over", "rate", "window", "slot", "blocked", "refused", "channel", "unready"];
 
 /// How requests are judged.
 pub const REJECTIONS: &[&str] = &["accepted", "invalid", "conflict", "tooLarge"];

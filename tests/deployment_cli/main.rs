@@ -14,6 +14,7 @@ mod rabbitmq;
 mod redis;
 
 mod absent;
+mod alerts;
 mod commands;
 mod doctor;
 mod hooks;

@@ -1,20 +1,15 @@
-//! What a cluster sees of processes: whether they live and are ready, their metrics, and what Prometheus makes of them.
+//! What a cluster sees of processes: whether they live and are ready, and their metrics.
 
 #![expect(clippy::disallowed_methods, reason = "processes are watched in real time")]
 
-use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use crate::redis::free_port;
 use crate::world::{BUSY, PRESSES, STAYS, World, request};
 
 /// How long anything may take to become so.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What is answered at an address: the status, and the text; none if nobody answers.
 fn ask(url: &str) -> Option<(String, String)> {
@@ -25,7 +20,7 @@ fn ask(url: &str) -> Option<(String, String)> {
 }
 
 /// Asks until the answer will do; what it is then.
-fn until(url: &str, will_do: impl Fn(&str, &str) -> bool) -> String {
+pub fn until(url: &str, will_do: impl Fn(&str, &str) -> bool) -> String {
     let began = Instant::now();
     loop {
         let answer = ask(url);
@@ -80,13 +75,13 @@ fn a_worker_says_whether_it_is_ready_and_what_it_did() {
         (r#"robocall_requests_total{outcome="accepted"}"#, 1.0),
         ("robocall_destinations_total", 2.0),
         ("robocall_live_calls", 0.0),
-    let now = jiff::Timestamp::now().as_duration().as_secs_f64();
-    let started = value(&metrics, "process_start_time_seconds");
-    assert!(now - started < 2.0 * PATIENCE.as_secs_f64() && started - now < 5.0, "{started} {now}");
         ("robocall_draining", 0.0),
     ] {
         assert!(equals(&metrics, series, expected), "{series}: {}", value(&metrics, series));
     }
+    let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+    let started = value(&metrics, "process_start_time_seconds");
+    assert!(now - started < 2.0 * PATIENCE.as_secs_f64() && started - now < 5.0, "{started} {now}");
     // The number that is busy is dialled more than once.
     assert!(value(&metrics, "robocall_dials_total") >= 2.0);
     assert!(value(&metrics, r#"robocall_redis_seconds_count{outcome="ok"}"#) > 2.0);
@@ -144,92 +139,4 @@ fn the_interface_tells_of_slots_and_backlog() {
     }
     until(&format!("{api}/metrics"), |_, text| text.contains("robocall_hook_lead 1"));
     until(&format!("{api}/metrics"), |_, text| text.contains("robocall_dead_letters 0"));
-}
-
-/// A Prometheus that watches these processes by the rules we ship; waits of minutes take a second.
-struct Prometheus {
-    child: Child,
-    folder: PathBuf,
-    url: String,
-}
-
-impl Prometheus {
-    fn watch(processes: &[&str]) -> Self {
-        let port = free_port();
-        let folder = std::env::temp_dir().join(format!("robocall-prometheus-{}-{port}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
-        for name in ["recording.rules.yaml", "alerting.rules.yaml"] {
-            let text = fs::read_to_string(rules.join(name)).unwrap();
-            let impatient = text.lines().map(|line| match line.trim_start().strip_prefix("for: ") {
-                Some(_) => line.split("for:").next().unwrap().to_owned() + "for: 1s\n",
-                None => line.to_owned() + "\n",
-            });
-            fs::write(folder.join(name), impatient.collect::<String>()).unwrap();
-        }
-        let targets: Vec<&str> = processes.iter().map(|url| url.trim_start_matches("http://")).collect();
-        let config = json!({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["recording.rules.yaml", "alerting.rules.yaml"],
-            "scrape_configs": [{"job_name": "robocall", "static_configs": [{"targets": targets}]}],
-        });
-        fs::write(folder.join("prometheus.yaml"), config.to_string()).unwrap();
-        let mut prometheus = Command::new("prometheus");
-        prometheus.arg(format!("--config.file={}", folder.join("prometheus.yaml").display()));
-        prometheus.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
-        prometheus.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        let child = prometheus.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let prometheus = Self { child, folder, url: format!("http://127.0.0.1:{port}") };
-        until(&format!("{}/-/ready", prometheus.url), |code, _| code == "200");
-        prometheus
-    }
-
-    /// Waits until an expression says something that will do.
-    fn until(&self, expression: &str, will_do: impl Fn(f64) -> bool) {
-        let url = format!("{}/api/v1/query?query={expression}", self.url);
-        until(&url, |_, text| {
-            let answer: Value = serde_json::from_str(text).unwrap();
-            answer["data"]["result"][0]["value"][1].as_str().is_some_and(|value| will_do(value.parse().unwrap()))
-        });
-    }
-
-    fn firing(&self) -> Vec<String> {
-        let (_, text) = ask(&format!("{}/api/v1/alerts", self.url)).unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let alerts = answer["data"]["alerts"].as_array().unwrap().iter();
-        let firing = alerts.filter(|alert| alert["state"] == "firing");
-        firing.map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-#[test]
-fn prometheus_sees_that_calls_are_wanted_and_no_worker_is_there() {
-    let mut world = World::without_worker("20");
-    let (_, api) = world.serve_watched();
-    let worker = world.add_watched_worker("w1");
-    until(&format!("{worker}/readyz"), |code, _| code == "200");
-    let prometheus = Prometheus::watch(&[&api, &worker]);
-    let in_a_minute = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(100);
-    let mut scheduled = request("r1", &STAYS);
-    scheduled["scheduledAt"] = json!(in_a_minute.to_string());
-    world.submit(&scheduled);
-    prometheus.until("robocall:wanted_calls", |wanted| wanted >= 3.0);
-    prometheus.until("sum(robocall_capacity_calls)", |capacity| capacity > 0.0);
-    assert!(!prometheus.firing().contains(&"RobocallNoWorkers".to_owned()), "the worker is there");
-    world.kill_worker();
-    let began = Instant::now();
-    while !prometheus.firing().contains(&"RobocallNoWorkers".to_owned()) {
-        assert!(began.elapsed() < PATIENCE, "{:?}", prometheus.firing());
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    // The private Redis of the tests keeps no log.
-    assert!(prometheus.firing().contains(&"RobocallRedisNotDurable".to_owned()), "{:?}", prometheus.firing());
 }

@@ -190,6 +190,11 @@ impl World {
     }
 
     /// Has another phone network stand where the settings lead, which knows of no call.
+    /// Kills the phone network that was there first.
+    pub fn end_phones(&mut self) {
+        drop(self.processes.remove(0));
+    }
+
     pub fn replace_phones(&mut self) {
         let (simulator, listens) = Process::start(program(&["simulator", "--listen", "127.0.0.1:0", "--json"]));
         self.processes.push(simulator);
