@@ -9,7 +9,10 @@ use crate::adapters::redis::{RedisHooks, RedisSettings, RedisStore};
 use crate::config::Settings;
 use crate::ports::hooks::Keeping;
 use crate::ports::store::ProcessId;
-use crate::ports::{ApiKeys, CampaignStore, Clock, HookStore, RecordingIndex};
+use crate::ports::{ApiKeys, CampaignStore, Clock, HookStore, RecordingIndex, StoreError};
+
+/// How soon a database that did not say whether it may forget is asked again.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
 /// The servers of a deployment.
 pub struct Deployment {
@@ -120,28 +123,38 @@ impl Deployment {
         client.map_err(|error| DaemonError::Settings(format!("amqp.url: {error}")))
     }
 
-    /// Looks whether the database may forget: warns, or refuses if the settings ask for that.
+    /// Looks whether the database may forget: warns, or refuses if the settings ask for that. Then it is waited for, too: one that
+    /// is away may be durable, and whoever starts everything at once has no order.
     ///
     /// # Errors
     /// When it may forget and must not.
     pub async fn check_durability(&self) -> Result<(), DaemonError> {
-        match self.store.durability().await {
-            Ok(weaknesses) if weaknesses.is_empty() => Ok(()),
-            Ok(weaknesses) if self.require_durable => {
-                Err(DaemonError::Settings(format!("redis.require_durable: {}", weaknesses.join("; "))))
-            }
-            Ok(weaknesses) => {
-                for weakness in weaknesses {
-                    tracing::warn!(%weakness, "the database may forget");
+        let mut is_told = false;
+        loop {
+            match self.store.durability().await {
+                Ok(weaknesses) if self.require_durable && !weaknesses.is_empty() => {
+                    return Err(DaemonError::Settings(format!("redis.require_durable: {}", weaknesses.join("; "))));
                 }
-                Ok(())
+                Ok(weaknesses) => {
+                    for weakness in weaknesses {
+                        tracing::warn!(%weakness, "the database may forget");
+                    }
+                    return Ok(());
+                }
+                Err(error @ StoreError::Unavailable(_)) if self.require_durable => {
+                    if !is_told {
+                        tracing::warn!(%error, "nothing is done before the database says that it does not forget");
+                    }
+                    is_told = true;
+                }
+                Err(error) if self.require_durable => return Err(error.into()),
+                // It is absent, or does not tell: looked at again by `doctor`.
+                Err(error) => {
+                    tracing::warn!(%error, "whether the database may forget is not known");
+                    return Ok(());
+                }
             }
-            // It is absent, or does not tell: looked at again by `doctor`.
-            Err(error) if self.require_durable => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(%error, "whether the database may forget is not known");
-                Ok(())
-            }
+            self.clock.sleep_until(self.clock.now() + ASKED_AGAIN).await;
         }
     }
 }

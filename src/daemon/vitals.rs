@@ -94,7 +94,7 @@ pub(super) fn backend(telephony: Arc<dyn Telephony>) -> Vital {
 /// Whether a worker works.
 pub(super) fn worker(progress: watch::Receiver<Progress>) -> Vital {
     vital("worker", move || match *progress.borrow() {
-        Progress::Waiting => Err("waits for its name, or for the phone network"),
+        Progress::Waiting => Err("waits for Redis, for its name, or for the phone network"),
         Progress::Working => Ok(()),
         Progress::Draining => Err("drains"),
     })

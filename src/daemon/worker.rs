@@ -129,7 +129,6 @@ pub fn run_worker(
             grace: Duration::from_secs(settings.worker.grace_secs),
             ..WorkerSettings::new(id.clone(), process)
         };
-        deployment.check_durability().await?;
         tell(WorkerStage::Started, &id);
         let (told, mut helpers) = (interrupts.clone(), JoinSet::new());
         let name = id.clone();
@@ -144,7 +143,6 @@ pub fn run_worker(
         if let Some(sounds) = sounds {
             helpers.spawn(sounds.serve());
         }
-        helpers.spawn(deployment.lost_requests(process)?);
         let shutdown = Shutdown { drain: interrupts.soft.clone(), stop: interrupts.hard.clone() };
         let programs = Arc::new(Programs::new(flows, speech));
         let telephony = Arc::clone(&ports.telephony);
@@ -158,6 +156,13 @@ pub fn run_worker(
             ];
             helpers.spawn(vitals::serve(&settings.metrics, exposition, checks, &clock).await?);
         }
+        tokio::select! {
+            biased;
+            checked = deployment.check_durability() => checked?,
+            // There is nothing yet to finish.
+            () = interrupts.soft.cancelled() => return Ok(()),
+        }
+        helpers.spawn(deployment.lost_requests(process)?);
         Ok(worker.run(shutdown).await?)
     })
 }

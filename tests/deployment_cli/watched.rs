@@ -6,7 +6,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::world::{BUSY, PRESSES, STAYS, World, request};
+use crate::redis::Redis;
+use crate::world::{BUSY, PRESSES, Process, STAYS, World, request};
 
 /// How long anything may take to become so.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -107,6 +108,66 @@ fn a_process_whose_servers_are_gone_says_which() {
     let worker = world.add_watched_worker("w1");
     let said = until(&format!("{worker}/readyz"), |code, text| code == "503" && text.contains("telephony: ok"));
     assert!(said.contains("redis: ok\nbroker: not connected\n"), "{said}");
+}
+
+/// A worker that wants a durable database, started before the database of this address.
+fn early_worker(database: &Redis) -> (World, Process, String) {
+    let settings = [("ROBOCALL__REDIS__URL", database.url()), ("ROBOCALL__REDIS__REQUIRE_DURABLE", "true".to_owned())];
+    let world = World::without_worker("20").with(settings);
+    let (mut worker, at) = world.watched(&["worker", "--id", "w1"]);
+    worker.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let worker = Process { child: worker.spawn().unwrap() };
+    let said = until(&format!("{at}/readyz"), |code, text| code == "503" && text.contains("broker: ok"));
+    assert!(!said.contains("redis: ok") && said.contains("worker: waits"), "{said}");
+    assert_eq!(ask(&format!("{at}/livez")), Some(("200".into(), "ok\n".into())), "nobody is to restart it");
+    (world, worker, at)
+}
+
+/// How a process ends by itself, and what it said of it.
+fn ended(mut process: Process) -> (Option<i32>, String) {
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = process.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(began.elapsed() < PATIENCE, "it goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    (status.code(), std::io::read_to_string(process.child.stderr.take().unwrap()).unwrap())
+}
+
+fn terminate(process: &Process) {
+    assert!(Command::new("kill").args(["-TERM", &process.child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_worker_that_wants_a_durable_database_waits_for_it_and_is_not_ready_meanwhile() {
+    let mut database = Redis::with(&["--save", "", "--appendonly", "yes"]);
+    database.kill();
+    let (_world, worker, at) = early_worker(&database);
+    database.start_again();
+    until(&format!("{at}/readyz"), |code, _| code == "200");
+    terminate(&worker);
+    assert_eq!(ended(worker).0, Some(0));
+}
+
+#[test]
+fn a_worker_that_waits_for_its_database_ends_when_it_is_told_to() {
+    let mut database = Redis::start();
+    database.kill();
+    let (_world, worker, _) = early_worker(&database);
+    terminate(&worker);
+    assert_eq!(ended(worker).0, Some(0));
+}
+
+#[test]
+fn a_worker_that_wants_a_durable_database_refuses_one_that_forgets() {
+    let mut database = Redis::start();
+    database.kill();
+    let (_world, worker, _) = early_worker(&database);
+    database.start_again();
+    let (code, said) = ended(worker);
+    assert!(code == Some(2) && said.contains("redis.require_durable: it keeps no log"), "{code:?} {said}");
 }
 
 #[test]

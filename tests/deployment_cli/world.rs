@@ -171,7 +171,8 @@ impl World {
         (format!("http://{}", listens["address"].as_str().unwrap()), at)
     }
 
-    fn watched(&self, args: &[&str]) -> (Command, String) {
+    /// The program, and where it can be watched.
+    pub fn watched(&self, args: &[&str]) -> (Command, String) {
         let at = format!("127.0.0.1:{}", redis::free_port());
         let mut command = self.program(args);
         command.env("ROBOCALL__METRICS__LISTEN", &at);
@@ -189,12 +190,12 @@ impl World {
         assert!(Command::new("kill").args(["-TERM", &worker]).status().unwrap().success());
     }
 
-    /// Has another phone network stand where the settings lead, which knows of no call.
     /// Kills the phone network that was there first.
     pub fn end_phones(&mut self) {
         drop(self.processes.remove(0));
     }
 
+    /// Has another phone network stand where the settings lead, which knows of no call.
     pub fn replace_phones(&mut self) {
         let (simulator, listens) = Process::start(program(&["simulator", "--listen", "127.0.0.1:0", "--json"]));
         self.processes.push(simulator);
