@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::redis::Redis;
+use crate::support::Scratch;
 use crate::world::{BUSY, PRESSES, Process, STAYS, World, request};
 
 /// How long anything may take to become so.
@@ -108,6 +109,27 @@ fn a_process_whose_servers_are_gone_says_which() {
     let worker = world.add_watched_worker("w1");
     let said = until(&format!("{worker}/readyz"), |code, text| code == "503" && text.contains("telephony: ok"));
     assert!(said.contains("redis: ok\nbroker: not connected\n"), "{said}");
+}
+
+#[test]
+fn whoever_cannot_be_told_anything_is_given_back_and_counted() {
+    // An engine that is killed whatever it is given.
+    let engine = Scratch::with("engine.sh", "kill -9 $$\n");
+    let folder = std::env::temp_dir().join(format!("robocall-unready-{}", std::process::id()));
+    let speech = [
+        ("ROBOCALL__SPEECH__ENGINE", "command".to_owned()),
+        ("ROBOCALL__SPEECH__COMMAND", format!("/bin/sh {}", engine.name())),
+        ("ROBOCALL__SPEECH__LANGUAGES", "en".to_owned()),
+        ("ROBOCALL__SPEECH__FOLDER", folder.display().to_string()),
+    ];
+    let mut world = World::without_worker("20").with(speech);
+    let worker = world.add_watched_worker("w1");
+    world.submit(&request("r1", &[PRESSES]));
+    let unready = r#"robocall_dials_refused_total{reason="unready"}"#;
+    let metrics = until(&format!("{worker}/metrics"), |_, text| value(text, unready) >= 1.0);
+    assert!(equals(&metrics, "robocall_dials_total", 0.0), "nobody is called to hear nothing");
+    drop(world);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// A worker that wants a durable database, started before the database of this address.
