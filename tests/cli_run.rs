@@ -267,6 +267,7 @@ fn options_that_cannot_be_are_refused() {
         &["run", REFERENCE, "--instant", "--answer", "nan"],
         &["run", REFERENCE, "--instant", "--json", "--events", "-"],
         &["run", REFERENCE, "--log", "robocall=loud"],
+        &["run", REFERENCE, "--log-format", "xml"],
         &["run", "no-such-file.json"],
         &["run", "src"],
         &["run", REFERENCE, "--instant", "--network", "Cargo.toml"],

@@ -48,3 +48,20 @@ fn a_voice_speaks_what_the_program_that_speaks_is_said_to_speak() {
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(said.err.contains("api.voices.mona.language: "), "{}", said.err);
 }
+
+#[test]
+fn what_lines_of_the_log_look_like_may_be_said_in_the_surroundings_too() {
+    let told = |format: &str| {
+        let mut command = support::program(&["config", "show"]);
+        support::said(command.env("ROBOCALL_LOG_FORMAT", format).output().unwrap())
+    };
+    for format in ["", "text", "json"] {
+        assert_eq!(told(format).code, 0, "{format:?}: {}", told(format).err);
+    }
+    let refused = told("xml");
+    assert!(
+        refused.code == 2 && refused.err.contains("ROBOCALL_LOG_FORMAT") && refused.err.contains("text or json"),
+        "{}",
+        refused.err
+    );
+}
