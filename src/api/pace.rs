@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc::channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::room::Place;
 use crate::ports::{ArchiveError, Clock};
@@ -32,7 +33,7 @@ pub(super) fn paced(
     place: Place,
 ) -> impl Stream<Item = Result<Bytes, ArchiveError>> + Send + 'static {
     let (hands_on, taken) = channel(1);
-    let feeding = tokio::spawn(async move {
+    let feeding = async move {
         let _held = place;
         let (mut left, mut bytes) = (WITHIN, 0);
         while let Some(read) = source.next().await {
@@ -57,8 +58,8 @@ pub(super) fn paced(
                 }
             }
         }
-    });
-    let feeding = AbortOnDropHandle::new(feeding);
+    };
+    let feeding = AbortOnDropHandle::new(tokio::spawn(feeding.in_current_span()));
     stream::unfold((taken, feeding), |(mut taken, feeding)| async move {
         let piece = taken.recv().await?;
         Some((piece, (taken, feeding)))

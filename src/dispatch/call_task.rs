@@ -193,12 +193,13 @@ async fn speak_first(shared: &Shared, first: &Utterance) -> Result<(), NotReady>
     for _ in 0..SPEECH_TRIES {
         match shared.ports.speech.prepare(first).await {
             Ok(_) => return Ok(()),
-            Err(SpeechError::Refused { status, reason }) => {
-                tracing::warn!(reason, "the first message cannot be spoken");
+            // What an engine complains of may quote what it was to say: `robocall doctor` lets it say something of ours.
+            Err(SpeechError::Refused { status, .. }) => {
+                tracing::warn!(?status, "the first message cannot be spoken");
                 return Err(NotReady::Refused(Disposition::new(DispositionResult::Blocked, Some(Party::Us)), status));
             }
-            Err(SpeechError::Unavailable(reason)) => {
-                tracing::warn!(reason, "the speech engine does not answer");
+            Err(SpeechError::Unavailable(_)) => {
+                tracing::warn!("the speech engine does not answer");
                 shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
             }
         }

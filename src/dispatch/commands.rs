@@ -55,7 +55,7 @@ async fn take(shared: &Shared, awaiting: UnboundedSender<Awaited>) {
                 (command, outcome)
             }
             Incoming::Order(order) => {
-                let outcome = carry_out_here(shared, &order);
+                let outcome = spans::command(&order.command).in_scope(|| carry_out_here(shared, &order));
                 (order.command, outcome)
             }
         };

@@ -49,8 +49,7 @@ pub async fn take_in(shared: Arc<Shared>) {
         match delivery {
             Ok(Some(delivery)) => {
                 let shared = Arc::clone(&shared);
-                let span = spans::intake(&delivery);
-                loading.spawn(async move { take(&shared, delivery).await }.instrument(span));
+                loading.spawn(async move { take(&shared, delivery).await });
             }
             Ok(None) => break,
             Err(error) => {
@@ -75,10 +74,12 @@ enum IntakeError {
 
 async fn take(shared: &Shared, delivery: Delivery) {
     let verdict = loop {
-        match judge(shared, &delivery).await {
+        // Anew each time: what it says of the request is said once.
+        let span = spans::intake(&delivery);
+        match judge(shared, &delivery).instrument(span.clone()).await {
             Ok(verdict) => break verdict,
             Err(error) => {
-                tracing::error!(%error, "a request is neither accepted nor rejected yet");
+                span.in_scope(|| tracing::error!(%error, "a request is neither accepted nor rejected yet"));
                 shared.ports.clock.sleep_until(shared.ports.clock.now() + AGAIN).await;
             }
         }

@@ -34,8 +34,9 @@ impl LiveCall<'_> {
         let Some(utterance) = self.utterances.get(message) else { return Ok(Heard::No) };
         let audio = match self.shared.ports.speech.prepare(utterance).await {
             Ok(audio) => audio,
-            Err(error) => {
-                tracing::warn!(leg = %self.leg, %error, "a message cannot be played");
+            // Not what the engine says of it, which may quote it.
+            Err(_) => {
+                tracing::warn!(leg = %self.leg, "a message cannot be spoken");
                 return Ok(Heard::No);
             }
         };

@@ -14,7 +14,7 @@ use super::signature::signatures;
 use super::template::Rendered;
 use super::verdict::{Verdict, judge};
 use super::{HookPorts, Templates};
-use crate::model::{HookSecret, OrganisationId, Timestamp};
+use crate::model::{HookSecret, OrganisationId, Timestamp, TraceParent};
 use crate::ports::StoreResult;
 use crate::ports::hooks::{EndpointKey, PendingEvent, Post, Sent};
 use crate::telemetry::deployment as telemetry;
@@ -88,6 +88,7 @@ impl Office {
         let failed = |why: String| Verdict::Failed { why, wait: None };
         // What is no event is told as it is, and by nothing else.
         let trace = serde_json::from_slice::<Traced>(&body).ok().and_then(|traced| traced.traceparent);
+        let trace = trace.and_then(|trace| trace.parse::<TraceParent>().ok());
         let mut held = None;
         let Rendered { content_type, body } = match &event.template {
             None => Rendered { content_type: "application/cloudevents+json".to_owned(), body },
@@ -114,7 +115,7 @@ impl Office {
             ("webhook-timestamp", at.to_string()),
         ];
         if let Some(trace) = trace {
-            headers.push(("traceparent", trace));
+            headers.push(("traceparent", trace.to_string()));
         }
         if !secrets.is_empty() {
             headers.push(("webhook-signature", signatures(&secrets, &event.id, at, &body)));

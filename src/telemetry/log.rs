@@ -30,13 +30,13 @@ impl LogFormat {
 /// Sends the log of this process to stderr.
 ///
 /// `filter` is a level (`warn`) or a list of them by module (`warn,robocall::dispatch=debug`); colours are for people only.
-/// Libraries below us are heard from `info` on at most: what they say beyond is what goes over the wire, and phone numbers,
-/// texts and passwords with it.
+/// Of libraries below us only errors are written: what they say beyond shows what goes over the wire, and phone numbers,
+/// texts and passwords with it. Of a panic it is said where, and why if that was written in the program.
 ///
 /// # Errors
 /// When `filter` is neither.
 pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = readable(filter)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(colours).boxed(),
@@ -44,13 +44,24 @@ pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool) -> Result<(
             lines.with_ansi(false).json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     };
+    std::panic::set_hook(Box::new(|panic| {
+        // What was put together while it ran may hold anything.
+        let why = panic.payload().downcast_ref::<&'static str>();
+        tracing::error!(at = panic.location().map(tracing::field::display), why, "panicked");
+    }));
     // Somebody who set up a log of their own before, a test for one, keeps it.
     let _kept = registry().with(filter).with(FilterFn::new(is_harmless)).with(lines).try_init();
     Ok(())
 }
 
+/// A filter that lets spans through whatever lines it asks for.
+fn readable(filter: &str) -> Result<EnvFilter, ParseError> {
+    let spans = format!("{}=error", super::spans::TARGET).parse()?;
+    Ok(EnvFilter::builder().parse(filter)?.add_directive(spans))
+}
+
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= Level::INFO || metadata.target().split("::").next() == Some("robocall")
+    *metadata.level() == Level::ERROR || metadata.target().split("::").next() == Some("robocall")
 }
 
 #[cfg(test)]
@@ -59,7 +70,19 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_is_refused() {
-        assert!(log_to_stderr("robocall=loud", LogFormat::Json, false).is_err());
-        assert!(log_to_stderr("warn,robocall::dispatch=debug", LogFormat::Text, false).is_ok());
+        assert!(readable("robocall=loud").is_err());
+        assert!(readable("warn,robocall::dispatch=debug").is_ok());
+    }
+
+    #[test]
+    fn a_line_says_what_it_is_about_whatever_the_filter_leaves_out() {
+        let organisation: crate::model::OrganisationId = "bank".parse().expect("a name");
+        for filter in ["robocall::dispatch=debug", "off,robocall::hooks=info", "error", "off"] {
+            let log = registry().with(readable(filter).expect("a filter")).with(FilterFn::new(is_harmless));
+            tracing::subscriber::with_default(log.with(fmt::layer().with_writer(std::io::sink)), || {
+                let span = super::super::spans::webhook(&organisation, "https://crm.example", "c-0.1.1");
+                assert!(!span.is_disabled(), "{filter}");
+            });
+        }
     }
 }

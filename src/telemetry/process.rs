@@ -67,13 +67,8 @@ mod tests {
     #[test]
     fn processor_time_is_told_in_fractions_of_a_second() {
         let at = |text: &str| value(text, "process_cpu_seconds_total");
-        let before = at(&now());
-        let mut after = before;
         // What reads it takes time itself.
-        while after <= before {
-            after = at(&now());
-        }
-        assert!(after - before < 0.5, "{before} {after}");
+        assert!((0..1_000_000).any(|_| at(&now()).fract() > 0.0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a line of the log is about: the call, the request, the command or the question in whose course it was written.
 //!
-//! All are of the highest level: a line that is written says what it is about, whatever else the filter of the log leaves
-//! out. Phone numbers, texts and keys are in none of them.
+//! All are of the highest level and are always let through: a line that is written says what it is about, whatever else the
+//! filter of the log leaves out. Phone numbers, texts and keys are in none of them.
 
 use tracing::{Span, error_span, field};
 
@@ -9,6 +9,9 @@ use crate::command::Command;
 use crate::model::{CallId, OrganisationId, RequestId, TraceParent};
 use crate::ports::Delivery;
 use crate::ports::store::{Claim, Held};
+
+/// What the filter of the log knows them as.
+pub(super) const TARGET: &str = module_path!();
 
 /// An attempt to call somebody.
 pub fn call(held: &Held) -> Span {

@@ -69,7 +69,9 @@ fn every_line_says_what_it_is_about_and_none_whom_and_what() {
     let lines: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     for line in &lines {
-        assert!(["timestamp", "level", "target", "message"].iter().all(|name| line[name].is_string()), "{line}");
+        let ours = line["target"].as_str().unwrap().starts_with("robocall");
+        assert!(ours || line["level"] == "ERROR", "a library says what may go over the wire: {line}");
+        assert!(!ours || ["timestamp", "message"].iter().all(|name| line[name].is_string()), "{line}");
     }
     let about = |message: &str, span: &str| {
         let found = lines.iter().find(|line| line["message"] == message && line["span"]["name"] == span);

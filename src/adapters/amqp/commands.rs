@@ -142,7 +142,8 @@ impl AmqpCommandBus {
         let (organisation, (kind, expect)) = match wire::read_command(message.routing_key.as_str(), &message.data) {
             Ok(read) => read,
             Err(malformed) => {
-                tracing::warn!(key = message.routing_key.as_str(), %malformed, "not a command");
+                // What is wrong with it quotes it, and is for whoever gave it.
+                tracing::warn!(key = message.routing_key.as_str(), "not a command");
                 self.tell(&ReturnAddress::of(&message.properties), &ReplyBody::invalid(&malformed)).await;
                 acknowledge(&message).await;
                 return None;
@@ -198,8 +199,8 @@ impl AmqpCommandBus {
                 waiting.or_insert_with(|| (order.command.kind.clone(), Vec::new())).1.push(asker);
                 Some(order)
             }
-            Err(malformed) => {
-                tracing::warn!(%malformed, "not an order");
+            Err(_) => {
+                tracing::warn!(key = message.routing_key.as_str(), "not an order");
                 None
             }
         }

@@ -14,7 +14,7 @@ use super::client::{Client, ClientError};
 use super::post::{self, Letter, send_on};
 use super::queue::{request_properties, text};
 use super::settings::Topology;
-use super::topology;
+use super::{topology, wire};
 use crate::model::{OrganisationId, RequestId};
 
 const ORGANISATION: &str = "organisation";
@@ -132,8 +132,8 @@ impl Client {
                 return Err(ClientError::Refused(format!("its routing key is {:?}", letter.routing_key)));
             }
             let (key, body) = (&*letter.routing_key, &*message.delivery.data);
-            let letter_out =
-                Letter { exchange: &requests, key, must_arrive: true, properties: request_properties(), body };
+            let properties = wire::part_of(request_properties(), wire::trace(&message.delivery.properties));
+            let letter_out = Letter { exchange: &requests, key, must_arrive: true, properties, body };
             send_on(channel, letter_out).await?;
             message.delivery.acker.ack(BasicAckOptions::default()).await.map_err(ClientError::from)?;
             found = Some(letter);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::hub::{Hub, Place, Told, Wanted};
 use crate::ports::StoreError;
@@ -57,7 +58,7 @@ impl CatchingUp {
             // They may have gone.
             let _ = to.send(last).await;
         };
-        Self { missed, _reading: AbortOnDropHandle::new(tokio::spawn(reading)) }
+        Self { missed, _reading: AbortOnDropHandle::new(tokio::spawn(reading.in_current_span())) }
     }
 
     /// What comes next; none if that will never be known. May be dropped half-way.

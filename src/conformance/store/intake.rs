@@ -200,8 +200,9 @@ pub async fn a_request_keeps_the_trace_that_it_came_in(world: &dyn StoreWorld) {
     let store = world.store();
     let trace = |id: u32| Some(format!("00-{id:032x}-00000000000000a1-01").parse().unwrap());
     let whole = |id| RequestHeader { trace: trace(id), ..header("r") };
-    submit(&store, part_of(&whole(1), 0, 2), 1).await;
+    // That of its first part, in whatever order they come.
     submit(&store, part_of(&whole(2), 1, 2), 1).await;
+    submit(&store, part_of(&whole(1), 0, 2), 1).await;
     let known = store.open_request(&Arc::new(part_of(&whole(3), 0, 2)), totals(1)).await.unwrap();
     assert!(matches!(known, Opened::Known(_)), "whoever hands it in again, it is the same request: {known:?}");
     let claims = claim_all(&store, 9).await;

@@ -51,7 +51,11 @@ function Intake.open(h, id, header, common, part, count, hash, total, duplicates
   -- Ended before this part came: cancelled, or too late.
   if r.life == 'C' then return { 'known', Req.summary(r) } end
   -- The header of a request in parts is that of its first part, in whatever order they come.
-  if part == 0 then call('HSET', Req.key(h), 'hd', header) end
+  if part == 0 then
+    call('HSET', Req.key(h), 'hd', header)
+    r.tp = trace ~= '' and trace or nil
+    Req.changed(r)
+  end
   put_part(r, part, { hash = hash, tot = total, dup = duplicates, got = 0, next = 0 })
   return { 'load', 0 }
 end
