@@ -41,7 +41,7 @@ impl State {
         let room = free.saturating_sub(org.waiting());
         let ready = has_work && room > 0 && org.allowance(now) > 0;
         if ready {
-            self.woke |= self.ring.enter(ix, &mut org.share);
+            self.freed |= self.ring.enter(ix, &mut org.share);
         } else {
             self.ring.leave(ix, &mut org.share);
         }

@@ -49,6 +49,8 @@ pub(super) struct State {
     pub last_seal: u64,
     /// Whether something may have become claimable, or a slot free, in the operation that is going on.
     pub woke: bool,
+    /// Whether somebody has become ready in it, or has a slot more: whoever waits is woken if anybody is ready when it is over.
+    pub freed: bool,
     /// Requests dropped in it; freed when nobody waits for the lock.
     pub dropped: Vec<Request>,
     pub scratch: Vec<u8>,
@@ -94,6 +96,7 @@ impl State {
             last_token: 0,
             last_seal: 0,
             woke: false,
+            freed: false,
             dropped: Vec::new(),
             scratch: Vec::new(),
             #[cfg(feature = "sabotage")]
@@ -234,7 +237,9 @@ impl State {
         }
         org.line.retain(|waiter| waiter.place != place);
         self.requests[place.0].held.remove(&place.1);
-        self.woke = true;
+        // Whoever stands in line is not in the ring.
+        self.woke |= !org.line.is_empty();
+        self.freed = true;
         let Some(callee) = callee else { return false };
         self.expiries.remove(&(callee.expires, place.0, place.1));
         true

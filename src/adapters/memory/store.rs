@@ -79,7 +79,9 @@ impl MemoryStore {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.now = state.now.max(now);
         let result = operation(&mut state);
-        let woke = std::mem::take(&mut state.woke);
+        // A slot that was freed and taken in exchange makes nobody ready.
+        let is_ready = std::mem::take(&mut state.freed) && state.ring.first().is_some();
+        let woke = std::mem::take(&mut state.woke) || is_ready;
         let dropped = std::mem::take(&mut state.dropped);
         drop(state);
         drop(dropped);
