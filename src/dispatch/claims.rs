@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::adoption;
 use super::assignment::{Assignment, Fresh};
 use super::call_task;
 use super::publisher::HIGH_WATER;
+use super::restraint::Restraint;
 use super::shared::Shared;
 use crate::model::Timestamp;
 use crate::telemetry::dispatch as telemetry;
@@ -28,6 +29,7 @@ pub struct Claimer {
     incoming: UnboundedReceiver<Assignment>,
     drain: CancellationToken,
     calls: JoinSet<()>,
+    restraint: Restraint,
 }
 
 /// What to do after an attempt to claim.
@@ -41,13 +43,15 @@ enum Next {
 impl Claimer {
     /// A claim loop that also carries what is handed to it, until it is told to drain.
     pub fn new(shared: Arc<Shared>, incoming: UnboundedReceiver<Assignment>, drain: CancellationToken) -> Self {
-        Self { shared, incoming, drain, calls: JoinSet::new() }
+        let restraint = Restraint::of(shared.settings.process);
+        Self { shared, incoming, drain, calls: JoinSet::new(), restraint }
     }
 
     /// Claims until told to drain, then waits for the last call to end.
     pub async fn run(mut self) {
         let mut wakeups = self.shared.ports.store.wakeups();
         loop {
+            self.rest().await;
             wakeups.forget();
             if self.drain.is_cancelled() {
                 break;
@@ -67,17 +71,27 @@ impl Claimer {
                 biased;
                 () = self.drain.cancelled() => break,
                 Some(assignment) = self.incoming.recv() => self.start(assignment),
-                Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "the task of a call failed; its lease runs out and others look after it");
-                    }
-                }
+                Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => tell_of(ended),
                 () = self.shared.room.notified() => {}
                 () = wakeups.rung() => {}
                 () = due => {}
             }
         }
         self.drain_calls().await;
+    }
+
+    /// Leaves the store alone for as long as claims in vain ask for.
+    async fn rest(&mut self) {
+        let clock = Arc::clone(&self.shared.ports.clock);
+        while let Some(until) = self.restraint.until(clock.now()) {
+            tokio::select! {
+                biased;
+                () = self.drain.cancelled() => return,
+                Some(assignment) = self.incoming.recv() => self.start(assignment),
+                Some(ended) = self.calls.join_next(), if !self.calls.is_empty() => tell_of(ended),
+                () = clock.sleep_until(until) => {}
+            }
+        }
     }
 
     async fn claim(&mut self) -> Next {
@@ -104,6 +118,7 @@ impl Claimer {
         match shared.ports.store.claim(&shared.settings.id, want).await {
             Ok(claims) if claims.claims.is_empty() => {
                 telemetry::claimed(0);
+                self.restraint.in_vain(shared.ports.clock.now());
                 Next::Wait(claims.again_at)
             }
             Ok(claims) => {
@@ -155,6 +170,13 @@ impl Claimer {
                 _ = self.calls.join_next() => {}
             }
         }
+    }
+}
+
+/// Tells of the task of a call that did not end as it should.
+fn tell_of(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the task of a call failed; its lease runs out and others look after it");
     }
 }
 

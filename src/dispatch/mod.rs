@@ -31,6 +31,7 @@ mod ports;
 mod programs;
 mod publisher;
 mod reaper;
+mod restraint;
 mod roster;
 mod second_leg;
 mod shared;

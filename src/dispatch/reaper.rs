@@ -20,6 +20,10 @@ use crate::telemetry::spans;
 /// How often to look.
 const ROUND: Duration = Duration::from_secs(3);
 
+/// How soon to look again at what time alone brings. With thousands of organisations something is due all the time, and every
+/// worker looks.
+const SOONEST: Duration = Duration::from_millis(250);
+
 /// After so long without an answered round the world may have stood still, the store with it: nobody could renew.
 const STANDSTILL: Duration = Duration::from_secs(15);
 
@@ -35,22 +39,48 @@ pub async fn look_after_others(shared: Arc<Shared>, began_at: Timestamp) {
     let mut patience = Patience { began_at, answering_since: began_at, last_answer: began_at };
     let mut apps = Apps::default();
     let (mut reach, mut republished) = (BATCH, 0);
-    let mut next = clock.now() + ROUND;
+    let mut whole_at = clock.now() + ROUND;
+    let mut next = whole_at;
     loop {
         clock.sleep_until(next).await;
         let now = clock.now();
-        match round(&shared, &mut apps, &mut patience, &mut reach, &mut republished).await {
-            Ok(look_at) => {
+        let looked = if now < whole_at {
+            sweep(&shared).await.map(|look_at| Looked { look_at, is_to_go_on: false })
+        } else {
+            whole_at = now + ROUND;
+            round(&shared, &mut apps, &mut patience, &mut reach, &mut republished).await
+        };
+        match looked {
+            Ok(looked) => {
                 patience.answered(clock.now());
-                next = look_at.map_or(now + ROUND, |at| at.clamp(now + Duration::from_millis(1), now + ROUND));
+                if looked.is_to_go_on {
+                    whole_at = now + Duration::from_millis(1);
+                }
+                next = looked.look_at.map_or(whole_at, |at| at.max(now + SOONEST).min(whole_at));
             }
             Err(error) => {
                 tracing::warn!(%error, "could not look after others");
                 patience.start_anew(clock.now());
-                next = clock.now() + ROUND;
+                whole_at = clock.now() + ROUND;
+                next = whole_at;
             }
         }
     }
+}
+
+/// What a look found.
+struct Looked {
+    /// When time alone brings something next.
+    look_at: Option<Timestamp>,
+    /// Whether there are more suspects, and nobody speaks to their callees.
+    is_to_go_on: bool,
+}
+
+/// Carries out what time alone brings; answers when there is more.
+async fn sweep(shared: &Shared) -> StoreResult<Option<Timestamp>> {
+    let (events, look_at) = shared.ports.store.sweep().await?;
+    publish_requests(shared, events);
+    Ok(look_at)
 }
 
 /// After an outage every lease looks expired: their owners get a whole time to live to renew them first, but for those
@@ -92,19 +122,18 @@ impl Patience {
     }
 }
 
-/// One look at everything; answers when to look again if not after a whole round.
+/// One look at everything.
 async fn round(
     shared: &Shared,
     apps: &mut Apps,
     patience: &mut Patience,
     reach: &mut u32,
     republished: &mut usize,
-) -> StoreResult<Option<Timestamp>> {
+) -> StoreResult<Looked> {
     let began_at = shared.ports.clock.now();
     let may_adopt = patience.is_over(began_at);
     apps.keep(shared).await?;
-    let (events, mut look_at) = shared.ports.store.sweep().await?;
-    publish_requests(shared, events);
+    let look_at = sweep(shared).await?;
     let mut suspects = shared.ports.store.suspects(*reach).await?;
     let all = suspects.len();
     let from_before = patience.own_are_anothers(shared.ports.clock.now());
@@ -112,23 +141,20 @@ async fn round(
     // Nobody renews what was handed over: it waits for an adopter and for nothing else.
     suspects.retain(|suspect| may_adopt || suspect.handed_over || (from_before && own(suspect)));
     let found = adopt(shared, apps, suspects, began_at + STANDSTILL).await?;
-    if found > 0 && all == *reach as usize {
-        // There are more, and nobody speaks to their callees.
-        look_at = Some(shared.ports.clock.now());
-    }
+    let looked = Looked { look_at, is_to_go_on: found > 0 && all == *reach as usize };
     // Those that cannot be taken over must not hide the others.
     let may_adopt = may_adopt || from_before;
     *reach = if may_adopt && found == 0 && all == *reach as usize { reach.saturating_mul(2).min(REACH) } else { BATCH };
     // What was handed in last time is still waiting, as while the bus does not confirm.
     if !shared.publisher.has_confirmed(*republished) {
-        return Ok(look_at);
+        return Ok(looked);
     }
     let before = shared.ports.clock.now() - TIME_TO_LIVE;
     for unconfirmed in shared.ports.store.unconfirmed(before, BATCH).await? {
         publish_again(shared, unconfirmed);
         *republished = shared.publisher.handed_in();
     }
-    Ok(look_at)
+    Ok(looked)
 }
 
 /// Takes over what may be taken over; answers how many calls those were. After `until` what was read says nothing any
