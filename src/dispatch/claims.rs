@@ -176,7 +176,11 @@ impl Claimer {
 /// Tells of the task of a call that did not end as it should.
 fn tell_of(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "the task of a call failed; its lease runs out and others look after it");
+        // Where it was has been told when it happened; why may quote what it was about.
+        tracing::error!(
+            panicked = error.is_panic(),
+            "the task of a call failed; its lease runs out and others look after it"
+        );
     }
 }
 

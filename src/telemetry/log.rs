@@ -54,10 +54,14 @@ pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool) -> Result<(
     Ok(())
 }
 
-/// A filter that lets spans through whatever lines it asks for.
+/// What the filter of the log knows panics as: nothing else is written here.
+const PANICS: &str = module_path!();
+
+/// A filter that lets spans and panics through whatever lines it asks for.
 fn readable(filter: &str) -> Result<EnvFilter, ParseError> {
-    let spans = format!("{}=error", super::spans::TARGET).parse()?;
-    Ok(EnvFilter::builder().parse(filter)?.add_directive(spans))
+    [super::spans::TARGET, PANICS].into_iter().try_fold(EnvFilter::builder().parse(filter)?, |filter, always| {
+        Ok(filter.add_directive(format!("{always}=error").parse()?))
+    })
 }
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
@@ -75,13 +79,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_it_is_about_whatever_the_filter_leaves_out() {
+    fn a_line_says_what_it_is_about_and_a_panic_is_told_whatever_the_filter_leaves_out() {
         let organisation: crate::model::OrganisationId = "bank".parse().expect("a name");
         for filter in ["robocall::dispatch=debug", "off,robocall::hooks=info", "error", "off"] {
             let log = registry().with(readable(filter).expect("a filter")).with(FilterFn::new(is_harmless));
             tracing::subscriber::with_default(log.with(fmt::layer().with_writer(std::io::sink)), || {
                 let span = super::super::spans::webhook(&organisation, "https://crm.example", "c-0.1.1");
                 assert!(!span.is_disabled(), "{filter}");
+                assert!(tracing::enabled!(target: PANICS, Level::ERROR), "{filter}");
+                assert!(!tracing::enabled!(target: "robocall::cli", Level::WARN), "{filter}");
             });
         }
     }

@@ -18,7 +18,7 @@ use crate::world::{BUSY, PRESSES, STAYS, World, request};
 /// Alerts about how long something takes: a machine that does other things at the same time may be right to have them.
 const SLOW: [&str; 2] = ["RobocallRedisSlow", "RobocallIdleSlots"];
 
-/// A Prometheus that watches these processes by the rules we ship; waits of minutes take a second.
+/// A Prometheus that watches these processes by the rules we ship; waits of minutes take five seconds.
 struct Prometheus {
     child: Child,
     folder: PathBuf,

@@ -241,7 +241,7 @@ fn tell(askers: impl IntoIterator<Item = Asker>, why: &str) {
     }
 }
 
-/// Id, routing key and text of an event.
+/// An event as it is sent.
 struct Rendered {
     id: ShortString,
     key: ShortString,

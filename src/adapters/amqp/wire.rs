@@ -51,7 +51,7 @@ pub(super) fn actor(properties: &BasicProperties) -> Option<KeyLabel> {
 /// The header that says which trace of its sender's a message is a part of, as instrumented clients write it.
 const TRACE: &str = "traceparent";
 
-/// The same, as a part of a trace.
+/// The properties of a message that is a part of a trace, if it is.
 pub(super) fn part_of(properties: BasicProperties, trace: Option<TraceParent>) -> BasicProperties {
     let Some(trace) = trace else { return properties };
     let mut headers = properties.headers().clone().unwrap_or_default();
