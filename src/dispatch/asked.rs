@@ -17,6 +17,9 @@ use crate::ports::TelephonyError;
 /// How often a backend that does not answer is asked to let somebody listen in; then they are hung up.
 const TRIES: u32 = 10;
 
+/// How often a backend is asked to pause what is recorded, while the callee hears nothing; then they are hung up.
+const PAUSE_TRIES: u32 = 3;
+
 /// Most by which the pauses between two tries grow.
 const LONGEST_PAUSE: u32 = 30;
 
@@ -264,8 +267,16 @@ impl LiveCall<'_> {
     /// Leaves out what comes now. Rather no call than a recorded secret.
     pub(super) async fn pause_recording(&mut self) -> Result<(), Fenced> {
         self.undone.retain(|undone| !matches!(undone.what, Wanted::Record(true)));
-        if let (Heard::No, _) = self.record(false).await? {
-            self.tell(CallInput::HangUpRequested);
+        for tries in 1.. {
+            if let (Heard::Yes, _) = self.record(false).await? {
+                break;
+            }
+            if tries == PAUSE_TRIES {
+                tracing::warn!(leg = %self.leg, "what is recorded cannot be paused for something secret: hung up");
+                self.tell(CallInput::HangUpRequested);
+                break;
+            }
+            self.pause().await;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use robocall::ports::{ArchiveError, RecordingArchive as _, Telephony as _};
 use crate::call::Line;
 use crate::outcomes::in_real_time;
 use crate::sound::Sound as Heard;
-use crate::world::{bed, client_with, hears_for, node, number, tone_of};
+use crate::world::{bed, client_with, hears_for, node, number, pause, tone_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -137,6 +137,33 @@ fn a_recording_in_a_folder_of_its_own_can_be_paused_too() {
         let recorded = recorded(file).await;
         let [before, during, after] = [700.0, 1200.0, 1600.0].map(|hertz| recorded.tone_for(hertz));
         assert!(before > SECOND && after > SECOND && during < SECOND / 5, "{before:?} {during:?} {after:?}");
+    });
+}
+
+#[test]
+fn a_recording_that_has_not_begun_yet_is_paused_once_it_has() {
+    in_real_time(async {
+        let mut line = Line::open().await;
+        let leg = line.reach(1, number("10", "")).await;
+        let name = format!("{leg}-not-yet");
+        // An ear that is busy: what it is to record waits until it is free.
+        let (ear, busy) = (format!("{leg}_rec"), format!("{leg}-busy"));
+        let asks = |method: &'static str, path: String| bed().ari(method, &path).status;
+        assert_eq!(asks("POST", format!("/channels/{leg}/snoop/{ear}?spy=both&app=robocall-{}", line.app)), 200);
+        while asks("POST", format!("/channels/{ear}/play/{busy}?media=tone:1004")) != 201 {
+            pause().await;
+        }
+        line.phones.record(leg, &name, true, line.soon()).await.unwrap();
+        let live = format!("/recordings/live/{name}");
+        assert!(bed().ari("GET", &live).body.contains("\"queued\""), "{}", bed().ari("GET", &live).body);
+        let frees = async {
+            pause().await;
+            assert_eq!(asks("DELETE", format!("/playbacks/{busy}")), 204);
+        };
+        let (paused, ()) = tokio::join!(line.phones.record(leg, &name, false, line.soon()), frees);
+        paused.unwrap();
+        assert!(bed().ari("GET", &live).body.contains("\"paused\""), "{}", bed().ari("GET", &live).body);
+        line.bye(leg).await;
     });
 }
 

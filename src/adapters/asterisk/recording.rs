@@ -13,7 +13,7 @@ use super::streams::app_name;
 use crate::model::{LegId, Timestamp};
 use crate::ports::TelephonyError;
 
-/// How long an ear may take from its making into the app's hands.
+/// How long an ear may take from its making into the app's hands, and from there to what it is told.
 pub(super) const COMES_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is tried meanwhile.
@@ -38,8 +38,16 @@ impl Inner {
         let part = name.replace('/', "%2F");
         let place = self.nodes[node].http.address_of(&format!("recordings/stored/{part}/file"));
         let pause = format!("recordings/live/{part}/pause");
-        let ask = if on { Ask::delete(&pause, not_after) } else { Ask::post(&pause, json!({}), not_after) };
-        match self.nodes[node].http.ask(ask).await? {
+        let ask = || if on { Ask::delete(&pause, not_after) } else { Ask::post(&pause, json!({}), not_after) };
+        let clock = &self.settings.clock;
+        let give_up_at = clock.now() + COMES_WITHIN;
+        let mut answer = self.nodes[node].http.ask(ask()).await?;
+        // Asked for, and not begun yet: an ear's own thread does what it is told when it comes to it.
+        while matches!(answer, Answer::Refused(409, _)) && clock.now() < give_up_at {
+            clock.sleep_until(clock.now() + AGAIN).await;
+            answer = self.nodes[node].http.ask(ask()).await?;
+        }
+        match answer {
             Answer::Done(_) => return Ok(place),
             // Nothing is recorded: unless there is an ear, whose recording is then not to be had.
             Answer::Missing if !on => {
