@@ -12,8 +12,8 @@ COPY benches benches
 # What the program is made of is written into it, where scanners of images read it, and beside it as a bill of materials.
 RUN cargo install --locked --root /opt/bill cargo-auditable@0.7.1 cargo-cyclonedx@0.5.9 \
     && PATH="/opt/bill/bin:${PATH}" \
-    && cargo auditable build --release --locked --bin robocall \
-    && cargo cyclonedx --format json --spec-version 1.5 --describe binaries
+    && cargo auditable build --release --locked --features otlp --bin robocall \
+    && cargo cyclonedx --features otlp --format json --spec-version 1.5 --describe binaries
 
 # The engine that speaks, with what it needs besides what the last stage has.
 FROM debian:bookworm-slim AS speech

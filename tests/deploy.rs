@@ -367,6 +367,8 @@ fn the_image_is_made_as_images_should_be() {
 fn the_bill_of_materials_is_right_and_names_every_crate() {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
     let words = dockerfile.split("&& cargo cyclonedx ").nth(1).unwrap().lines().next().unwrap();
+    let built_with = words.split("--features ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(dockerfile.contains(&format!("cargo auditable build --release --locked --features {built_with} ")));
     // It writes beside the manifest.
     let folder = std::env::temp_dir().join(format!("robocall-bill-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
@@ -395,6 +397,7 @@ fn the_bill_of_materials_is_right_and_names_every_crate() {
     // What is compiled into the program, or runs to compile it, as cargo itself has it.
     let mut tree = Command::new(env!("CARGO"));
     tree.current_dir(root()).args("tree --locked --edges normal,build --prefix none --format {p}".split(' '));
+    tree.args(["--features", built_with]);
     let tree = fine(&mut tree, "");
     let ours = format!("robocall v{}", env!("CARGO_PKG_VERSION"));
     let of = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");

@@ -54,6 +54,11 @@ pub(super) struct Asked {
     pub connection: CancellationToken,
 }
 
+/// The trace that somebody asks in.
+pub fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
+}
+
 impl Asked {
     /// The tenant in which everything is looked up.
     pub const fn organisation(&self) -> &OrganisationId {
@@ -62,7 +67,7 @@ impl Asked {
 
     /// The trace that it is a part of.
     pub fn trace(&self) -> Option<TraceParent> {
-        self.headers.get("traceparent")?.to_str().ok()?.parse().ok()
+        trace_of(&self.headers)
     }
 
     /// A parameter of the path, as it is written there.

@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use futures_util::FutureExt as _;
 
 use super::answer::Refusal;
-use super::asked::{Asked, Query, is_json};
+use super::asked::{Asked, Query, is_json, trace_of};
 use super::operation::Operation;
 use super::origin::origin;
 use super::server::Peer;
@@ -78,7 +78,7 @@ async fn answered(
     let (key, caller) = api.let_in(&parts.headers, from, operation.scope).await?;
     let path = path.map_err(|_| Refusal::wrong("", "what the path stands for is not UTF-8"))?;
     let path: Vec<_> = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    spans::asked_by(&caller.organisation, &path);
+    spans::asked_by(&caller.organisation, trace_of(&parts.headers), &path);
     let held = Arc::clone(&api);
     let (body, _room) = match &operation.body {
         Some(expected) => {

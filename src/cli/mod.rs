@@ -150,6 +150,11 @@ impl Command {
 }
 
 impl Cli {
+    /// Whether this is a process that goes on, for others: what it does is worth a trace.
+    pub const fn serves(&self) -> bool {
+        matches!(self.command, Command::Worker(_) | Command::Api(_) | Command::Demo(_))
+    }
+
     /// What is to be logged.
     pub fn log_filter<'a>(&'a self, surroundings: &'a Surroundings) -> &'a str {
         // An embedded run tells of a rejection itself, in full.

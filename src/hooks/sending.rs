@@ -89,6 +89,7 @@ impl Office {
         // What is no event is told as it is, and by nothing else.
         let trace = serde_json::from_slice::<Traced>(&body).ok().and_then(|traced| traced.traceparent);
         let trace = trace.and_then(|trace| trace.parse::<TraceParent>().ok());
+        spans::tells_of(trace);
         let mut held = None;
         let Rendered { content_type, body } = match &event.template {
             None => Rendered { content_type: "application/cloudevents+json".to_owned(), body },

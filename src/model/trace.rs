@@ -27,6 +27,11 @@ impl TraceParent {
         let trace = self.trace;
         fmt::from_fn(move |f| write!(f, "{trace:032x}"))
     }
+
+    /// The ids of the trace and of the parent in it, and the flags.
+    pub fn ids(&self) -> (u128, u64, u8) {
+        (self.trace, self.parent, self.flags)
+    }
 }
 
 impl FromStr for TraceParent {

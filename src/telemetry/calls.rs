@@ -7,9 +7,14 @@ use super::catalogue::{
     ANSWERS, ATTEMPTS, CALLS, COMMANDS_EXECUTED, DIALS, FLOW_TRANSFERS, OPT_OUTS, RECORDINGS, RETRIES, RING,
     SECOND_LEGS, SHORT_CALLS, STEP, STEP_ERRORS, TALK, TRUNK_DIALS, TRUNK_ENDS, WAIT,
 };
+use super::traces;
 use super::words::{COMMANDS, end, result, role, transfer};
 use crate::model::event::CallContext;
 use crate::model::{Disposition, Fact, Happening, StepStatus, Timestamp};
+
+/// What the log knows the events of calls as.
+#[cfg(feature = "otlp")]
+pub(super) const TARGET: &str = module_path!();
 
 /// Within which an answered call is short.
 const SHORT: Duration = Duration::from_secs(6);
@@ -31,6 +36,9 @@ fn say(fact: &Fact) {
         }
         _ => None,
     };
+    if let Some(result) = result {
+        traces::ends_with(result);
+    }
     tracing::debug!(result, "{}", event.as_str());
 }
 

@@ -8,6 +8,7 @@ use super::catalogue::{
     SLOTS_FREE, SLOTS_LEASED, SLOTS_SUSPECT, SLOTS_UNREADABLE, STREAMS, WANTED,
 };
 use super::servers::Stopwatch;
+use super::traces;
 use crate::model::{OrganisationId, Timestamp};
 use crate::ports::Standing;
 
@@ -20,6 +21,7 @@ pub fn answered(asked: Stopwatch, status: u16) {
         _ => "5xx",
     };
     tracing::debug!(status, "answered");
+    traces::is_answered(status);
     ANSWERED.count([code]);
     ANSWER.record([], asked.elapsed().as_secs_f64());
 }

@@ -1,10 +1,13 @@
 //! Where the log goes: to stderr, as detailed as was asked, for people or for what collects logs.
 
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterFn, ParseError};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, FilterFn, ParseError};
+use tracing_subscriber::layer::Filter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
+
+use super::traces::Traces;
 
 /// What a line of the log looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl LogFormat {
     }
 }
 
-/// Sends the log of this process to stderr.
+/// Sends the log of this process to stderr, and its spans to where `traces` says.
 ///
 /// `filter` is a level (`warn`) or a list of them by module (`warn,robocall::dispatch=debug`); colours are for people only.
 /// Of libraries below us only errors are written: what they say beyond shows what goes over the wire, and phone numbers,
@@ -35,7 +38,7 @@ impl LogFormat {
 ///
 /// # Errors
 /// When `filter` is neither.
-pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool) -> Result<(), ParseError> {
+pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool, traces: &Traces) -> Result<(), ParseError> {
     let filter = readable(filter)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -50,7 +53,7 @@ pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool) -> Result<(
         tracing::error!(at = panic.location().map(tracing::field::display), why, "panicked");
     }));
     // Somebody who set up a log of their own before, a test for one, keeps it.
-    let _kept = registry().with(filter).with(FilterFn::new(is_harmless)).with(lines).try_init();
+    let _kept = registry().with(traces.layer()).with(lines.with_filter(filter)).try_init();
     Ok(())
 }
 
@@ -58,10 +61,12 @@ pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool) -> Result<(
 const PANICS: &str = module_path!();
 
 /// A filter that lets spans and panics through whatever lines it asks for.
-fn readable(filter: &str) -> Result<EnvFilter, ParseError> {
-    [super::spans::TARGET, PANICS].into_iter().try_fold(EnvFilter::builder().parse(filter)?, |filter, always| {
-        Ok(filter.add_directive(format!("{always}=error").parse()?))
-    })
+fn readable<S: Subscriber>(filter: &str) -> Result<impl Filter<S> + use<S>, ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = [super::spans::TARGET, PANICS].into_iter().try_fold(filter, |filter, always| {
+        Ok::<_, ParseError>(filter.add_directive(format!("{always}=error").parse()?))
+    })?;
+    Ok(filter.and(FilterFn::new(is_harmless)))
 }
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
@@ -70,20 +75,22 @@ fn is_harmless(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::Registry;
+
     use super::*;
 
     #[test]
     fn a_filter_that_cannot_be_is_refused() {
-        assert!(readable("robocall=loud").is_err());
-        assert!(readable("warn,robocall::dispatch=debug").is_ok());
+        assert!(readable::<Registry>("robocall=loud").is_err());
+        assert!(readable::<Registry>("warn,robocall::dispatch=debug").is_ok());
     }
 
     #[test]
     fn a_line_says_what_it_is_about_and_a_panic_is_told_whatever_the_filter_leaves_out() {
         let organisation: crate::model::OrganisationId = "bank".parse().expect("a name");
         for filter in ["robocall::dispatch=debug", "off,robocall::hooks=info", "error", "off"] {
-            let log = registry().with(readable(filter).expect("a filter")).with(FilterFn::new(is_harmless));
-            tracing::subscriber::with_default(log.with(fmt::layer().with_writer(std::io::sink)), || {
+            let lines = fmt::layer().with_writer(std::io::sink).with_filter(readable(filter).expect("a filter"));
+            tracing::subscriber::with_default(registry().with(lines), || {
                 let span = super::super::spans::webhook(&organisation, "https://crm.example", "c-0.1.1");
                 assert!(!span.is_disabled(), "{filter}");
                 assert!(tracing::enabled!(target: PANICS, Level::ERROR), "{filter}");

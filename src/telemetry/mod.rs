@@ -1,4 +1,4 @@
-//! What can be seen of a process from outside: its log, and its metrics.
+//! What can be seen of a process from outside: its log, its traces and its metrics.
 //!
 //! The rest of the program observes through functions named after what happened; which metric that moves is known here
 //! only. **Invariant:** observing decides nothing, awaits nothing and cannot fail.
@@ -13,8 +13,10 @@ mod metric;
 mod process;
 pub mod servers;
 pub mod spans;
+mod traces;
 mod words;
 
 pub use exposition::{Exposition, ExpositionError};
 pub use log::{LogFormat, log_to_stderr};
 pub use metric::{By, Kind, Metric, Role};
+pub use traces::{Traces, TracesError};

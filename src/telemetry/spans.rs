@@ -5,6 +5,7 @@
 
 use tracing::{Span, error_span, field};
 
+use super::traces;
 use crate::command::Command;
 use crate::model::{CallId, OrganisationId, RequestId, TraceParent};
 use crate::ports::Delivery;
@@ -29,6 +30,7 @@ pub fn carried(claim: &Claim) -> Span {
 fn is_part_of(span: &Span, trace: Option<TraceParent>) {
     if let Some(trace) = trace {
         span.record("trace", field::display(trace.trace_id()));
+        traces::continues(span, trace);
     }
 }
 
@@ -60,12 +62,14 @@ pub fn command(command: &Command) -> Span {
 
 /// A question to the interface; [`asked_by`] says whose, when that is known.
 pub fn question(operation: &'static str) -> Span {
-    error_span!("question", operation, organisation = field::Empty, request = field::Empty, call = field::Empty)
+    let none = field::Empty;
+    error_span!("question", operation, organisation = none, request = none, call = none, trace = none)
 }
 
-/// Says who asks, and for which request or call, if the path's parameters name one.
-pub fn asked_by(organisation: &OrganisationId, path: &[(String, String)]) {
+/// Says who asks, as a part of what, and for which request or call, if the path's parameters name one.
+pub fn asked_by(organisation: &OrganisationId, trace: Option<TraceParent>, path: &[(String, String)]) {
     let span = Span::current();
+    is_part_of(&span, trace);
     span.record("organisation", field::display(organisation));
     // Only what can be one: anything may be written there.
     for (name, value) in path {
@@ -79,7 +83,12 @@ pub fn asked_by(organisation: &OrganisationId, path: &[(String, String)]) {
     }
 }
 
-/// An event on its way to a webhook.
+/// An event on its way to a webhook; [`tells_of`] says of what, when that is known.
 pub fn webhook(organisation: &OrganisationId, receiver: &str, event: &str) -> Span {
-    error_span!("webhook", %organisation, receiver, event)
+    error_span!("webhook", %organisation, receiver, event, trace = field::Empty)
+}
+
+/// Says which trace the event belongs to that the span around is about.
+pub fn tells_of(trace: Option<TraceParent>) {
+    is_part_of(&Span::current(), trace);
 }

@@ -15,6 +15,7 @@ mod redis;
 
 mod absent;
 mod alerts;
+mod collector;
 mod commands;
 mod doctor;
 mod hooks;
@@ -22,6 +23,7 @@ mod keys;
 mod rolling;
 mod serving;
 mod submitting;
+mod traced;
 mod watched;
 mod watching;
 mod world;

@@ -2,38 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Child;
 
 use serde_json::{Value, json};
 
 use crate::world::{Process, World};
 
 const CALLS: usize = 200;
-
-/// A worker of its own, which can be told to end.
-struct Worker(Process);
-
-impl Worker {
-    fn start(world: &World, name: &str) -> Self {
-        let (process, started) = Process::start(world.program(&["worker", "--id", name, "--json"]));
-        assert_eq!(started["status"], "started");
-        Self(process)
-    }
-
-    /// As a cluster does when it replaces a pod: it ends by itself, within its grace.
-    fn drain(self) {
-        let mut process = self.0;
-        let child: &mut Child = &mut process.child;
-        let pid = child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(child.wait().unwrap().success(), "it drained and let go");
-    }
-
-    /// As a node that loses its power.
-    fn crash(self) {
-        drop(self.0);
-    }
-}
 
 /// The lines of the network's own log of an event.
 fn logged<'l>(lines: &'l [Value], event: &'l str) -> impl Iterator<Item = &'l Value> {
@@ -48,7 +22,7 @@ fn no_call_is_cut_and_none_dialled_twice_while_every_worker_is_replaced() {
         ("ROBOCALL__WORKER__GRACE_SECS", "1".to_owned()),
     ]);
     world.answer(&["org", "set", "--limit", "500"]);
-    let mut old: Vec<Worker> = ["old-1", "old-2", "old-3"].iter().map(|name| Worker::start(&world, name)).collect();
+    let mut old: Vec<Process> = ["old-1", "old-2", "old-3"].map(|name| world.own_worker(name)).into();
 
     let destinations: Vec<Value> = (0..CALLS).map(|n| json!({"phone": format!("+99910{n:06}")})).collect();
     // Nobody presses anything: they are talked to until the prompt's time is over, and then told something more.
@@ -64,11 +38,12 @@ fn no_call_is_cut_and_none_dialled_twice_while_every_worker_is_replaced() {
     // One by one, the new one first; and one is lost altogether.
     let mut new = Vec::new();
     for (number, worker) in old.drain(..).enumerate() {
-        new.push(Worker::start(&world, &format!("new-{number}")));
-        if number == 1 { worker.crash() } else { worker.drain() }
+        new.push(world.own_worker(&format!("new-{number}")));
+        // As a node that loses its power.
+        if number == 1 { drop(worker) } else { worker.drain() }
     }
     // What was just taken over is handed on once more.
-    new.push(Worker::start(&world, "new-3"));
+    new.push(world.own_worker("new-3"));
     new.remove(0).drain();
 
     world.wait_for("rolling", "request.completed", 1);

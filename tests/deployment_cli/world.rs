@@ -42,6 +42,13 @@ impl Process {
         let process = Self { child };
         (process, serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}")))
     }
+
+    /// Ends as a cluster has it end when it replaces a pod: by itself, when its calls are over.
+    pub fn drain(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "it drained and let go");
+    }
 }
 
 impl Drop for Process {
@@ -142,9 +149,15 @@ impl World {
 
     /// One more worker.
     pub fn add_worker(&mut self, name: &str) {
+        let worker = self.own_worker(name);
+        self.processes.push(worker);
+    }
+
+    /// One more worker, which can be told to end.
+    pub fn own_worker(&self, name: &str) -> Process {
         let (worker, started) = self.start_process(self.program(&["worker", "--id", name, "--json"]));
         assert_eq!(started["status"], "started");
-        self.processes.push(worker);
+        worker
     }
 
     /// One more process that serves the interface; where.
