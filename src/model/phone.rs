@@ -34,6 +34,16 @@ impl Phone {
     }
 }
 
+/// A text of somebody else's with everything in it masked that may be a phone number: six digits on end or more.
+pub fn without_numbers(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        if digits < 6 { masked.push_str(part) } else { masked.extend(["…", &part[digits..]]) }
+    }
+    masked
+}
+
 impl FromStr for Phone {
     type Err = InvalidPhone;
     fn from_str(text: &str) -> Result<Self, InvalidPhone> {
@@ -99,6 +109,18 @@ mod tests {
         for bad in ["", "+", "1", "0123", "+0123", "++12", "12a4", "+1234567890123456", "１２３", &"9".repeat(10_000)]
         {
             assert!(bad.parse::<Phone>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_others_say_is_told_without_numbers() {
+        for (said, told) in [
+            ("Invalid endpoint PJSIP/+84917660247@carrier", "Invalid endpoint PJSIP/+…@carrier"),
+            ("849176 and 84917, 0123456789", "… and 84917, …"),
+            ("409: Recording not in session", "409: Recording not in session"),
+            ("nummér 1234567é", "nummér …é"),
+        ] {
+            assert_eq!(without_numbers(said), told);
         }
     }
 

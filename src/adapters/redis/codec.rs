@@ -2,15 +2,35 @@
 //!
 //! A fact is its length, whether it is an event, its time, and what happened. A destination is its number and the rest.
 
+use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::callflow::call::CallState;
 use crate::model::{Destination, Fact, Happening, Number, Phone, Private, Timestamp, Via};
 use crate::ports::StoreError;
+use crate::ports::store::StoreResult;
 
 /// Data that this version does not understand.
 pub(super) fn unreadable(what: impl std::fmt::Display) -> StoreError {
     StoreError::Refused(format!("the store holds what this version does not understand: {what}"))
+}
+
+/// Reads JSON that was kept; `what` says of what it is. What serde finds wrong it quotes, and that may be of people, or secret:
+/// told is only where it is.
+pub(super) fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> StoreResult<T> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(format!("{what} (wrong at {})", error.column())))
+}
+
+/// What a server answered is not what it should be. What it is stays untold: it may be of people.
+pub(super) fn unfit(value: &Value, wanted: &str) -> StoreError {
+    let found = match value {
+        Value::Nil => "nothing",
+        Value::Int(_) | Value::Double(_) => "a number",
+        Value::BulkString(_) | Value::SimpleString(_) | Value::Okay => "a text",
+        Value::Array(_) => "a list",
+        _ => "something else",
+    };
+    unreadable(format!("{found} {wanted}"))
 }
 
 /// What records are written as. Whoever changes what is written counts this up and goes on reading what came before:

@@ -164,3 +164,16 @@ fn a_state_from_before_there_were_third_parties_or_transfers_from_outside_is_rea
     }
     assert!(read_state(&before[..before.len() - 1]).is_err(), "half a state");
 }
+
+#[test]
+fn what_is_wrong_with_a_record_is_told_without_what_stands_in_it() {
+    let damaged = [
+        unfit(&redis::Value::BulkString(b"canary".to_vec()), "where a list should be"),
+        unfit(&redis::Value::Array(vec![redis::Value::SimpleString("canary".to_owned())]), "for a number"),
+        from_json::<u32>(br#""canary""#, "settings").expect_err("it is no number"),
+        from_json::<crate::model::ApiKeyRecord>(br#"{"canary": 1}"#, "a key").expect_err("it is none"),
+    ];
+    for error in damaged.map(|error| error.to_string()) {
+        assert!(!error.contains("canary") && error.contains("does not understand: "), "{error}");
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::codec::unreadable;
+use super::codec::{unfit, unreadable};
 use super::store::RedisStore;
 use crate::model::Timestamp;
 use crate::ports::{Clock, StoreResult};
@@ -91,7 +91,7 @@ pub(super) fn text(info: Value) -> StoreResult<String> {
     match info {
         Value::BulkString(bytes) => String::from_utf8(bytes).map_err(unreadable),
         Value::VerbatimString { text, .. } => Ok(text),
-        other => Err(unreadable(format!("{other:?} to INFO"))),
+        other => Err(unfit(&other, "to INFO")),
     }
 }
 

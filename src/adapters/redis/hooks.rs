@@ -9,7 +9,7 @@ use redis::Value;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::codec::unreadable;
+use super::codec::{from_json, unfit, unreadable};
 use super::reply::{Reply, hexadecimal};
 use super::script::{Code, Ops};
 use super::store::RedisStore;
@@ -44,7 +44,7 @@ fn json(thing: &impl Serialize) -> StoreResult<Vec<u8>> {
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> StoreResult<T> {
-    serde_json::from_slice(bytes).map_err(|error| unreadable(format!("webhooks ({error})")))
+    from_json(bytes, "webhooks")
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -80,7 +80,7 @@ impl RedisHooks {
         match self.command(name, key, arguments).await? {
             Value::Nil => Ok(None),
             Value::BulkString(bytes) => Ok(Some(bytes)),
-            other => Err(unreadable(format!("{other:?} where a text should be"))),
+            other => Err(unfit(&other, "where a text should be")),
         }
     }
 
@@ -159,7 +159,7 @@ impl HookStore for RedisHooks {
                 let token = token.ok_or_else(|| unreadable("a lead that is no number"))?;
                 Ok(Some(Lead { process, token }))
             }
-            other => Err(unreadable(format!("{other:?} for a lead"))),
+            other => Err(unfit(&other, "for a lead")),
         }
     }
 
@@ -194,7 +194,7 @@ impl HookStore for RedisHooks {
         match self.run(ops).await? {
             Value::Int(1) => Ok(()),
             Value::Int(_) => Err(ChangeError::Fenced),
-            other => Err(unreadable(format!("{other:?} for changes")).into()),
+            other => Err(unfit(&other, "for changes").into()),
         }
     }
 
@@ -211,7 +211,7 @@ impl HookStore for RedisHooks {
             }
             let pending = match self.command("HLEN", &format!("pending:{}", name_of(&key)), &[]).await? {
                 Value::Int(pending) => u64::try_from(pending).unwrap_or(0),
-                other => return Err(unreadable(format!("{other:?} for a number"))),
+                other => return Err(unfit(&other, "for a number")),
             };
             shown.push(EndpointGlimpse { key, record, pending });
         }
@@ -254,7 +254,7 @@ impl HookStore for RedisHooks {
         }
         let order = match self.command("INCR", "wishes_count", &[]).await? {
             Value::Int(order) => order.to_string(),
-            other => return Err(unreadable(format!("{other:?} for a number"))),
+            other => return Err(unfit(&other, "for a number")),
         };
         self.command("ZADD", "wishes_at", &[b"NX", order.as_bytes(), wish.id.as_bytes()]).await?;
         self.command("HSET", "wishes", &[wish.id.as_bytes(), &text]).await?;

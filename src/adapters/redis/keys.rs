@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
-use super::codec::unreadable;
+use super::codec::{from_json, unfit, unreadable};
 use super::reply::Reply;
 use super::store::RedisStore;
 use crate::model::{ApiKeyRecord, KeyHash, KeyId, OrganisationId};
@@ -24,8 +24,7 @@ struct Kept {
 
 impl Kept {
     fn read(bytes: &[u8]) -> StoreResult<Self> {
-        // What cannot be read is not repeated: the error goes to logs, and to whoever asks.
-        serde_json::from_slice(bytes).map_err(|error| unreadable(format!("an API key ({:?} error)", error.classify())))
+        from_json(bytes, "an API key")
     }
 
     fn is_of(&self, organisation: Option<&OrganisationId>) -> bool {
@@ -46,7 +45,7 @@ impl RedisStore {
         match self.command(command.arg(id.as_str())).await? {
             Value::Nil => Ok(None),
             Value::BulkString(bytes) => Kept::read(&bytes).map(Some),
-            other => Err(unreadable(format!("{other:?} where a key should be"))),
+            other => Err(unfit(&other, "where a key should be")),
         }
     }
 }

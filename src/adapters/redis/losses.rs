@@ -3,7 +3,7 @@
 
 use redis::Value;
 
-use super::codec::unreadable;
+use super::codec::{unfit, unreadable};
 use super::intake::first_call;
 use super::script::Ops;
 use super::store::RedisStore;
@@ -32,7 +32,7 @@ impl RedisStore {
         match self.command(redis::cmd("GET").arg(self.ring.key("unread"))).await? {
             Value::Nil => Ok(None),
             Value::BulkString(name) => String::from_utf8(name).map(|name| Some(Loss(name))).map_err(unreadable),
-            other => Err(unreadable(format!("{other:?} for a loss"))),
+            other => Err(unfit(&other, "for a loss")),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What people note about calls: beside the calls' own records, and gone with them.
 
-use super::codec::unreadable;
+use super::codec::{from_json, unreadable};
 use super::intake::{first_call, unexpected};
 use super::reply::Reply;
 use super::script::Ops;
@@ -32,7 +32,7 @@ fn read_notes(mut answer: Reply) -> StoreResult<CallNotes> {
     let mut noted = answer.list()?;
     let disposition = match &*noted.bytes()? {
         b"" => None,
-        text => Some(serde_json::from_slice(text).map_err(unreadable)?),
+        text => Some(from_json(text, "a disposition")?),
     };
     let (verified_customer, bad_actor) = (read_flag(&mut noted)?, read_flag(&mut noted)?);
     let customer = CustomerFlags { verified_customer, bad_actor, repeat_customer: read_flag(&mut noted)? };

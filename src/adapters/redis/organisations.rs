@@ -1,6 +1,6 @@
 //! What an organisation may do.
 
-use super::codec::unreadable;
+use super::codec::{from_json, unreadable};
 use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::organisation::RequestOrder;
@@ -11,7 +11,7 @@ use crate::ports::store::LimitChange;
 fn read(settings: &[u8], limit: u32) -> StoreResult<Organisation> {
     let organisation = match settings {
         b"" => Organisation::default(),
-        text => serde_json::from_slice(text).map_err(unreadable)?,
+        text => from_json(text, "settings")?,
     };
     // Its own key counts: other applications read it, and may write it.
     Ok(Organisation { limit, ..organisation })

@@ -3,7 +3,7 @@
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
-use super::codec::unreadable;
+use super::codec::{from_json, unfit, unreadable};
 use crate::model::event::{RequestCommand, RequestEvent};
 use crate::model::status::{Counts, RejectReason, RequestError, RequestSummary};
 use crate::model::{CallId, CallStatus, EventType, OrganisationId, RequestStatus, Timestamp};
@@ -31,7 +31,7 @@ impl Reply {
     pub fn of(value: Value) -> StoreResult<Self> {
         match value {
             Value::Array(values) => Ok(Self(values.into_iter())),
-            other => Err(unreadable(format!("{other:?} where a list should be"))),
+            other => Err(unfit(&other, "where a list should be")),
         }
     }
 
@@ -71,7 +71,7 @@ impl Reply {
         match self.next()? {
             Value::BulkString(bytes) => Ok(bytes),
             Value::SimpleString(text) => Ok(text.into_bytes()),
-            other => Err(unreadable(format!("{other:?} where a text should be"))),
+            other => Err(unfit(&other, "where a text should be")),
         }
     }
 
@@ -80,7 +80,7 @@ impl Reply {
         match self.next()? {
             Value::Nil => Ok(None),
             Value::BulkString(bytes) => Ok(Some(bytes)),
-            other => Err(unreadable(format!("{other:?} where a text should be"))),
+            other => Err(unfit(&other, "where a text should be")),
         }
     }
 
@@ -93,7 +93,7 @@ impl Reply {
         match self.next()? {
             Value::Int(int) => Ok(int),
             Value::BulkString(bytes) => number(&bytes),
-            other => Err(unreadable(format!("{other:?} where a number should be"))),
+            other => Err(unfit(&other, "where a number should be")),
         }
     }
 
@@ -184,7 +184,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn read(bytes: &[u8]) -> StoreResult<Option<Self>> {
-        if bytes.is_empty() { Ok(None) } else { serde_json::from_slice(bytes).map(Some).map_err(unreadable) }
+        if bytes.is_empty() { Ok(None) } else { from_json(bytes, "a refusal").map(Some) }
     }
 }
 

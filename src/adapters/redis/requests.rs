@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::Value;
 
-use super::codec::{self, unreadable};
+use super::codec::{self, unfit, unreadable};
 use super::intake::{first_call, unexpected};
 use super::listing::read_shown;
 use super::reply::{Reply, call_status, readable};
@@ -104,7 +104,7 @@ impl RedisStore {
         asked.arg(self.key(organisation, "blocked")).arg(phone.digits());
         match self.command(&asked).await? {
             redis::Value::Int(listed) => Ok(listed == 1),
-            other => Err(StoreError::Refused(format!("SISMEMBER answers {other:?}"))),
+            other => Err(unfit(&other, "to SISMEMBER")),
         }
     }
 

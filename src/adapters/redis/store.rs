@@ -204,7 +204,7 @@ impl RedisStore {
         if bytes.is_empty() {
             return Ok(None);
         }
-        serde_json::from_slice(&bytes).map(|header| Some(Arc::new(header))).map_err(super::codec::unreadable)
+        super::codec::from_json(&bytes, "a request").map(|header| Some(Arc::new(header)))
     }
 
     /// Keeps events for whoever sweeps next.

@@ -1,5 +1,6 @@
 //! Requests to one Asterisk.
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::model::Timestamp;
+use crate::model::phone::without_numbers;
 use crate::ports::{Clock, TelephonyError};
 
 /// Longest body of an answer: the listing of some ten thousand channels.
@@ -24,8 +26,8 @@ const IDLE: Duration = Duration::from_secs(8);
 /// How much longer than others a question may take that lists everything there is.
 const LISTING: u32 = 8;
 
-/// What Asterisk answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What Asterisk answered. `Debug` belongs in errors: it tells of the reason of a refusal, and not what else there was.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It did as asked.
     Done(Vec<u8>),
@@ -33,6 +35,16 @@ pub enum Answer {
     Missing,
     /// It refused (any other 4xx), with its status and reason.
     Refused(u16, String),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(_) => f.write_str("done"),
+            Self::Missing => f.write_str("there is no such thing"),
+            Self::Refused(status, reason) => write!(f, "{status}: {reason}"),
+        }
+    }
 }
 
 /// What is asked.
@@ -219,11 +231,13 @@ impl Http {
     }
 }
 
-/// Asterisk's reason, as it writes it: `{"message": …}`.
+/// Asterisk's reason, as it writes it: `{"message": …}`. Whatever it may quote, no phone number gets into an error.
 fn message(body: &[u8]) -> String {
     let reason = serde_json::from_slice::<Value>(body).ok();
     let reason = reason.as_ref().and_then(|body| body.get("message")?.as_str());
-    reason.map_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(), str::to_owned)
+    let reason =
+        reason.map_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(), str::to_owned);
+    without_numbers(&reason)
 }
 
 /// The cause that says most, without the address and with it whatever it may hold.
