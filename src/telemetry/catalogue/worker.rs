@@ -22,7 +22,7 @@ pub static DIALS: Metric = Metric::counter(Worker, "robocall_dials_total", "Atte
 pub static TRUNK_DIALS: Metric = Metric::counter(
     Worker,
     "robocall_trunk_dials_total",
-    "Dials by the trunk they left through, where there are several.",
+    "Dials by the trunk they left through. The simulated network has none.",
 )
 .by(&[By { name: "trunk", words: &[] }]);
 
