@@ -130,15 +130,13 @@ pub fn run_worker(
             ..WorkerSettings::new(id.clone(), process)
         };
         tell(WorkerStage::Started, &id);
-        let (told, mut helpers) = (interrupts.clone(), JoinSet::new());
-        let name = id.clone();
+        let mut helpers = JoinSet::new();
+        let (soft, name, telling) = (interrupts.soft.clone(), id.clone(), tell.clone());
         helpers.spawn(async move {
-            told.soft.cancelled().await;
+            soft.cancelled().await;
             // Others are to take them now, not when the last call has ended.
             requests.release();
-            tell(WorkerStage::Draining, &name);
-            told.hard.cancelled().await;
-            tell(WorkerStage::Stopping, &name);
+            telling(WorkerStage::Draining, &name);
         });
         if let Some(sounds) = sounds {
             helpers.spawn(sounds.serve());
@@ -163,7 +161,12 @@ pub fn run_worker(
             () = interrupts.soft.cancelled() => return Ok(()),
         }
         helpers.spawn(deployment.lost_requests(process)?);
-        Ok(worker.run(shutdown).await?)
+        let ended = worker.run(shutdown).await;
+        if interrupts.hard.is_cancelled() {
+            // Here: whatever else waits for that is dropped with the worker's end, often unheard.
+            tell(WorkerStage::Stopping, &id);
+        }
+        Ok(ended?)
     })
 }
 

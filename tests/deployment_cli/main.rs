@@ -21,6 +21,7 @@ mod doctor;
 mod hooks;
 mod keys;
 mod rolling;
+mod said;
 mod serving;
 mod submitting;
 mod traced;
