@@ -6,9 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::configuration::ConfigArgs;
-use super::exit::say;
 use super::flow::FlowLibrary;
-use super::{Exit, Failure};
+use super::{Exit, Failure, Terminal};
 use crate::daemon::{ApiStage, run_api};
 use crate::shutdown::Interrupts;
 
@@ -39,13 +38,14 @@ Examples:
   robocall api --listen 127.0.0.1:8080";
 
 /// Serves.
-pub fn run(args: ApiArgs, json: bool) -> Result<Exit, Failure> {
+pub fn run(args: ApiArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     let ApiArgs { config, listen, flows } = args;
     let mut settings = config.read()?;
     settings.api.listen = listen.unwrap_or(settings.api.listen);
     let flows = flows.or(settings.worker.flows.clone()).catalogue()?;
     let interrupts = Interrupts::listen();
     let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
+    let terminal = *terminal;
     let tell = move |stage: ApiStage| match (stage, json) {
         (ApiStage::Listening(at), true) => {
             let mut out = io::stdout().lock();
@@ -53,10 +53,10 @@ pub fn run(args: ApiArgs, json: bool) -> Result<Exit, Failure> {
             let _unread = writeln!(out, "{}", json!({"status": "listening", "address": at})).and_then(|()| out.flush());
         }
         (ApiStage::Listening(at), false) => {
-            say(&format!("Serving at http://{at}/v1, described at /v1/openapi.html.\n"))
+            terminal.say(&format!("Serving at http://{at}/v1, described at /v1/openapi.html.\n"))
         }
         (ApiStage::Ending, true) => {}
-        (ApiStage::Ending, false) => say("Ending: what is under way is still answered.\n"),
+        (ApiStage::Ending, false) => terminal.say("Ending: what is under way is still answered.\n"),
     };
     run_api(&settings, flows, &interrupts, tell)?;
     Ok(Exit::Completed)

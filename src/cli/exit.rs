@@ -143,7 +143,7 @@ fn told(status: &str, word: &str, message: &str, exit: Exit, json: bool, termina
         let errors: [RequestError; 0] = [];
         print_json(&serde_json::json!({"status": status, "message": message, "errors": errors}));
     } else {
-        say(&format!("{}: {}\n", terminal.on_stderr.red(word), shown(message)));
+        terminal.complain(&format!("{}: {}\n", terminal.on_stderr.red(word), shown(message)));
     }
     exit
 }
@@ -194,7 +194,7 @@ impl Refusal {
         if more > 0 && !self.errors.is_empty() {
             text.push_str(&format!("  … and {more} more\n"));
         }
-        say(&text);
+        terminal.complain(&text);
     }
 }
 

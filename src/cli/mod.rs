@@ -132,6 +132,11 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it goes on until it is told to end, and nobody sits before it.
+    const fn is_daemon(&self) -> bool {
+        matches!(self, Self::Worker(_) | Self::Api(_) | Self::Simulator(_))
+    }
+
     /// Whether it is answered by the servers of a deployment.
     const fn asks_a_deployment(&self) -> bool {
         matches!(
@@ -205,14 +210,16 @@ pub fn read_arguments() -> Result<Cli, ExitCode> {
 
 /// Does as told.
 pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
+    let is_log = cli.command.is_daemon() && cli.log_format(surroundings) == Ok(LogFormat::Json);
     let Cli { json, command, .. } = cli;
     let terminal = Terminal::of(surroundings);
+    let terminal = if is_log { terminal.of_log() } else { terminal };
     let ended = match command {
         Command::Run(args) => run::run(args, json, &terminal),
         Command::Demo(args) => demo::run(args, json, &terminal, &surroundings.called()),
-        Command::Simulator(args) => simulator::run(args, json),
-        Command::Worker(args) => worker::run(args, json),
-        Command::Api(args) => api::run(args, json),
+        Command::Simulator(args) => simulator::run(args, json, &terminal),
+        Command::Worker(args) => worker::run(args, json, &terminal),
+        Command::Api(args) => api::run(args, json, &terminal),
         Command::Submit(args) => submit::run(args, json, &terminal),
         Command::Status(args) => status::run(args, json, &terminal),
         Command::Tail(args) => tail::run(args, json),

@@ -8,9 +8,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::documents::not_over;
-use super::exit::{plain, say};
+use super::exit::plain;
 use super::numbers::{MAGIC_NUMBERS, NetworkArgs};
-use super::{Exit, Failure, values};
+use super::{Exit, Failure, Terminal, values};
 use crate::daemon::{Counters, ServerError, Simulator, SimulatorError, SimulatorSettings};
 use crate::shutdown::Interrupts;
 
@@ -49,7 +49,7 @@ Examples:
   robocall simulator --dial-log dials.jsonl --answer 1 --seed 7";
 
 /// Serves it.
-pub fn run(args: SimulatorArgs, json: bool) -> Result<Exit, Failure> {
+pub fn run(args: SimulatorArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     if let (Some(log), Some(network)) = (args.dial_log.as_deref(), args.network.file_read()) {
         not_over(log, network, "the network's settings")?;
     }
@@ -68,12 +68,12 @@ pub fn run(args: SimulatorArgs, json: bool) -> Result<Exit, Failure> {
         writeln!(out, "{}", json!({"status": "listening", "address": address.to_string()}))?;
         out.flush()?;
     } else {
-        say(&format!("The simulated phone network listens on {address}. Ctrl-C ends it, and all calls.\n"));
+        terminal.say(&format!("The simulated phone network listens on {address}. Ctrl-C ends it, and all calls.\n"));
     }
     let counters = simulator.run(&interrupts).map_err(failure)?;
     if !json {
         let Counters { dialled, answered, .. } = counters;
-        say(&format!("{dialled} dials, {answered} answered, {} calls cut short.\n", counters.live()));
+        terminal.say(&format!("{dialled} dials, {answered} answered, {} calls cut short.\n", counters.live()));
     }
     Ok(Exit::Completed)
 }

@@ -5,6 +5,9 @@ use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::exit::say;
+use crate::telemetry;
+
 /// What the process was started with, besides its arguments.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -66,6 +69,8 @@ pub struct Terminal {
     pub on_stderr: Paint,
     /// Somebody watches stderr: progress may be drawn over.
     pub watched: bool,
+    /// Stderr is a log of JSON: what is said there is a line of it, whatever its filter leaves out.
+    pub is_log: bool,
 }
 
 impl Terminal {
@@ -77,7 +82,23 @@ impl Terminal {
             on_stdout: Paint(colours && std::io::stdout().is_terminal()),
             on_stderr: Paint(colours && watched),
             watched,
+            is_log: false,
         }
+    }
+
+    /// The same where stderr is read by what collects logs, and by nobody in colours.
+    pub fn of_log(self) -> Self {
+        Self { on_stderr: Paint(false), is_log: true, ..self }
+    }
+
+    /// Says something on stderr.
+    pub fn say(&self, text: &str) {
+        if self.is_log { telemetry::say(text.trim()) } else { say(text) }
+    }
+
+    /// Says on stderr why something is not done.
+    pub fn complain(&self, text: &str) {
+        if self.is_log { telemetry::complain(text.trim()) } else { say(text) }
     }
 }
 

@@ -6,9 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::configuration::ConfigArgs;
-use super::exit::say;
 use super::flow::FlowLibrary;
-use super::{Exit, Failure};
+use super::{Exit, Failure, Terminal};
 use crate::daemon::{WorkerStage, run_worker};
 use crate::model::WorkerId;
 use crate::shutdown::Interrupts;
@@ -47,7 +46,7 @@ Examples:
   ROBOCALL__REDIS__URL=redis://db/ robocall worker --id worker-1 --capacity 500";
 
 /// Works.
-pub fn run(args: WorkerArgs, json: bool) -> Result<Exit, Failure> {
+pub fn run(args: WorkerArgs, json: bool, terminal: &Terminal) -> Result<Exit, Failure> {
     let WorkerArgs { config, id, capacity, grace, flows } = args;
     let mut settings = config.read()?;
     settings.worker.id = id.or(settings.worker.id);
@@ -57,6 +56,7 @@ pub fn run(args: WorkerArgs, json: bool) -> Result<Exit, Failure> {
     let interrupts = Interrupts::listen();
     let interrupts = interrupts.map_err(|error| Failure::Internal(format!("signals cannot be heard: {error}")))?;
     let grace = settings.worker.grace_secs;
+    let terminal = *terminal;
     let tell = move |stage: WorkerStage, id: &WorkerId| {
         if json {
             let status = match stage {
@@ -69,7 +69,7 @@ pub fn run(args: WorkerArgs, json: bool) -> Result<Exit, Failure> {
             let _unread = writeln!(out, "{}", json!({"status": status, "worker": id})).and_then(|()| out.flush());
             return;
         }
-        say(&match stage {
+        terminal.say(&match stage {
             WorkerStage::Started => format!("Worker {id} has started.\n"),
             WorkerStage::Draining => format!(
                 "Worker {id} drains: it begins no more calls. Live ones go on for {grace} s at most, then other workers take \

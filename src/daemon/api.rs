@@ -178,8 +178,9 @@ pub fn run_api(
         tokio::select! {
             biased;
             () = interrupts.hard.cancelled() => {}
-            ended = working => ended?,
+            // First: nobody would hear that it ends when it has.
             () = told => {}
+            ended = working => ended?,
             never = retention.keep_on() => match never {},
         }
         Ok(())

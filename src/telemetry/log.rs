@@ -60,11 +60,25 @@ pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool, traces: &Tr
 /// What the filter of the log knows panics as: nothing else is written here.
 const PANICS: &str = module_path!();
 
-/// A filter that lets spans and panics through whatever lines it asks for.
+/// What the filter of the log knows as what is said whatever it asks for.
+const SAID: &str = "robocall::said";
+
+/// A line of the log that is written whatever its filter leaves out.
+pub fn say(text: &str) {
+    tracing::info!(target: SAID, "{text}");
+}
+
+/// The same of why a process does not do as it was told.
+pub fn complain(text: &str) {
+    tracing::error!(target: SAID, "{text}");
+}
+
+/// A filter that lets spans, panics and what must be said through whatever lines it asks for.
 fn readable<S: Subscriber>(filter: &str) -> Result<impl Filter<S> + use<S>, ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
-    let filter = [super::spans::TARGET, PANICS].into_iter().try_fold(filter, |filter, always| {
-        Ok::<_, ParseError>(filter.add_directive(format!("{always}=error").parse()?))
+    let always = [(super::spans::TARGET, "error"), (PANICS, "error"), (SAID, "info")];
+    let filter = always.into_iter().try_fold(filter, |filter, (target, level)| {
+        Ok::<_, ParseError>(filter.add_directive(format!("{target}={level}").parse()?))
     })?;
     Ok(filter.and(FilterFn::new(is_harmless)))
 }
@@ -94,6 +108,7 @@ mod tests {
                 let span = super::super::spans::webhook(&organisation, "https://crm.example", "c-0.1.1");
                 assert!(!span.is_disabled(), "{filter}");
                 assert!(tracing::enabled!(target: PANICS, Level::ERROR), "{filter}");
+                assert!(tracing::enabled!(target: SAID, Level::INFO), "{filter}");
                 assert!(!tracing::enabled!(target: "robocall::cli", Level::WARN), "{filter}");
             });
         }

@@ -1,7 +1,9 @@
-//! What daemons say of their own life.
+//! What daemons say of their own life: lines for people, or lines of a log of JSON and nothing else.
 
 use std::io::{BufRead as _, BufReader, Lines, Read};
 use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::world::{Process, STAYS, World, request};
 
@@ -22,6 +24,12 @@ impl<R: Read> Heard<R> {
                 return self.1.last().unwrap();
             }
         }
+    }
+
+    /// Listens to the end; all that was said.
+    fn all(mut self) -> Vec<String> {
+        self.1.extend(self.0.map(Result::unwrap));
+        self.1
     }
 }
 
@@ -63,4 +71,37 @@ fn a_worker_that_is_told_twice_says_that_it_ends_at_once() {
         assert_eq!(said.until("status"), status);
     }
     assert_eq!(worker.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_log_of_json_has_no_other_lines_whatever_its_filter_leaves_out() {
+    let logging = [("ROBOCALL_LOG", "off"), ("ROBOCALL_LOG_FORMAT", "json")];
+    let (world, mut worker) = busy(&[], &logging);
+    let mut api = start(world.program(&["api", "--listen", "127.0.0.1:0"]));
+    let mut of_worker = Heard::by(worker.child.stderr.take().unwrap());
+    let mut of_api = Heard::by(api.child.stderr.take().unwrap());
+    of_api.until("Serving at http://127.0.0.1:");
+    terminate(&api);
+    of_api.until("Ending: what is under way is still answered.");
+    terminate(&worker);
+    of_worker.until("drains");
+    terminate(&worker);
+    let mut refused = start(world.program(&["worker", "--config", "/nowhere"]));
+    let of_refused = Heard::by(refused.child.stderr.take().unwrap());
+    let said = [of_worker.all(), of_api.all(), of_refused.all()];
+    let words = |lines: &[String]| -> Vec<String> {
+        let message = |line: &String| {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+            line["message"].as_str().unwrap().to_owned()
+        };
+        lines.iter().map(message).collect()
+    };
+    let of_worker = words(&said[0]);
+    for part in ["has started.", "drains", "ends at once"] {
+        assert!(of_worker.iter().any(|line| line.contains(part)), "{part}: {of_worker:?}");
+    }
+    assert_eq!(words(&said[1]).len(), 2);
+    assert_eq!(words(&said[2]), ["error: /nowhere: cannot be read: No such file or directory (os error 2)"]);
+    assert!(said[2][0].contains(r#""level":"ERROR""#), "{said:?}");
 }

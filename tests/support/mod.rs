@@ -26,7 +26,12 @@ pub fn root() -> &'static Path {
 /// The program, to be run in the project's folder.
 pub fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_robocall"));
-    command.args(args).current_dir(root()).env_remove("ROBOCALL_LOG").env("NO_COLOR", "1");
+    command
+        .args(args)
+        .current_dir(root())
+        .env_remove("ROBOCALL_LOG")
+        .env_remove("ROBOCALL_LOG_FORMAT")
+        .env("NO_COLOR", "1");
     command
 }
 
