@@ -60,7 +60,8 @@ pub fn run(args: WorkerArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fa
     let tell = move |stage: WorkerStage, id: &WorkerId| {
         if json {
             let status = match stage {
-                WorkerStage::Started => "started",
+                WorkerStage::Starting => "started",
+                WorkerStage::Working => "working",
                 WorkerStage::Draining => "draining",
                 WorkerStage::Stopping => "stopping",
             };
@@ -70,7 +71,8 @@ pub fn run(args: WorkerArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fa
             return;
         }
         terminal.say(&match stage {
-            WorkerStage::Started => format!("Worker {id} has started.\n"),
+            WorkerStage::Starting => format!("Worker {id} is starting: it waits for its servers, and for its name.\n"),
+            WorkerStage::Working => format!("Worker {id} has started.\n"),
             WorkerStage::Draining => format!(
                 "Worker {id} drains: it begins no more calls. Live ones go on for {grace} s at most, then other workers take \
                  them over. A second signal ends it at once.\n"

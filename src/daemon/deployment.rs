@@ -123,8 +123,8 @@ impl Deployment {
         client.map_err(|error| DaemonError::Settings(format!("amqp.url: {error}")))
     }
 
-    /// Looks whether the database may forget: warns, or refuses if the settings ask for that. Then it is waited for, too: one that
-    /// is away may be durable, and whoever starts everything at once has no order.
+    /// Looks whether the database may forget: warns, or refuses if the settings ask for that. It is waited for: one that is away may
+    /// be durable, and whoever starts everything at once has no order.
     ///
     /// # Errors
     /// When it may forget and must not.
@@ -148,7 +148,10 @@ impl Deployment {
                     is_told = true;
                 }
                 Err(error) if self.require_durable => return Err(error.into()),
-                // It is absent, or does not tell: looked at again by `doctor`.
+                // It is absent, or does not let us in: said by whoever asks it.
+                Err(StoreError::Unavailable(_))
+                    if matches!(self.store.time().await, Err(StoreError::Unavailable(_))) => {}
+                // It does not tell: looked at again by `doctor`.
                 Err(error) => {
                     tracing::warn!(%error, "whether the database may forget is not known");
                     return Ok(());

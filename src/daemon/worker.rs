@@ -17,7 +17,7 @@ use super::vitals;
 use crate::adapters::asterisk::IsOurs;
 use crate::adapters::clock::SystemClock;
 use crate::config::{Backend, ConfigError, Settings, SpeechEngine};
-use crate::dispatch::{FlowCatalogue, Ports, Programs, Shutdown, Worker, WorkerFailure, WorkerSettings};
+use crate::dispatch::{FlowCatalogue, Ports, Programs, Progress, Shutdown, Worker, WorkerFailure, WorkerSettings};
 use crate::model::WorkerId;
 use crate::ports::store::ProcessId;
 use crate::ports::{Clock, StoreError};
@@ -50,8 +50,10 @@ pub enum DaemonError {
 /// How far a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerStage {
-    /// Its parts are put together; servers may still be absent.
-    Started,
+    /// Its parts are put together; servers may still be absent, and its name another's.
+    Starting,
+    /// It takes requests and calls.
+    Working,
     /// It was told to finish what is live.
     Draining,
     /// It was told to end at once.
@@ -129,7 +131,6 @@ pub fn run_worker(
             grace: Duration::from_secs(settings.worker.grace_secs),
             ..WorkerSettings::new(id.clone(), process)
         };
-        tell(WorkerStage::Started, &id);
         let mut helpers = JoinSet::new();
         let (soft, name, telling) = (interrupts.soft.clone(), id.clone(), tell.clone());
         helpers.spawn(async move {
@@ -154,6 +155,14 @@ pub fn run_worker(
             ];
             helpers.spawn(vitals::serve(&settings.metrics, exposition, checks, &clock).await?);
         }
+        // Nothing of its own keeps it from working any more.
+        tell(WorkerStage::Starting, &id);
+        let (mut progress, name, telling) = (worker.progress(), id.clone(), tell.clone());
+        helpers.spawn(async move {
+            if progress.wait_for(|progress| *progress != Progress::Waiting).await.is_ok() {
+                telling(WorkerStage::Working, &name);
+            }
+        });
         tokio::select! {
             biased;
             checked = deployment.check_durability() => checked?,

@@ -1,5 +1,7 @@
 //! How servers around a process answer it.
 
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::catalogue::{BROKER, BROKER_LOST, BUILD, NODE_LEGS, NODE_UP, PROMPT, PROMPTS, REDIS};
@@ -30,6 +32,55 @@ pub(super) fn build() {
 /// Redis answered, or did not.
 pub fn redis_answered(asked: Stopwatch, ok: bool) {
     REDIS.record([if ok { "ok" } else { "failed" }], asked.elapsed().as_secs_f64());
+}
+
+/// How often it is said that a server is waited for.
+const SAID_AGAIN: Duration = Duration::from_secs(30);
+
+/// Says that a server is waited for while it does not answer, and once when it does again.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Which, and where, without a password.
+    server: String,
+    state: Mutex<Silence>,
+}
+
+#[derive(Debug, Default)]
+struct Silence {
+    /// Since when it has not answered, if that was said and is not over.
+    since: Option<Stopwatch>,
+    /// When that was said last.
+    said: Option<Stopwatch>,
+}
+
+impl Waiting {
+    /// For nothing yet.
+    pub fn new(server: String) -> Self {
+        Self { server, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Silence> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It did not answer, or did not let us in. Said at once, and every half a minute while it lasts.
+    pub fn goes_on(&self, why: &dyn fmt::Display) {
+        let mut silence = self.lock();
+        if silence.said.is_some_and(|said| said.elapsed() < SAID_AGAIN) {
+            return;
+        }
+        silence.said = Some(Stopwatch::start());
+        silence.since.get_or_insert_with(Stopwatch::start);
+        drop(silence);
+        tracing::warn!("waits for {}: {why}", self.server);
+    }
+
+    /// It answered.
+    pub fn is_over(&self) {
+        if let Some(since) = self.lock().since.take() {
+            tracing::warn!("{} is back after {} s", self.server, since.elapsed().as_secs());
+        }
+    }
 }
 
 /// A connection to the broker, which is open for as long as this is held.

@@ -10,7 +10,6 @@ mod support;
 mod rabbitmq;
 
 #[path = "../support/redis.rs"]
-#[expect(dead_code, reason = "other test binaries use more of it")]
 mod redis;
 
 mod absent;

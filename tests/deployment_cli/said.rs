@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::world::{Process, STAYS, World, request};
+use crate::redis::Redis;
+use crate::world::{PASSWORD, Process, STAYS, World, request};
 
 /// What somebody says, line by line.
 struct Heard<R>(Lines<BufReader<R>>, Vec<String>);
@@ -65,7 +66,8 @@ fn a_worker_that_is_told_twice_says_that_it_ends_at_once() {
 
     let (_world, mut worker) = busy(&["--json"], &[]);
     let mut said = Heard::by(worker.child.stdout.take().unwrap());
-    said.until(r#""started""#);
+    assert_eq!(said.until("status"), r#"{"status":"started","worker":"w1"}"#, "programs wait for the first line");
+    said.until(r#"{"status":"working","worker":"w1"}"#);
     for status in [r#"{"status":"draining","worker":"w1"}"#, r#"{"status":"stopping","worker":"w1"}"#] {
         terminate(&worker);
         assert_eq!(said.until("status"), status);
@@ -101,7 +103,54 @@ fn a_log_of_json_has_no_other_lines_whatever_its_filter_leaves_out() {
     for part in ["has started.", "drains", "ends at once"] {
         assert!(of_worker.iter().any(|line| line.contains(part)), "{part}: {of_worker:?}");
     }
-    assert_eq!(words(&said[1]).len(), 2);
+    assert!(words(&said[1])[0].starts_with("Serving at") && words(&said[1])[1].starts_with("Ending"), "{said:?}");
     assert_eq!(words(&said[2]), ["error: /nowhere: cannot be read: No such file or directory (os error 2)"]);
     assert!(said[2][0].contains(r#""level":"ERROR""#), "{said:?}");
+}
+
+#[test]
+fn a_worker_that_redis_does_not_let_in_says_where_and_why_and_nothing_of_the_password() {
+    let strict = Redis::with(&["--save", "", "--appendonly", "no", "--requirepass", "another"]);
+    let url = strict.url().replace("redis://", &format!("redis://:{PASSWORD}@"));
+    let world = World::of_servers("amqp://127.0.0.1:1/%2f", &url, "127.0.0.1:1");
+    let mut worker = start(world.program(&["worker", "--id", "w1"]));
+    let mut said = Heard::by(worker.child.stderr.take().unwrap());
+    said.until("Worker w1 is starting");
+    let waits = said.until("waits for Redis at").to_owned();
+    assert!(waits.contains(&format!("127.0.0.1:{}: ", strict.port())) && waits.contains("WRONGPASS"), "{waits}");
+    terminate(&worker);
+    assert_eq!(worker.child.wait().unwrap().code(), Some(0));
+    for line in said.all() {
+        assert!(!line.contains(PASSWORD) && !line.contains("has started") && !line.contains("may forget"), "{line}");
+    }
+}
+
+#[test]
+fn a_worker_has_started_when_redis_answers() {
+    let mut database = Redis::start();
+    database.kill();
+    let world = World::without_worker("20").with([("ROBOCALL__REDIS__URL", database.url())]);
+    let mut worker = start(world.program(&["worker", "--id", "w1"]));
+    let mut said = Heard::by(worker.child.stderr.take().unwrap());
+    said.until(&format!("waits for Redis at 127.0.0.1:{}: ", database.port()));
+    database.start_again();
+    said.until(&format!("Redis at 127.0.0.1:{} is back after ", database.port()));
+    let started = said.until("has started");
+    assert_eq!(started, "Worker w1 has started.");
+    database.kill();
+    said.until("waits for Redis at");
+    terminate(&worker);
+}
+
+#[test]
+fn a_worker_whose_metrics_cannot_be_served_does_not_say_that_it_started() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut world = World::without_worker("20");
+    world = world.with([("ROBOCALL__METRICS__LISTEN", taken.local_addr().unwrap().to_string())]);
+    for json in [&[][..], &["--json"]] {
+        let said = world.run(&[&["worker", "--id", "w1"], json].concat());
+        assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+        assert!(!said.err.contains("start") && !said.out.contains("start"), "{}{}", said.out, said.err);
+        assert!(format!("{}{}", said.out, said.err).contains("metrics.listen: "), "{}{}", said.out, said.err);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
-use crate::telemetry::servers::{self, Stopwatch};
+use crate::telemetry::servers::{self, Stopwatch, Waiting};
 
 /// Questions in a row without an answer after which another connection is made.
 const SILENCES: u32 = 3;
@@ -23,6 +23,7 @@ pub(super) struct Connection {
     current: Mutex<Current>,
     /// How often the server may have become another: another connection may lead to another.
     changes: Arc<AtomicU64>,
+    waiting: Waiting,
 }
 
 struct Current {
@@ -39,7 +40,8 @@ impl Connection {
     pub fn new(client: Client, config: ConnectionManagerConfig, changes: Arc<AtomicU64>) -> RedisResult<Self> {
         let manager = client.get_connection_manager_lazy(config.clone())?;
         let current = Mutex::new(Current { manager, number: 0, silences: 0, channel: None });
-        Ok(Self { client, config, current, changes })
+        let waiting = Waiting::new(format!("Redis at {}", client.get_connection_info().addr()));
+        Ok(Self { client, config, current, changes, waiting })
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {
@@ -72,6 +74,10 @@ impl Connection {
             }
         };
         servers::redis_answered(asked, answer.is_ok());
+        match answer.as_ref().err().filter(|error| is_away(error)) {
+            Some(error) => self.waiting.goes_on(error),
+            None => self.waiting.is_over(),
+        }
         self.judge(number, answer.as_ref().err());
         answer
     }
@@ -123,4 +129,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether the server did not answer, does not let us in, or is not what it should be yet.
+fn is_away(error: &RedisError) -> bool {
+    const SHUT: [&str; 5] = ["NOAUTH", "WRONGPASS", "LOADING", "MASTERDOWN", "CLUSTERDOWN"];
+    !matches!(error.kind(), ErrorKind::Server(_)) || error.code().is_some_and(|code| SHUT.contains(&code))
 }
