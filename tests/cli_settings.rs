@@ -39,6 +39,36 @@ fn what_the_interface_would_refuse_at_its_start_is_told_with_the_settings_name()
 }
 
 #[test]
+fn what_cannot_work_is_refused_as_a_worker_refuses_it_and_no_secret_is_shown() {
+    let listens = "is not HOST:PORT, such as 127.0.0.1:9464";
+    for (settings, expected) in [
+        ("[metrics]\nlisten = \"9464\"\n", format!("metrics.listen: \"9464\" {listens}")),
+        ("[api]\nlisten = \"8080\"\n", format!("api.listen: \"8080\" {listens}")),
+        ("[telephony]\nsimulator = \"7460\"\n", format!("telephony.simulator: \"7460\" {listens}")),
+        ("[worker]\ncapacity = 0\n", "worker.capacity: must be at least 1".to_owned()),
+        ("[telephony]\nbackend = \"asterix\"\n", "\"asterix\" is not one of simulator, asterisk".to_owned()),
+        ("[speech]\nengine = \"festival\"\n", "\"festival\" is not one of silent, espeak, command".to_owned()),
+        ("[speech]\noutput = \"mp3\"\n", "\"mp3\" is not one of wav, raw".to_owned()),
+        ("[api.voices]\nmona = {gender = \"f\"}\n", "\"f\" is not one of female, male".to_owned()),
+        ("[redis]\nurl = redis://:sesame@db/\n", "string values must be quoted".to_owned()),
+        ("[redis]\nurl = \"db:6379\"\n", "redis.url: it must begin with redis:// or rediss://".to_owned()),
+        ("[redis]\nurl = \"redis://:6#sesame@db/\"\n", "write # as %23".to_owned()),
+        ("[amqp]\nurl = \"rabbit:5672\"\n", "amqp.url: it must begin with amqp:// or amqps://".to_owned()),
+        ("[amqp]\nurl = \"amqp://me:#sesame@rabbit/\"\n", "amqp.url: an address ends at #".to_owned()),
+    ] {
+        let said = checked(settings);
+        assert!(said.code == 2 && said.err.contains(&expected), "{settings}: {}", said.err);
+        assert!(!said.err.contains("\\n") && said.err.lines().count() == 1, "{settings}: {}", said.err);
+        assert!(!said.err.contains("sesame"), "{settings}: {}", said.err);
+    }
+    for (variable, value) in [("ROBOCALL__WORKER__CAPACITY", "0"), ("ROBOCALL__METRICS__LISTEN", "9464")] {
+        let refused = |args: &[&str]| support::said(support::program(args).env(variable, value).output().unwrap());
+        let (worker, check) = (refused(&["worker"]), refused(&["config", "check"]));
+        assert_eq!((worker.code, check.code, &worker.err), (2, 2, &check.err));
+    }
+}
+
+#[test]
 fn a_voice_speaks_what_the_program_that_speaks_is_said_to_speak() {
     let program = "[speech]\nengine = \"command\"\ncommand = [\"say\", \"{language}\"]\nlanguages = [\"tlh\"]\n";
     let voice = |language: &str| format!("{program}[api.voices]\nmona = {{language = \"{language}\"}}\n");

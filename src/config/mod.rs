@@ -4,6 +4,7 @@
 //! The value of a key is taken as it is written: nothing guesses that a password of digits is a number.
 
 mod asterisk;
+mod choices;
 mod hooks;
 mod metrics;
 mod settings;
@@ -67,7 +68,17 @@ fn from(place: Option<&Path>, environment: Environment) -> Result<Settings, Conf
 }
 
 fn invalid(error: config::ConfigError) -> ConfigError {
-    ConfigError::Invalid(error.to_string())
+    ConfigError::Invalid(without_source(&error.to_string()))
+}
+
+/// What is wrong with a file, in one line: without what is written there, which may be a password.
+fn without_source(text: &str) -> String {
+    let is_source = |line: &str| {
+        line.split_once('|').is_some_and(|(margin, _)| margin.chars().all(|c| c == ' ' || c.is_ascii_digit()))
+    };
+    let mut lines = text.lines().filter(|line| !is_source(line)).map(str::trim);
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |told, line| if line.starts_with("in ") { told + " " + line } else { told + ": " + line })
 }
 
 fn files(place: Option<&Path>) -> Result<Vec<PathBuf>, ConfigError> {

@@ -90,6 +90,7 @@ pub struct Api {
 #[serde(default, deny_unknown_fields)]
 pub struct Voice {
     /// Its gender.
+    #[serde(deserialize_with = "super::choices::gender")]
     pub gender: Gender,
     /// The language that it speaks (BCP 47); none: the default.
     pub language: Option<String>,
@@ -191,7 +192,7 @@ pub struct Telephony {
 
 /// What the phone network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "String", rename_all = "camelCase")]
 pub enum Backend {
     /// A simulated one, in a process of its own.
     Simulator,

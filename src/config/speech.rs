@@ -8,7 +8,7 @@ use super::settings::words;
 
 /// What speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", rename_all = "lowercase")]
 pub enum SpeechEngine {
     /// Nothing: text takes its time and makes no sound, for the simulated network.
     #[default]
@@ -21,7 +21,7 @@ pub enum SpeechEngine {
 
 /// What a program that speaks writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", rename_all = "lowercase")]
 pub enum SpeechOutput {
     /// A WAV file.
     #[default]

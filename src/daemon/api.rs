@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
+use super::addresses::check_address;
 use super::census::Census;
 use super::deployment::Deployment;
 use super::hooks::{check as check_hooks, deliver_hooks};
@@ -102,6 +103,8 @@ fn check_menus(settings: &config::Api, flows: &FlowCatalogue) -> Result<(), Daem
 /// When it cannot: the first reason.
 pub fn check_api(settings: &Settings, flows: &FlowCatalogue) -> Result<(), DaemonError> {
     check_hooks(&settings.hooks)?;
+    vitals::check(&settings.metrics)?;
+    check_address("api.listen", &settings.api.listen)?;
     trusted_proxies(&settings.api)?;
     check_voices(&settings.api, &*promised_speech(&settings.speech))?;
     check_menus(&settings.api, flows)

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
+use super::addresses::check_url;
 use super::worker::DaemonError;
 use crate::adapters::amqp::{AmqpSettings, Broker, Client, Topology};
 use crate::adapters::redis::{RedisHooks, RedisSettings, RedisStore};
@@ -30,13 +33,19 @@ impl Deployment {
     /// When a setting cannot be used.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, DaemonError> {
         let redis = &settings.redis;
+        let schemes = ["redis", "rediss", "valkey", "valkeys", "redis+unix", "valkey+unix", "unix"];
+        check_url("redis.url", redis.url.expose_secret(), &schemes)?;
+        check_url("amqp.url", settings.amqp.url.expose_secret(), &["amqp", "amqps"])?;
         let store = RedisStore::new(&RedisSettings {
             url: redis.url.clone(),
             prefix: redis.prefix.clone(),
             default_limit: redis.default_limit,
             wait_replicas: redis.wait_replicas,
         });
-        let store = store.map_err(|error| DaemonError::Settings(format!("redis.url: {error}")))?;
+        let store = store.map_err(|error| match error {
+            StoreError::Refused(why) => DaemonError::Settings(format!("redis.url: {why}")),
+            error => DaemonError::Settings(format!("redis.url: {error}")),
+        })?;
         let amqp = &settings.amqp;
         let names = Topology::prefixed(&amqp.prefix);
         let amqp = AmqpSettings {

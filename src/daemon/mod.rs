@@ -1,5 +1,6 @@
 //! The composition root: the one room that names adapters, and puts them together with dispatch. One file a composition.
 
+mod addresses;
 mod api;
 mod census;
 mod checkup;

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::addresses::check_address;
 use super::simulator::remote_telephony;
 use super::worker::DaemonError;
 use crate::adapters::asterisk::{Asterisk, AsteriskArchive, AsteriskSettings, IsOurs, NodeSettings, Templates};
@@ -28,12 +29,8 @@ impl Phones {
         match settings.telephony.backend {
             Backend::Simulator => {
                 let address = &settings.telephony.simulator;
-                match address.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
-                    Some(Ok(_)) => Ok(Phones::Simulator(address.clone(), remote_telephony(address, clock))),
-                    _ => Err(DaemonError::Settings(format!(
-                        "telephony.simulator: {address:?} is no address: HOST:PORT is needed"
-                    ))),
-                }
+                check_address("telephony.simulator", address)?;
+                Ok(Phones::Simulator(address.clone(), remote_telephony(address, clock)))
             }
             Backend::Asterisk => {
                 let nodes = settings.asterisk.nodes.join(", ");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::addresses::check_address;
 use super::checkup::{Finding, millis};
 use super::silent_speech;
 use super::worker::DaemonError;
@@ -58,15 +59,12 @@ pub(super) fn check(settings: &config::Speech) -> Result<(), DaemonError> {
             return wrong("sample_rate", "and channels are none that can be read: 4000 to 384000 Hz, 1 to 16 channels");
         }
     }
-    let host_and_port =
-        |at: &str| at.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     match (settings.url.as_str(), settings.listen.as_str()) {
         ("", "") => Ok(()),
         ("", _) => wrong("listen", "is of no use without speech.url, under which the telephony server fetches prompts"),
         (_, "") => wrong("url", "needs speech.listen, where a worker serves prompts"),
         (url, _) if !is_url(url) => wrong("url", "must be http://HOST:PORT or https://…, without ? # & , | and blanks"),
-        (_, at) if !host_and_port(at) => wrong("listen", &format!("{at:?} is no address: HOST:PORT is needed")),
-        _ => Ok(()),
+        (_, at) => check_address("speech.listen", at),
     }
 }
 

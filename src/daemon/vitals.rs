@@ -7,6 +7,7 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::check_address;
 use super::deployment::Deployment;
 use super::worker::DaemonError;
 use crate::adapters::amqp::{Broker, Client};
@@ -17,14 +18,23 @@ use crate::model::OrganisationId;
 use crate::ports::{Clock, Telephony};
 use crate::telemetry::{Exposition, Role};
 
+/// Whether what is to be served can be.
+///
+/// # Errors
+/// When the address is none, or an organisation's name.
+pub(super) fn check(settings: &config::Metrics) -> Result<(), DaemonError> {
+    if let Some(wrong) = settings.organisations.iter().find(|name| name.parse::<OrganisationId>().is_err()) {
+        return Err(DaemonError::Settings(format!("metrics.organisations: {wrong:?} is the name of no organisation")));
+    }
+    if settings.listen.is_empty() { Ok(()) } else { check_address("metrics.listen", &settings.listen) }
+}
+
 /// Counts from now on, if anybody is to read it.
 ///
 /// # Errors
 /// When somebody else counts in this process.
 pub(super) fn count(settings: &config::Metrics, role: Role) -> Result<Option<Exposition>, DaemonError> {
-    if let Some(wrong) = settings.organisations.iter().find(|name| name.parse::<OrganisationId>().is_err()) {
-        return Err(DaemonError::Settings(format!("metrics.organisations: {wrong:?} is the name of no organisation")));
-    }
+    check(settings)?;
     if settings.listen.is_empty() {
         return Ok(None);
     }

@@ -73,6 +73,10 @@ pub fn check_settings(settings: &Settings) -> Result<(), DaemonError> {
         deployment.broker()?;
         Phones::of(settings, clock, None).map(drop)
     })?;
+    if settings.worker.capacity == 0 {
+        return Err(DaemonError::Settings("worker.capacity: must be at least 1".to_owned()));
+    }
+    vitals::check(&settings.metrics)?;
     speech::check(&settings.speech)?;
     hooks::check(&settings.hooks)?;
     if settings.telephony.backend == Backend::Asterisk && settings.speech.engine == SpeechEngine::Silent {
