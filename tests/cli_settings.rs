@@ -95,3 +95,17 @@ fn what_lines_of_the_log_look_like_may_be_said_in_the_surroundings_too() {
         refused.err
     );
 }
+
+#[test]
+fn a_word_that_is_no_level_and_a_variable_that_means_nothing_are_told() {
+    let told = |name: &str, value: &str| {
+        support::said(support::program(&["config", "check"]).env(name, value).output().unwrap())
+    };
+    let refused = told("ROBOCALL_LOG", "infos");
+    assert!(refused.code == 2 && refused.err.contains("did you mean `info`?"), "{}", refused.err);
+    assert_eq!(robocall(&["config", "check", "--log", "inf"]).code, 2);
+    let warned = told("ROBOCALL_WORKER_CAPACITY", "20");
+    assert!(warned.code == 0 && warned.err.contains("did you mean ROBOCALL__WORKER__CAPACITY?"), "{}", warned.err);
+    let quiet = told("ROBOCALL__WORKER__CAPACITY", "20");
+    assert_eq!((quiet.code, quiet.err.as_str()), (0, "The settings can be used.\n"));
+}

@@ -49,6 +49,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::stray_variables;
 use crate::telemetry::LogFormat;
 
 pub use exit::{Exit, Failure};
@@ -132,6 +133,14 @@ enum Command {
 }
 
 impl Command {
+    /// Whether whoever gave it relies on the surroundings from now on.
+    const fn begins_work(&self) -> bool {
+        matches!(
+            self,
+            Self::Worker(_) | Self::Api(_) | Self::Demo(_) | Self::Config(configuration::ConfigCommand::Check(_))
+        )
+    }
+
     /// Whether it goes on until it is told to end, and nobody sits before it.
     const fn is_daemon(&self) -> bool {
         matches!(self, Self::Worker(_) | Self::Api(_) | Self::Simulator(_))
@@ -212,6 +221,11 @@ pub fn read_arguments() -> Result<Cli, ExitCode> {
 pub fn run(cli: Cli, surroundings: &Surroundings) -> Exit {
     let is_log = cli.command.is_daemon() && cli.log_format(surroundings) == Ok(LogFormat::Json);
     let Cli { json, command, .. } = cli;
+    if command.begins_work() {
+        for stray in stray_variables() {
+            tracing::warn!("{stray}");
+        }
+    }
     let terminal = Terminal::of(surroundings);
     let terminal = if is_log { terminal.of_log() } else { terminal };
     let ended = match command {

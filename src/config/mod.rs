@@ -9,6 +9,7 @@ mod hooks;
 mod metrics;
 mod settings;
 mod speech;
+mod strays;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub use hooks::Hooks;
 pub use metrics::Metrics;
 pub use settings::{Amqp, Api, Backend, Redis, Settings, Telephony, Voice, Worker};
 pub use speech::{Speech, SpeechEngine, SpeechOutput};
+pub use strays::stray_variables;
 
 /// What environment variables begin with: `ROBOCALL__REDIS__URL` is `redis.url`. Two underscores, since clusters make
 /// up variables such as `ROBOCALL_PORT` for every service of that name.

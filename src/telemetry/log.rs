@@ -1,7 +1,7 @@
 //! Where the log goes: to stderr, as detailed as was asked, for people or for what collects logs.
 
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt as _, FilterFn, ParseError};
+use tracing_subscriber::filter::{FilterExt as _, FilterFn, LevelFilter, ParseError};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -30,6 +30,68 @@ impl LogFormat {
     }
 }
 
+/// Why a filter of the log is none.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+    /// A word alone is a level, or everything of a module that there is; otherwise nothing would be written at all.
+    #[error("{}", in_words(word, *meant))]
+    NoLevel {
+        /// The word.
+        word: String,
+        /// What looks like it.
+        meant: Option<&'static str>,
+    },
+}
+
+fn in_words(word: &str, meant: Option<&str>) -> String {
+    let hint = meant.map_or_else(
+        || format!("a level is one of {}, a module's is written MODULE=LEVEL", LEVELS.join(", ")),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    format!("{word:?} is no level: {hint}")
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Whose lines there may be: ours, and of what is below us.
+const CRATES: [&str; 18] = [
+    "robocall",
+    "axum",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "lapin",
+    "mio",
+    "opentelemetry",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "redis",
+    "reqwest",
+    "rustls",
+    "tokio",
+    "tokio_tungstenite",
+    "tokio_util",
+    "tower",
+    "tungstenite",
+];
+
+/// Words alone that are neither a level nor what lines could be of: taken for a module they silence everything.
+fn check_words(filter: &str) -> Result<(), FilterError> {
+    let alone = filter.split(',').map(str::trim).filter(|word| !word.is_empty() && !word.contains(['=', '[', ']']));
+    for word in alone {
+        let module = word.split("::").next().unwrap_or_default();
+        if word.parse::<LevelFilter>().is_err() && !CRATES.contains(&module) {
+            let far = |known: &&str| strsim::osa_distance(known, &word.to_ascii_lowercase());
+            let meant = LEVELS.into_iter().chain(["robocall"]).min_by_key(far).filter(|known| far(known) <= 2);
+            return Err(FilterError::NoLevel { word: word.to_owned(), meant });
+        }
+    }
+    Ok(())
+}
+
 /// Sends the log of this process to stderr, and its spans to where `traces` says.
 ///
 /// `filter` is a level (`warn`) or a list of them by module (`warn,robocall::dispatch=debug`); colours are for people only.
@@ -38,7 +100,7 @@ impl LogFormat {
 ///
 /// # Errors
 /// When `filter` is neither.
-pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool, traces: &Traces) -> Result<(), ParseError> {
+pub fn log_to_stderr(filter: &str, format: LogFormat, colours: bool, traces: &Traces) -> Result<(), FilterError> {
     let filter = readable(filter)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -74,7 +136,8 @@ pub fn complain(text: &str) {
 }
 
 /// A filter that lets spans, panics and what must be said through whatever lines it asks for.
-fn readable<S: Subscriber>(filter: &str) -> Result<impl Filter<S> + use<S>, ParseError> {
+fn readable<S: Subscriber>(filter: &str) -> Result<impl Filter<S> + use<S>, FilterError> {
+    check_words(filter)?;
     let filter = EnvFilter::builder().parse(filter)?;
     let always = [(super::spans::TARGET, "error"), (PANICS, "error"), (SAID, "info")];
     let filter = always.into_iter().try_fold(filter, |filter, (target, level)| {
@@ -97,6 +160,20 @@ mod tests {
     fn a_filter_that_cannot_be_is_refused() {
         assert!(readable::<Registry>("robocall=loud").is_err());
         assert!(readable::<Registry>("warn,robocall::dispatch=debug").is_ok());
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_with_the_level_that_was_meant() {
+        let told = |filter| check_words(filter).map_err(|error| error.to_string());
+        for filter in
+            ["", "INFO", "3", "off,", "warn, robocall", "robocall::hooks", "lapin", "x=debug", "[call{x}]=info"]
+        {
+            assert_eq!(told(filter), Ok(()), "{filter}");
+        }
+        assert_eq!(told("infos"), Err("\"infos\" is no level: did you mean `info`?".to_owned()));
+        assert_eq!(told("warn,inf"), Err("\"inf\" is no level: did you mean `info`?".to_owned()));
+        assert_eq!(told("warn,robocal"), Err("\"robocal\" is no level: did you mean `robocall`?".to_owned()));
+        assert!(told("everything").is_err_and(|error| error.contains("off, error, warn")));
     }
 
     #[test]

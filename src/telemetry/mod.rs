@@ -17,6 +17,6 @@ mod traces;
 mod words;
 
 pub use exposition::{Exposition, ExpositionError};
-pub use log::{LogFormat, complain, log_to_stderr, say};
+pub use log::{FilterError, LogFormat, complain, log_to_stderr, say};
 pub use metric::{By, Kind, Metric, Role};
 pub use traces::{Traces, TracesError};
