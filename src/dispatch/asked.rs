@@ -3,6 +3,7 @@
 
 use tokio::sync::oneshot;
 
+use super::commands::tell_of;
 use super::ledger::{Fenced, Ledger};
 use super::live_call::{AGAIN, Heard, LiveCall};
 use super::obeyed::{self, target_of};
@@ -96,6 +97,7 @@ impl Asked {
             return false;
         }
         if known.is_none() {
+            tell_of(&self.command);
             ledger.note(at, self.command.executed());
         }
         ledger.answers.push(Answer { to: self.answer, reply, when_done: false });
@@ -179,6 +181,7 @@ impl LiveCall<'_> {
             CommandReply::Invited(leg) => there.contains(&leg),
             _ => matches!(command.kind, CommandKind::Record { .. }),
         };
+        tell_of(&command);
         self.machine.note_command(command.executed());
         self.ledger.answers.push(Answer { to, reply, when_done });
     }

@@ -134,6 +134,9 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
     let given = Given { id: command.id.clone(), actor: command.actor.clone(), expect };
     match shared.ports.store.control(&key, control, Some(&given)).await {
         Ok(controlled) => {
+            if !controlled.again {
+                tell_of(command);
+            }
             publish_requests(shared, controlled.events);
             if control == (Control::Cancel { hang_up: true }) {
                 // Only to be quick about it: whoever renews or adopts one of them hears of it from the store.
@@ -177,6 +180,12 @@ async fn ask_call(shared: &Shared, command: &Command, call: CallId) -> Outcome {
         },
         Err(error) => sorry(&error),
     }
+}
+
+/// Tells the log that a command was carried out; the span around says what it was about.
+pub(super) fn tell_of(command: &Command) {
+    let actor = command.actor.as_ref().map(tracing::field::display);
+    tracing::info!(command = &*command.id, actor, "{} was carried out", command.kind.name());
 }
 
 async fn pass_on(shared: &Shared, owner: &WorkerId, command: Command, held: Held) {

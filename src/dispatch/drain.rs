@@ -26,8 +26,8 @@ const TOLD_WITHIN: Duration = Duration::from_secs(5);
 const OUT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Ends the tasks of the calls that are still live, and hands those over to other workers. Their leases must be renewed
-/// until this has ended the tasks, and not by this worker afterwards: so it ends `renewing`, too.
-pub async fn hand_over(shared: &Arc<Shared>, calling: &mut JoinSet<()>, renewing: &mut JoinSet<()>) {
+/// until this has ended the tasks, and not by this worker afterwards: so it ends `renewing`, too. How many those were.
+pub async fn hand_over(shared: &Arc<Shared>, calling: &mut JoinSet<()>, renewing: &mut JoinSet<()>) -> usize {
     let clock = &*shared.ports.clock;
     let held = shared.roster.let_go();
     if !held.is_empty() {
@@ -35,6 +35,7 @@ pub async fn hand_over(shared: &Arc<Shared>, calling: &mut JoinSet<()>, renewing
     }
     end_all(clock, &shared.roster, calling, renewing).await;
     tell(shared, &held).await;
+    held.len()
 }
 
 /// Ends the tasks of calls that were told to let go: those that do not end by themselves in time are fenced first, so

@@ -1,5 +1,6 @@
 //! Looking after what others left: suspect calls, time-driven changes, events nobody published.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::ledger::publish_requests;
 use super::shared::Shared;
 use crate::model::event::{Beginning, CallContext};
 use crate::model::happening::events_in;
-use crate::model::{CallId, Event, Timestamp};
+use crate::model::{CallId, Event, Timestamp, WorkerId};
 use crate::ports::store::{Stage, Suspect, Unconfirmed, Written};
 use crate::ports::{StoreError, StoreResult};
 use crate::telemetry::dispatch as telemetry;
@@ -160,7 +161,23 @@ async fn round(
 /// Takes over what may be taken over; answers how many calls those were. After `until` what was read says nothing any
 /// more: the store may have stood still in between, and nobody could renew.
 async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: Timestamp) -> StoreResult<usize> {
-    let mut found = 0;
+    let mut adopted = BTreeMap::new();
+    let taken = take_over(shared, apps, suspects, until, &mut adopted).await;
+    // Each for itself, they would be hundreds of lines.
+    for (worker, calls) in &adopted {
+        tracing::info!(from = %worker, calls, "adopted {calls} calls of {worker}");
+    }
+    taken.map(|()| adopted.values().sum())
+}
+
+/// Counts calls by whose they were.
+async fn take_over(
+    shared: &Shared,
+    apps: &mut Apps,
+    suspects: Vec<Suspect>,
+    until: Timestamp,
+    taken: &mut BTreeMap<WorkerId, usize>,
+) -> StoreResult<()> {
     apps.open(shared, &suspects, until).await?;
     for suspect in suspects {
         if shared.ports.clock.now() >= until {
@@ -176,9 +193,9 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
         let asked_at = shared.ports.clock.now();
         match shared.ports.store.adopt(&suspect.held, &shared.settings.id).await {
             Ok(Written::Done(adopted)) => {
-                spans::call(&suspect.held).in_scope(|| tracing::info!(from = %suspect.worker, "adopted"));
+                spans::call(&suspect.held).in_scope(|| tracing::debug!(from = %suspect.worker, "adopted"));
                 telemetry::adopted();
-                found += 1;
+                *taken.entry(suspect.worker).or_default() += 1;
                 // From here on it is renewed, and its reports are kept for whoever will carry it.
                 let seat = shared.roster.enter(&adopted.claim.held, suspect.app, asked_at);
                 if adopted.stage == Stage::Dialing {
@@ -195,7 +212,7 @@ async fn adopt(shared: &Shared, apps: &mut Apps, suspects: Vec<Suspect>, until: 
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn publish_again(shared: &Shared, unconfirmed: Unconfirmed) {

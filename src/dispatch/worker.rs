@@ -257,9 +257,10 @@ impl Parts {
         // Nobody else's calls are taken over any more, and nobody's orders.
         self.upkeep.shutdown().await;
         self.taking_in.shutdown().await;
-        drain::hand_over(shared, &mut self.calling, &mut self.renewing).await;
+        let calls = drain::hand_over(shared, &mut self.calling, &mut self.renewing).await;
         self.hearing.shutdown().await;
         drain::let_names_go(shared).await;
+        tracing::info!(worker = %shared.settings.id, calls, "ended: {calls} calls handed over");
         Ok(())
     }
 }

@@ -154,3 +154,41 @@ fn a_worker_whose_metrics_cannot_be_served_does_not_say_that_it_started() {
         assert!(format!("{}{}", said.out, said.err).contains("metrics.listen: "), "{}{}", said.out, said.err);
     }
 }
+
+#[test]
+fn the_log_tells_of_commands_of_the_end_of_a_drain_and_of_calls_that_were_adopted() {
+    let log = ["--log", "robocall=info", "--log-format", "json"];
+    let (world, mut first) = busy(&[&["--grace", "0"], &log[..]].concat(), &[]);
+    for told in [["request", "pause", "r1"], ["request", "resume", "r1"]] {
+        world.answer(&told);
+    }
+    let calls = world.answer(&["calls"]);
+    let call = calls["calls"][0]["callId"].as_str().unwrap();
+    world.answer(&["call", "hangup", call]);
+    world.wait_for("r1", "call.ended", 1);
+    let mut second = start(world.program(&[&["worker", "--id", "w2"], &log[..]].concat()));
+    let mut of_second = Heard::by(second.child.stderr.take().unwrap());
+    of_second.until("Worker w2 has started.");
+    terminate(&first);
+    assert_eq!(first.child.wait().unwrap().code(), Some(0));
+    of_second.until("adopted 2 calls of w1");
+    let of_first = Heard::by(first.child.stderr.take().unwrap()).all();
+    let lines: Vec<Value> = of_first.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (message, about, name) in [
+        ("pause was carried out", "request", "r1"),
+        ("resume was carried out", "request", "r1"),
+        ("hangup was carried out", "call", call),
+        ("ended: 2 calls handed over", "", ""),
+    ] {
+        let line = lines.iter().find(|line| line["message"] == message);
+        let line = line.unwrap_or_else(|| panic!("{message:?} is not there: {of_first:?}"));
+        assert_eq!(line["level"], "INFO");
+        if !about.is_empty() {
+            assert_eq!((&line["span"][about], &line["span"]["organisation"]), (&name.into(), &"default".into()));
+            assert!(line["actor"].is_string(), "{line}");
+        }
+    }
+    assert!(STAYS.iter().all(|phone| !of_first.concat().contains(phone)), "{of_first:?}");
+    terminate(&second);
+    terminate(&second);
+}
