@@ -19,7 +19,7 @@ use crate::ports::TelephonyError;
 const TRIES: u32 = 10;
 
 /// How often a backend is asked to pause what is recorded, while the callee hears nothing; then they are hung up.
-const PAUSE_TRIES: u32 = 3;
+const PAUSE_TRIES: u32 = 2;
 
 /// Most by which the pauses between two tries grow.
 const LONGEST_PAUSE: u32 = 30;

@@ -102,6 +102,7 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
         Ok(accepted) => accepted,
         Err(CheckError::Unreadable(error)) => {
             let id = nameless(delivery).or_else(|_| unnamed())?;
+            spans::names_request(&id);
             return reject(shared, delivery, id, RejectReason::Invalid, problem(&error.into())).await;
         }
         Err(CheckError::Refused(refused)) => {
@@ -109,6 +110,7 @@ async fn judge(shared: &Shared, delivery: &Delivery) -> Result<Verdict, IntakeEr
                 Some(id) => id,
                 None => nameless(delivery)?,
             };
+            spans::names_request(&id);
             return reject(shared, delivery, id, refused.reason, refused.problems).await;
         }
     };
@@ -291,7 +293,6 @@ async fn reject(
 ) -> Result<Verdict, IntakeError> {
     let key = RequestKey { organisation: delivery.organisation.clone(), request: id };
     let (errors, error_count) = problems.into_parts();
-    spans::names_request(&key.request);
     tracing::warn!(?reason, error_count, "rejected");
     let rejection = Rejection { key, reason, errors, error_count, trace: delivery.trace };
     let (summary, events) = insist(&*shared.ports.clock, || shared.ports.store.reject(&rejection)).await?;

@@ -34,14 +34,20 @@ impl Phone {
     }
 }
 
-/// A text of somebody else's with everything in it masked that may be a phone number: six digits on end or more.
+/// A text of somebody else's with everything in it masked that may be a phone number: six digits or more on end, or with
+/// what numbers are written with between them.
 pub fn without_numbers(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        if digits < 6 { masked.push_str(part) } else { masked.extend(["…", &part[digits..]]) }
+    let is_part = |c: char| c.is_ascii_digit() || " -./()".contains(c);
+    let (mut masked, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(first) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(first);
+        let stretch = &from[..from.find(|c| !is_part(c)).unwrap_or(from.len())];
+        let number = stretch.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let digits = number.bytes().filter(u8::is_ascii_digit).count();
+        masked.extend([before, if digits < 6 { number } else { "…" }]);
+        rest = &from[number.len()..];
     }
-    masked
+    masked + rest
 }
 
 impl FromStr for Phone {
@@ -117,6 +123,8 @@ mod tests {
         for (said, told) in [
             ("Invalid endpoint PJSIP/+84917660247@carrier", "Invalid endpoint PJSIP/+…@carrier"),
             ("849176 and 84917, 0123456789", "… and 84917, …"),
+            ("tel: +84 917 660 247.", "tel: +…."),
+            ("0917-66-02-47 (12) 3", "…"),
             ("409: Recording not in session", "409: Recording not in session"),
             ("nummér 1234567é", "nummér …é"),
         ] {

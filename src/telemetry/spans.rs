@@ -14,16 +14,22 @@ use crate::ports::store::{Claim, Held};
 /// What the filter of the log knows them as.
 pub(super) const TARGET: &str = module_path!();
 
-/// An attempt to call somebody.
+/// What the log knows those as that say what a line is about and have no length: they are of no trace. Begins with
+/// [`TARGET`], as the filter wants it.
+pub(super) const ASIDE: &str = concat!(module_path!(), "::aside");
+
+/// An attempt to call somebody, that a line is about and nothing else.
 pub fn call(held: &Held) -> Span {
     let Held { organisation, request, attempt, .. } = held;
-    error_span!("call", %organisation, %request, call = %attempt.call, attempt = attempt.claim, trace = field::Empty)
+    error_span!(target: ASIDE, "call", %organisation, %request, call = %attempt.call, attempt = attempt.claim)
 }
 
-/// The same, when it is known what its request is a part of.
+/// An attempt to call somebody, for as long as this worker has it, and what its request is a part of.
 pub fn carried(claim: &Claim) -> Span {
-    let span = call(&claim.held);
+    let Held { organisation, request, attempt, .. } = &claim.held;
+    let span = error_span!("call", %organisation, %request, call = %attempt.call, attempt = attempt.claim, trace = field::Empty);
     is_part_of(&span, claim.header.trace);
+    traces::begins(&span);
     span
 }
 
@@ -47,10 +53,12 @@ pub fn names_request(request: &RequestId) {
     Span::current().record("request", field::display(request));
 }
 
-/// A command on its way to whom it concerns.
+/// A command on its way to whom it concerns: of no trace, since nothing says of which.
 pub fn command(command: &Command) -> Span {
     let Command { organisation, id, kind, .. } = command;
-    let span = error_span!("command", %organisation, command = &**id, kind = kind.name(), request = field::Empty, call = field::Empty);
+    let (command, kind_of, none) = (&**id, kind.name(), field::Empty);
+    let span =
+        error_span!(target: ASIDE, "command", %organisation, command, kind = kind_of, request = none, call = none);
     if let Some(request) = kind.request() {
         span.record("request", field::display(request));
     }

@@ -1,8 +1,11 @@
 //! Spans, as a collector takes them over OTLP: of whose trace they are a part, what they say, and that nobody waits for it.
 
+#![expect(clippy::disallowed_methods, reason = "processes are watched in real time")]
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
@@ -57,8 +60,9 @@ fn a_request_can_be_followed_from_its_submission_to_the_end_of_its_calls() {
     worker.drain();
     let spans = collector.until(|spans| !named(spans, "question").is_empty());
 
+    // What was claimed and given back undialled has no result, and what was not taken in at once is taken in again.
     let calls = named(&spans, "call");
-    assert_eq!((calls.len(), named(&spans, "intake").len(), named(&spans, "question").len()), (2, 1, 1), "{spans:#?}");
+    assert!(!named(&spans, "intake").is_empty() && named(&spans, "question").len() == 1, "{spans:#?}");
     for span in &spans {
         assert_eq!((hexadecimal(&span.trace_id), hexadecimal(&span.parent_span_id)), (TRACE.into(), PARENT.into()));
         assert_eq!(attribute(&span.attributes, "organisation").as_deref(), Some("default"), "{span:#?}");
@@ -112,13 +116,18 @@ fn nobody_waits_for_a_collector_that_is_away_or_says_nothing() {
         world.submit(&request("calls", &[PRESSES, BUSY]));
         let ended = world.wait_for("calls", "request.completed", 1);
         assert_eq!(ended["data"]["status"], "completed");
+        let told_at = Instant::now();
         worker.drain();
+        // A minute is what a library would wait for at worst; three seconds are what we do.
+        assert!(told_at.elapsed() < Duration::from_secs(30), "{:?}", told_at.elapsed());
     }
 }
 
 #[test]
 fn a_collector_that_cannot_be_spoken_to_is_told_of_and_calls_are_made() {
-    for (name, value) in [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), (ENDPOINT, "not an address")] {
+    for (name, value) in
+        [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), (ENDPOINT, "not an address"), ("OTEL_TRACES_SAMPLER", "some")]
+    {
         let log = Scratch::with("log", "");
         let mut world = World::without_worker("20")
             .with([(ENDPOINT, "http://127.0.0.1:4317".to_owned()), (name, value.to_owned())])
@@ -127,7 +136,8 @@ fn a_collector_that_cannot_be_spoken_to_is_told_of_and_calls_are_made() {
         world.submit(&request("calls", &[BUSY]));
         world.wait_for("calls", "request.completed", 1);
         let text = log.text();
-        assert!(text.contains("no spans are exported") && text.contains(name) && text.contains(value), "{text}");
+        assert!(text.contains("no spans are exported") && text.contains(name), "{text}");
+        assert!(!text.contains("an address"), "there may be a password in it: {text}");
     }
     let said = World::without_worker("20").with([(ENDPOINT, "not an address".to_owned())]).run(&["schema", "request"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "what does not go on has no spans");

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Asterisk;
-use super::ari::http::{Answer, Ask};
+use super::ari::http::{self, Answer, Ask};
 use super::node::Node;
 use crate::ports::TelephonyError;
 
@@ -108,8 +108,7 @@ async fn info(node: &Node) -> Result<Info, TelephonyError> {
 
 async fn ask<T: serde::de::DeserializeOwned>(node: &Node, path: &str) -> Result<T, TelephonyError> {
     match node.http.ask(Ask::get(path)).await? {
-        Answer::Done(body) => serde_json::from_slice(&body)
-            .map_err(|error| TelephonyError::Unavailable(format!("an answer that cannot be read: {error}"))),
+        Answer::Done(body) => http::read(&body),
         Answer::Missing => Err(TelephonyError::Unavailable("ARI is not at this address".to_owned())),
         Answer::Refused(status, reason) => Err(TelephonyError::Unavailable(format!("{status}: {reason}"))),
     }

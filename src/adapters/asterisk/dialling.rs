@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Inner;
 use super::ari::event::Channel;
-use super::ari::http::{Answer, Ask};
+use super::ari::http::{Answer, Ask, read};
 use super::leg::{Leg, state_of};
 use super::streams::app_name;
 use crate::model::{LegId, LegRole, Timestamp, WorkerId};
@@ -283,8 +283,4 @@ fn seconds(length: Duration) -> String {
 
 pub(super) fn unavailable(reason: &str) -> TelephonyError {
     TelephonyError::Unavailable(reason.to_owned())
-}
-
-fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, TelephonyError> {
-    serde_json::from_slice(body).map_err(|error| unavailable(&format!("an answer that cannot be read: {error}")))
 }

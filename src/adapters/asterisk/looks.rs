@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Inner;
-use super::ari::http::{Answer, Ask};
+use super::ari::http::{self, Answer, Ask};
 use super::dialling::unavailable;
 use super::streams::app_name;
 use super::supervision::listener_of;
@@ -88,7 +88,7 @@ async fn empty_bridges(inner: &Inner, node: usize, there: &BTreeSet<LegId>) -> R
         Answer::Done(body) => body,
         other => return Err(unavailable(&format!("no listing of bridges: {other:?}"))),
     };
-    let bridges: Vec<Bridge> = serde_json::from_slice(&body).map_err(|error| unavailable(&error.to_string()))?;
+    let bridges: Vec<Bridge> = http::read(&body)?;
     let empty = bridges.into_iter().filter(|bridge| bridge.channels.is_empty());
     Ok(empty.filter_map(|bridge| bridge.id.parse().ok()).filter(|leg| !there.contains(leg)).collect())
 }

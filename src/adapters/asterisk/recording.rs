@@ -19,6 +19,9 @@ pub(super) const COMES_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is tried meanwhile.
 pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
+/// The longest pause between two tries of something that a server may be too busy for.
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+
 impl Inner {
     /// Turns recording on or off. Off is a pause: what follows goes to the same file. Answers where ARI hands it out when
     /// it is over.
@@ -41,10 +44,11 @@ impl Inner {
         let ask = || if on { Ask::delete(&pause, not_after) } else { Ask::post(&pause, json!({}), not_after) };
         let clock = &self.settings.clock;
         let give_up_at = clock.now() + COMES_WITHIN;
-        let mut answer = self.nodes[node].http.ask(ask()).await?;
+        let (mut answer, mut wait) = (self.nodes[node].http.ask(ask()).await?, AGAIN);
         // Asked for, and not begun yet: an ear's own thread does what it is told when it comes to it.
         while matches!(answer, Answer::Refused(409, _)) && clock.now() < give_up_at {
-            clock.sleep_until(clock.now() + AGAIN).await;
+            clock.sleep_until(clock.now() + wait).await;
+            wait = (wait * 2).min(LONGEST_PAUSE);
             answer = self.nodes[node].http.ask(ask()).await?;
         }
         match answer {

@@ -186,7 +186,11 @@ async fn read(inner: &Arc<Inner>, line: &Line, mut socket: Socket, first: &mut O
                         let todo = inner.table().hear(line.number, line.node, &event, clock.now());
                         inner.run(todo);
                     }
-                    Err(error) => tracing::warn!(node = inner.nodes[line.node].name, %error, "an event cannot be read"),
+                    // What serde finds wrong it quotes.
+                    Err(error) => {
+                        let (node, wrong_at) = (&inner.nodes[line.node].name, error.column());
+                        tracing::warn!(node, wrong_at, "an event cannot be read");
+                    }
                 }
             }
             Some(_) = catching_up.join_next(), if !catching_up.is_empty() => {

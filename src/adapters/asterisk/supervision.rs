@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Inner;
-use super::ari::http::{Answer, Ask};
+use super::ari::http::{self, Answer, Ask};
 use super::dialling::{Outcome, unavailable};
 use super::recording::{AGAIN, COMES_WITHIN};
 use super::streams::app_name;
@@ -213,7 +213,7 @@ impl Inner {
     pub(super) async fn members(&self, node: usize, leg: LegId) -> Result<Option<Vec<String>>, TelephonyError> {
         match self.nodes[node].http.ask(Ask::get(format!("bridges/{leg}"))).await? {
             Answer::Done(body) => {
-                let bridge: Bridge = serde_json::from_slice(&body).map_err(|error| unavailable(&error.to_string()))?;
+                let bridge: Bridge = http::read(&body)?;
                 Ok(Some(bridge.channels))
             }
             Answer::Missing => Ok(None),

@@ -21,9 +21,9 @@ pub(super) fn first_call(key: &RequestKey) -> CallId {
     CallId::new(&key.organisation, &key.request, 0)
 }
 
-/// An answer that no script gives.
+/// An answer that no script gives, of so many bytes.
 pub(super) fn unexpected(answer: &str) -> StoreError {
-    unreadable(format!("the answer `{answer}`"))
+    unreadable(format!("an answer of {} bytes that no script gives", answer.len()))
 }
 
 /// What all parts of a request have in common.

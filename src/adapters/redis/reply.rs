@@ -202,12 +202,13 @@ fn number(bytes: &[u8]) -> StoreResult<i64> {
 pub(super) fn request_status(text: &str) -> StoreResult<RequestStatus> {
     use serde::de::{IntoDeserializer, value};
     let deserializer: value::StrDeserializer<'_, value::Error> = text.into_deserializer();
-    RequestStatus::deserialize(deserializer).map_err(unreadable)
+    // What it is instead stays untold, here and below: a list may be out of step.
+    RequestStatus::deserialize(deserializer).map_err(|_: value::Error| unreadable("a status that there is not"))
 }
 
 fn event_type(text: &str) -> StoreResult<EventType> {
     let named = |kind: &&EventType| kind.as_str() == text || kind.as_str().strip_prefix("request.") == Some(text);
-    EventType::ALL.iter().find(named).copied().ok_or_else(|| unreadable(text))
+    EventType::ALL.iter().find(named).copied().ok_or_else(|| unreadable("an event that there is not"))
 }
 
 /// The status that an entry's number stands for.

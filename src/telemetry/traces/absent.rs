@@ -40,6 +40,9 @@ impl Traces {
 /// Says what a span is a part of.
 pub(in crate::telemetry) fn continues(_: &Span, _: TraceParent) {}
 
+/// Says that a span that lasts is known for what it is.
+pub(in crate::telemetry) fn begins(_: &Span) {}
+
 /// Says what came of the attempt that the span around is about.
 pub(in crate::telemetry) fn ends_with(_: &'static str) {}
 

@@ -19,9 +19,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::{TracesError, collector};
 use crate::model::TraceParent;
+use crate::telemetry::spans::ASIDE;
 
 /// How long the end of the process may wait for a collector.
 const LAST_WAIT: Duration = Duration::from_secs(3);
+
+/// Events that a span keeps, the first: those of a call with all the steps a flow may have, and as many more.
+const MOST_EVENTS: u32 = 1_024;
 
 /// The export of spans, if there is any.
 #[derive(Debug, Default)]
@@ -36,14 +40,20 @@ impl Traces {
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, TracesError> {
         let Some(named) = collector(&variable)? else { return Ok(Self(None)) };
         let exporter = SpanExporter::builder().with_http().build();
-        let exporter = exporter.map_err(|error| TracesError { variable: named, reason: error.to_string() })?;
+        // What the library says of an address it quotes, and there may be a password in it.
+        let exporter =
+            exporter.map_err(|_| TracesError { variable: named, reason: "is no address of a collector".to_owned() })?;
         let mut resource =
             Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let says_who = |value: String| value.split(',').any(|pair| pair.trim_start().starts_with("service.name="));
-        if variable("OTEL_SERVICE_NAME").is_none() && !variable("OTEL_RESOURCE_ATTRIBUTES").is_some_and(says_who) {
+        if set("OTEL_SERVICE_NAME").is_none() && !set("OTEL_RESOURCE_ATTRIBUTES").is_some_and(says_who) {
             resource = resource.with_service_name("robocall");
         }
-        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build());
+        let mut provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build());
+        if set("OTEL_SPAN_EVENT_COUNT_LIMIT").is_none() {
+            provider = provider.with_max_events_per_span(MOST_EVENTS);
+        }
         Ok(Self(Some(provider.build())))
     }
 
@@ -58,7 +68,7 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            // A span is begun when it is over, as far as the export goes: its parent may be learnt while it lasts.
+            // Else a span's parent could not be learnt while it lasts.
             .with_context_activation(false);
         Some(layer.with_filter(FilterFn::new(is_told).with_max_level_hint(LevelFilter::DEBUG)).boxed())
     }
@@ -74,7 +84,8 @@ impl Traces {
 
 fn is_told(metadata: &Metadata<'_>) -> bool {
     let (target, calls) = (metadata.target(), crate::telemetry::calls::TARGET);
-    target == calls || (target.split("::").next() == Some("robocall") && *metadata.level() <= Level::INFO)
+    let ours = target.split("::").next() == Some("robocall") && *metadata.level() <= Level::INFO;
+    target == calls || (ours && target != ASIDE)
 }
 
 /// Says what a span is a part of.
@@ -84,6 +95,12 @@ pub(in crate::telemetry) fn continues(span: &Span, trace: TraceParent) {
     let remote = SpanContext::new(trace, parent, flags, true, TraceState::NONE);
     // Without a collector there is nothing to tell.
     drop(span.set_parent(Context::new().with_remote_span_context(remote)));
+}
+
+/// Says that a span that lasts is known for what it is: what is not sampled is not kept from now on, and of the rest no more
+/// than the limit. Until it is begun, or over, a span keeps everything.
+pub(in crate::telemetry) fn begins(span: &Span) {
+    let _its_own = span.context();
 }
 
 /// Says what came of the attempt that the span around is about.

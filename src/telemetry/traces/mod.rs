@@ -11,11 +11,11 @@ mod exported;
 #[cfg(not(feature = "otlp"))]
 pub use absent::Traces;
 #[cfg(not(feature = "otlp"))]
-pub(super) use absent::{continues, ends_with, is_answered};
+pub(super) use absent::{begins, continues, ends_with, is_answered};
 #[cfg(feature = "otlp")]
 pub use exported::Traces;
 #[cfg(feature = "otlp")]
-pub(super) use exported::{continues, ends_with, is_answered};
+pub(super) use exported::{begins, continues, ends_with, is_answered};
 
 /// Why spans cannot be exported as the environment wants.
 #[derive(Debug, thiserror::Error)]
@@ -37,18 +37,44 @@ fn collector(variable: &impl Fn(&str) -> Option<String>) -> Result<Option<&'stat
         .into_iter()
         .find(|name| set(name).is_some());
     let (Some(named), false) = (named, is_off) else { return Ok(None) };
-    let refuse =
-        |variable, known, value| Err(TracesError { variable, reason: format!("only {known} is known, not `{value}`") });
-    for variable in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        if let Some(value) = set(variable).filter(|value| value != "http/protobuf") {
-            return refuse(variable, "http/protobuf", value);
-        }
+    let refuse = |variable, reason: String| Err(TracesError { variable, reason });
+    let is_address = |value: &String| ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme));
+    if !set(named).as_ref().is_some_and(is_address) {
+        return refuse(named, "must begin with http:// or https://".to_owned());
+    }
+    let protocols = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    let protocol = protocols.into_iter().find_map(|variable| Some((variable, set(variable)?)));
+    if let Some((variable, value)) = protocol.filter(|(_, value)| !value.eq_ignore_ascii_case("http/protobuf")) {
+        return refuse(variable, format!("only http/protobuf is known, not `{value}`"));
     }
     if let Some(value) = set("OTEL_TRACES_EXPORTER").filter(|value| value != "otlp") {
-        return refuse("OTEL_TRACES_EXPORTER", "otlp or none", value);
+        return refuse("OTEL_TRACES_EXPORTER", format!("only otlp or none is known, not `{value}`"));
     }
-    Ok(Some(named))
+    let sampler = set(SAMPLER).unwrap_or_else(|| SAMPLERS[0].to_owned());
+    if !SAMPLERS.contains(&&*sampler) {
+        return refuse(SAMPLER, format!("is one of {}, not `{sampler}`", SAMPLERS.join(", ")));
+    }
+    let is_ratio = |value: &String| value.parse().is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio));
+    match set(SAMPLER_ARG) {
+        Some(value) if sampler.ends_with("ratio") && !is_ratio(&value) => {
+            refuse(SAMPLER_ARG, format!("must be a number from 0 to 1, not `{value}`"))
+        }
+        _ => Ok(Some(named)),
+    }
 }
+
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+
+/// Those that there are, the default first: whatever else is written would mean all spans.
+const SAMPLERS: [&str; 6] = [
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+    "always_on",
+    "always_off",
+    "traceidratio",
+];
 
 #[cfg(test)]
 mod tests {
@@ -79,10 +105,29 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_TRACES_SAMPLER", "parentbased"),
         ] {
             let refused = found(&[at, (variable, value)]).expect_err("it is not known");
             assert!(refused.starts_with(variable) && refused.ends_with(&format!("`{value}`")), "{refused}");
         }
         assert_eq!(found(&[at, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), Ok(Some(at.0)));
+        let of_traces = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
+        assert_eq!(found(&[at, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), of_traces]), Ok(Some(at.0)), "it goes before");
+        for (sampler, argument, is_known) in
+            [("traceidratio", "0.01", true), ("parentbased_traceidratio", "1%", false), ("always_on", "1%", true)]
+        {
+            let found = found(&[at, ("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+            assert_eq!(found.is_ok(), is_known, "{sampler} {argument}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_and_not_repeated() {
+        for address in ["collector:4318", "tenant:s3cret@collector"] {
+            for variable in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+                let refused = found(&[(variable, address)]).expect_err("it is none");
+                assert!(refused.starts_with(variable) && !refused.contains("collector"), "{refused}");
+            }
+        }
     }
 }

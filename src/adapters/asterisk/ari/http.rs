@@ -231,13 +231,18 @@ impl Http {
     }
 }
 
+/// Reads an answer. What serde finds wrong it quotes, and that may be of people: told is only where it is.
+pub fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, TelephonyError> {
+    let told = |error: serde_json::Error| format!("an answer that cannot be read, wrong at {}", error.column());
+    serde_json::from_slice(body).map_err(|error| TelephonyError::Unavailable(told(error)))
+}
+
 /// Asterisk's reason, as it writes it: `{"message": …}`. Whatever it may quote, no phone number gets into an error.
 fn message(body: &[u8]) -> String {
     let reason = serde_json::from_slice::<Value>(body).ok();
     let reason = reason.as_ref().and_then(|body| body.get("message")?.as_str());
-    let reason =
-        reason.map_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(), str::to_owned);
-    without_numbers(&reason)
+    let reason = reason.map_or_else(|| String::from_utf8_lossy(body), std::borrow::Cow::Borrowed);
+    without_numbers(&reason).chars().take(200).collect()
 }
 
 /// The cause that says most, without the address and with it whatever it may hold.
