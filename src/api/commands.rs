@@ -111,7 +111,7 @@ async fn give(
 
 fn answer(command: Command, reply: CommandReply, subject: Subject) -> Result<Response, Refusal> {
     let (code, status, leg) = match reply {
-        CommandReply::Done => (StatusCode::OK, AnswerStatus::Done, None),
+        CommandReply::Done | CommandReply::Ended(_) => (StatusCode::OK, AnswerStatus::Done, None),
         CommandReply::Invited(leg) => (StatusCode::ACCEPTED, AnswerStatus::Dialling, Some(leg.to_string())),
         CommandReply::Refused(reason) => return Err(Refusal::conflict("", reason.to_string())),
         CommandReply::Unmet { expected, found } => return Err(Refusal::unmet(expected, found)),

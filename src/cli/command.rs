@@ -47,7 +47,7 @@ pub struct CancelArgs {
 const HELP: &str = "\
 Exit codes:
   0    a worker has done it
-  2    there is no such request, or it has ended, or it is not as expected; or an option or setting cannot be used
+  2    there is no such request, or it had ended, or it is not as expected; or an option or setting cannot be used
   4    the broker does not answer
   5    no worker has answered in time: ask again
 
@@ -117,6 +117,7 @@ pub(super) fn tell(
             }
             Ok(Exit::Completed)
         }
+        CommandReply::Ended(status) => Err(Failure::conflict(format!("{what} had already ended: {}", status.as_str()))),
         CommandReply::Invited(leg) => {
             let mut out = io::stdout().lock();
             if json {
@@ -128,12 +129,22 @@ pub(super) fn tell(
         }
         CommandReply::Unmet { expected, found } => Err(Failure::conflict(format!("{what} is {found}, not {expected}"))),
         CommandReply::Refused(reason) => Err(Failure::conflict(format!("{what}: {reason}"))),
-        CommandReply::NotFound => Err(Failure::NotFound(format!(
-            "organisation {org} has no {what} that this could be done to, or no such session in it: ended, perhaps"
-        ))),
+        CommandReply::NotFound => Err(Failure::NotFound(format!("organisation {org} has no {}", missing(kind, what)))),
         CommandReply::Adopting => Err(Failure::Unanswered(format!("{what} is just changing hands: ask again"))),
         CommandReply::Unavailable => {
             Err(Failure::Unanswered(format!("the owner of {what} has not answered: ask again")))
         }
+    }
+}
+
+/// What there is none of.
+fn missing(kind: &CommandKind, what: &str) -> String {
+    match kind {
+        CommandKind::Pause(_) | CommandKind::Resume(_) | CommandKind::Cancel { .. } => what.to_owned(),
+        CommandKind::EndSession { .. } => format!("live {what}, or no such session in it: ended, perhaps"),
+        CommandKind::HangUp(_)
+        | CommandKind::Invite { .. }
+        | CommandKind::Transfer { .. }
+        | CommandKind::Record { .. } => format!("live {what}: ended, perhaps"),
     }
 }

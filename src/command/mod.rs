@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::callflow::call::{Invitation, Refusal};
 use crate::callflow::program::{Target, TransferKind};
-use crate::model::{CallId, Happening, KeyLabel, LegId, LegRole, OrganisationId, RequestId};
+use crate::model::{CallId, Happening, KeyLabel, LegId, LegRole, OrganisationId, RequestId, RequestStatus};
 
 pub use body::{
     AddParticipantBody, CallBody, CancelBody, CancelMode, EndSessionBody, RecordBody, RequestBody, SomebodyBody,
@@ -171,6 +171,8 @@ impl Command {
 pub enum CommandReply {
     /// Carried out.
     Done,
+    /// Nothing was done: the request had ended before, like this.
+    Ended(RequestStatus),
     /// Somebody is called in, or the callee transferred to them, under this name; or they were there already.
     Invited(LegId),
     /// It cannot be done as things stand.

@@ -25,7 +25,7 @@ pub struct ReplyBody {
     /// How the request or call must have stood, if it does not stand so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expected: Option<Standing>,
-    /// How it stands instead.
+    /// How it stands instead; of a command that is `done`, how the request had ended before, so that nothing was left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     found: Option<Standing>,
 }
@@ -55,6 +55,10 @@ impl ReplyBody {
     pub fn of(reply: CommandReply) -> Self {
         let status = match reply {
             CommandReply::Done => ReplyStatus::Done,
+            // Whoever reads no further goes on to hear that it is done.
+            CommandReply::Ended(status) => {
+                return Self { found: Some(Standing::Request(status)), ..Self::bare(ReplyStatus::Done) };
+            }
             CommandReply::Invited(leg) => {
                 return Self { session_id: Some(leg.to_string()), ..Self::bare(ReplyStatus::Dialling) };
             }
@@ -91,7 +95,10 @@ impl ReplyBody {
         let Self { status, message, session_id, reason, expected, found } =
             serde_json::from_slice(body).map_err(|error| error.to_string())?;
         match status {
-            ReplyStatus::Done => Ok(CommandReply::Done),
+            ReplyStatus::Done => {
+                let ended = found.and_then(Standing::of_request);
+                Ok(ended.map_or(CommandReply::Done, CommandReply::Ended))
+            }
             ReplyStatus::Dialling => {
                 let leg = session_id.as_deref().and_then(|leg| leg.parse().ok());
                 leg.map(CommandReply::Invited).ok_or_else(|| "an answer without a session".to_owned())

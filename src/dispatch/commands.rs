@@ -16,7 +16,8 @@ use super::roster::Mail;
 use super::shared::Shared;
 use crate::callflow::call::{CallInput, Refusal};
 use crate::command::{Command, CommandKind, CommandReply, Standing};
-use crate::model::{CallId, RequestId, Timestamp, WorkerId};
+use crate::model::status::RequestSummary;
+use crate::model::{CallId, RequestId, RequestStatus, Timestamp, WorkerId};
 use crate::ports::store::{Control, Given, Held, RequestKey};
 use crate::ports::{Incoming, Order, StoreError};
 use crate::telemetry::spans;
@@ -148,7 +149,8 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
                     }
                 }
             }
-            Outcome::Reply(CommandReply::Done)
+            let ended = ended_before(control, &controlled.summary);
+            Outcome::Reply(ended.map_or(CommandReply::Done, CommandReply::Ended))
         }
         Err(StoreError::Unmet { found }) => {
             let found = Standing::Request(found);
@@ -156,6 +158,19 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
         }
         Err(error) => sorry(&error),
     }
+}
+
+/// How a request had ended, if there was nothing left of it to control. What is asked twice is told twice what came of it: a
+/// summary is that of the first time.
+fn ended_before(control: Control, summary: &RequestSummary) -> Option<RequestStatus> {
+    let status = summary.status;
+    let was_done = match control {
+        Control::Pause | Control::Resume => !status.is_final(),
+        Control::Cancel { hang_up } => {
+            !status.is_final() || status == RequestStatus::Cancelled || (hang_up && summary.counts.on_progress > 0)
+        }
+    };
+    (!was_done).then_some(status)
 }
 
 /// Tells a call what is asked of it, here or at its owner's.

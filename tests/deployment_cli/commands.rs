@@ -98,3 +98,36 @@ fn a_cancelled_request_may_have_its_live_calls_hung_up() {
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("has no request nothing"), "{}", unknown.err);
 }
+
+#[test]
+fn of_a_request_that_has_ended_nobody_is_told_that_anything_was_done_to_it() {
+    let world = World::start("20");
+    world.submit(&request("r", &[crate::world::BUSY]));
+    world.wait_for("r", "request.completed", 1);
+    for command in ["pause", "resume", "cancel"] {
+        let said = world.run(&["request", command, "r"]);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{command}");
+        assert!(said.err.contains("request r had already ended: completed"), "{command}: {}", said.err);
+    }
+    let said = world.run(&["request", "cancel", "r", "--hang-up", "--json"]);
+    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &answer["status"]), (2, &json!("conflict")), "{answer}");
+    assert_eq!(world.answer(&["status", "r"])["status"], "completed");
+    world.answer(&["org", "set", "--limit", "0"]);
+    world.submit(&request("s", &[crate::world::BUSY]));
+    for _ in 0..2 {
+        assert_eq!(world.run(&["request", "cancel", "s"]).out, "request s: cancelled\n", "it is so");
+    }
+    assert!(world.run(&["request", "pause", "s"]).err.contains("had already ended: cancelled"));
+    let missing = |args: &[&str]| {
+        let said = world.run(args);
+        assert_eq!(said.code, 2, "{args:?}");
+        said.err.trim_end().to_owned()
+    };
+    assert!(missing(&["request", "pause", "nope"]).ends_with("organisation default has no request nope"));
+    let call = "1f2e3d4c5b6a79880102-7";
+    let live = format!("organisation default has no live call {call}");
+    assert!(missing(&["call", "hangup", call]).ends_with(&format!("{live}: ended, perhaps")));
+    let session = missing(&["call", "end-session", call, "Ext:1000"]);
+    assert!(session.ends_with(&format!("{live}, or no such session in it: ended, perhaps")), "{session}");
+}

@@ -61,7 +61,7 @@ impl Deployment {
                 kind: kind.clone(),
             };
             match self.client.command(&command, Duration::from_secs(4)).await {
-                Ok(CommandReply::Done) => Some(true),
+                Ok(CommandReply::Done | CommandReply::Ended(_)) => Some(true),
                 Ok(CommandReply::NotFound) => Some(false),
                 _ => None,
             }
