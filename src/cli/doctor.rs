@@ -14,14 +14,14 @@ use crate::reading::shown;
 /// Look whether a deployment is well, and say what to do where it is not.
 ///
 /// Settings, broker, database, phone network, speech engine; what they may forget, how fast they answer, whether clocks
-/// agree; and the slots of an organisation. Nothing is changed but what is missing at the broker, which is declared, and
+/// agree; whether a worker lives; and the slots and calls of organisations. Nothing is changed but what is missing at the broker, which is declared, and
 /// the folder of prompts, which is made.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub struct DoctorArgs {
-    /// The organisation whose slots are looked at.
-    #[arg(long, default_value = "default", value_parser = values::organisation)]
-    org: OrganisationId,
+    /// Look at the slots and calls of this organisation only; otherwise at those of all.
+    #[arg(long, value_parser = values::organisation)]
+    org: Option<OrganisationId>,
     /// Exit code 2 for warnings, too.
     #[arg(long)]
     deny_warnings: bool,
@@ -54,7 +54,7 @@ pub fn run(args: DoctorArgs, json: bool, terminal: &Terminal) -> Result<Exit, Fa
         findings.push(finding);
     };
     tell(Finding::settings());
-    console.check_up(&args.org, &mut tell);
+    console.check_up(args.org.as_ref(), &mut tell);
     written?;
     if json {
         let mut out = io::stdout().lock();

@@ -133,6 +133,7 @@ macro_rules! store_conformance {
                 whoever_is_claimed_is_left_out_once_whatever_was_claimed
                 no_more_are_due_than_the_rate_allows
                 figures_of_very_many_requests_are_of_the_right_size
+                whoever_has_nothing_any_more_is_known_all_the_same
             ]
             slots: [
                 a_second_leg_takes_a_slot

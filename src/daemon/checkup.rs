@@ -1,4 +1,4 @@
-//! Whether a deployment is well: every server, what is between them, and one organisation's slots.
+//! Whether a deployment is well: every server, and what is between them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,12 +8,10 @@ use serde::Serialize;
 
 use super::console::{Console, ConsoleError, Server, plain};
 use super::phones::Phones;
-use super::speech;
+use super::{organisations, speech};
 use crate::adapters::amqp::{Client, reachability};
 use crate::adapters::asterisk::{Asterisk, NodeReport};
-use crate::model::happening::dialled_by;
 use crate::model::{LegId, OrganisationId, WorkerId};
-use crate::ports::store::{LiveCall, Stage};
 use crate::ports::{Telephony, TelephonyError};
 
 /// How long the phone network may take for one answer.
@@ -80,18 +78,21 @@ impl Finding {
 }
 
 impl Console {
-    /// Looks at everything, and tells of each thing as soon as it was looked at.
-    pub fn check_up(&self, organisation: &OrganisationId, mut tell: impl FnMut(Finding)) {
-        self.check_broker(&mut tell);
+    /// Looks at everything, and tells of each thing as soon as it was looked at. Of organisations at one, or at all.
+    pub fn check_up(&self, only: Option<&OrganisationId>, mut tell: impl FnMut(Finding)) {
+        let workers = self.check_broker(&mut tell);
         let has_store = self.check_database(&mut tell);
         let phones = self.check_phones(&mut tell);
         tell(self.wait(speech::look(&self.speech, self.clock())));
         if has_store {
-            self.check_slots(organisation, phones.as_deref(), &mut tell);
+            self.check_organisations(only, workers, phones.as_deref(), &mut tell);
+        } else if let Some(workers) = workers {
+            tell(organisations::of_workers(workers, &[]));
         }
     }
 
-    fn check_broker(&self, tell: &mut impl FnMut(Finding)) {
+    /// The broker, and how many workers take from it, if that is known.
+    fn check_broker(&self, tell: &mut impl FnMut(Finding)) -> Option<u32> {
         const CHECK: &str = "broker";
         let at = &self.broker_at;
         match self.wait(reachability(self.deployment.amqp_settings(), &**self.clock())) {
@@ -111,29 +112,32 @@ impl Console {
             }
             Err(error) => {
                 let advice = "see that it runs, and that amqp.url names its host and port";
-                return tell(Finding::fail(CHECK, self.of_broker(error).to_string(), advice));
+                tell(Finding::fail(CHECK, self.of_broker(error).to_string(), advice));
+                return None;
             }
         }
         const ACCESS: &str = "broker access";
         match self.client() {
-            Ok(client) => {
-                self.check_access(ACCESS, &client, tell);
-            }
+            Ok(client) => self.check_access(ACCESS, &client, tell),
             Err(error) => {
                 let advice = "see that amqp.url has the right user, password and virtual host, and that the user may \
                               configure, write and read there";
                 tell(Finding::fail(ACCESS, error.to_string(), advice));
+                None
             }
         }
     }
 
-    fn check_access(&self, check: &'static str, client: &Client, tell: &mut impl FnMut(Finding)) {
+    fn check_access(&self, check: &'static str, client: &Client, tell: &mut impl FnMut(Finding)) -> Option<u32> {
         // Connecting has declared whatever was missing.
         match self.ask_broker(client.round_trip(5)) {
             Ok(length) => tell(Finding::ok(check, format!("we are let in, a round trip takes {}", millis(length)))),
-            Err(error) => return tell(Finding::fail(check, error.to_string(), "look at the broker's log")),
+            Err(error) => {
+                tell(Finding::fail(check, error.to_string(), "look at the broker's log"));
+                return None;
+            }
         }
-        self.check_queues(client, tell);
+        let workers = self.check_queues(client, tell);
         match self.ask_broker(client.dead_letters(LETTERS)) {
             Ok(letters) if letters.is_empty() => tell(Finding::ok("dead letters", "none")),
             Ok(letters) => {
@@ -143,6 +147,7 @@ impl Console {
             }
             Err(error) => tell(Finding::fail("dead letters", error.to_string(), "look at the broker's log")),
         }
+        workers
     }
 
     /// Whether the database answers.
@@ -180,13 +185,7 @@ impl Console {
                 "nothing is dialled: connect replicas, or lower redis.wait_replicas",
             ));
         }
-        if let Ok(Some(_)) = self.ask_store(self.deployment.database().loss()) {
-            tell(Finding::fail(
-                "losses",
-                "it is new or has lost something, and no worker has read the log of events since",
-                "nothing is dialled until one has: see that a worker runs and reaches the broker; its log says how far it is",
-            ));
-        }
+        self.check_losses(tell);
         let ahead = health.clock_ahead_ms;
         let message =
             format!("the database's is {} ms {}", ahead.abs(), if ahead < 0 { "behind ours" } else { "ahead" });
@@ -200,6 +199,24 @@ impl Console {
             Finding::ok("clocks", message)
         });
         true
+    }
+
+    /// Whether calls are kept from being claimed since the database lost something.
+    fn check_losses(&self, tell: &mut impl FnMut(Finding)) {
+        const CHECK: &str = "losses";
+        let database = self.deployment.database();
+        if let Ok(Some(_)) = self.ask_store(database.loss()) {
+            return tell(Finding::fail(
+                CHECK,
+                "it is new or has lost something, and no worker has read the log of events since",
+                "nothing is dialled until one has: see that a worker runs and reaches the broker; its log says how far it is",
+            ));
+        }
+        if let Ok(Some(until)) = self.ask_store(database.closed_until()) {
+            let message = format!("nothing is claimed until {} UTC", until.to_jiff().strftime("%H:%M:%S"));
+            let advice = "the database was new or lost something: so long workers say again which calls they have";
+            tell(Finding::warn(CHECK, message, advice));
+        }
     }
 
     /// The phone network, if it answers.
@@ -251,7 +268,7 @@ impl Console {
     }
 
     /// What the phone network has of a name's legs.
-    fn legs_of(&self, phones: &dyn Telephony, app: &WorkerId) -> Result<BTreeSet<LegId>, ConsoleError> {
+    pub(super) fn legs_of(&self, phones: &dyn Telephony, app: &WorkerId) -> Result<BTreeSet<LegId>, ConsoleError> {
         let why = match self.wait(self.within(PHONES_WITHIN, phones.legs_of(app))) {
             Some(Ok(legs)) => return Ok(legs.into_iter().map(|(leg, _)| leg).collect()),
             Some(Err(TelephonyError::Unavailable(why))) => why,
@@ -263,85 +280,6 @@ impl Console {
             address: self.phones.place().to_owned(),
             why: plain(&why),
         })
-    }
-
-    /// An organisation's slots, and whether its dialled calls are where the phone network says.
-    fn check_slots(
-        &self,
-        organisation: &OrganisationId,
-        phones: Option<&dyn Telephony>,
-        tell: &mut impl FnMut(Finding),
-    ) {
-        const CHECK: &str = "slots";
-        let slots = match self.slots(organisation) {
-            Ok(slots) => slots,
-            Err(error) => {
-                return tell(Finding::fail(CHECK, error.to_string(), "see that the database runs scripts (EVALSHA)"));
-            }
-        };
-        let (used, limit) = (slots.leased, slots.limit);
-        let message = format!("{organisation} uses {used} of {limit}, others {}", slots.external);
-        tell(if slots.external == u32::MAX {
-            let advice =
-                format!("write a whole number to the key {}:{{{organisation}}}:external, or delete it", self.prefix);
-            Finding::fail(
-                CHECK,
-                format!("what others use of {organisation}'s cannot be read: nothing is dialled"),
-                advice,
-            )
-        } else if slots.suspect > 0 {
-            let message = format!("{message}; {} suspect: their workers do not renew them", slots.suspect);
-            Finding::warn(CHECK, message, "a worker takes them over within 30 s, if one runs")
-        } else if limit == 0 {
-            Finding::warn(CHECK, message, format!("`robocall org set --org {organisation} --limit N` lets it call"))
-        } else {
-            Finding::ok(CHECK, message)
-        });
-        let Some(phones) = phones else { return };
-        match self.missing_at(phones, organisation) {
-            Ok((live, missing)) if missing.is_empty() => {
-                tell(Finding::ok("live calls", format!("{live}, and all of them at the phone network")));
-            }
-            Ok((live, missing)) => {
-                let first = missing.first().map(LegId::to_string).unwrap_or_default();
-                let message = format!("{} of {live} are not at the phone network, {first} for one", missing.len());
-                let advice = "their owners should notice soon; if they do not, restart those workers";
-                tell(Finding::warn("live calls", message, advice));
-            }
-            Err(error) => tell(Finding::fail("live calls", error.to_string(), "look again")),
-        }
-    }
-
-    /// How many calls are dialled, and which of them the phone network does not have, looked at twice: what ends in
-    /// between is no fault.
-    fn missing_at(
-        &self,
-        phones: &dyn Telephony,
-        organisation: &OrganisationId,
-    ) -> Result<(usize, Vec<LegId>), ConsoleError> {
-        let (live, before) = self.missing_now(phones, organisation)?;
-        if before.is_empty() {
-            return Ok((live, Vec::new()));
-        }
-        self.pause(SETTLED);
-        let (live, after) = self.missing_now(phones, organisation)?;
-        Ok((live, before.intersection(&after).copied().collect()))
-    }
-
-    fn missing_now(
-        &self,
-        phones: &dyn Telephony,
-        organisation: &OrganisationId,
-    ) -> Result<(usize, BTreeSet<LegId>), ConsoleError> {
-        let mut live = self.ask_store(self.store().live_calls(organisation, None))?;
-        live.retain(|call| call.stage == Stage::Dialing);
-        let app = |call: &LiveCall| dialled_by(&call.history).unwrap_or(&call.worker).clone();
-        let mut there = BTreeSet::new();
-        for app in live.iter().map(app).collect::<BTreeSet<_>>() {
-            there.extend(self.legs_of(phones, &app)?);
-        }
-        let legs = live.iter().map(|call| LegId::callee(call.held.attempt));
-        Ok((live.len(), legs.filter(|leg| !there.contains(leg)).collect()))
     }
 }
 

@@ -203,7 +203,16 @@ impl Console {
     /// # Errors
     /// As the store says, with the database's address.
     pub fn ask_store<T>(&self, asked: impl Future<Output = StoreResult<T>>) -> Result<T, ConsoleError> {
-        let answer = self.wait(self.within(STORE_WITHIN, asked));
+        self.ask_store_within(STORE_WITHIN, asked)
+    }
+
+    /// The same of many answers, which may take so long together.
+    pub(super) fn ask_store_within<T>(
+        &self,
+        bound: Duration,
+        asked: impl Future<Output = StoreResult<T>>,
+    ) -> Result<T, ConsoleError> {
+        let answer = self.wait(self.within(bound, asked));
         let why = match answer {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(StoreError::NotFound)) => return Err(ConsoleError::NotFound),
@@ -213,7 +222,7 @@ impl Console {
             }
             Some(Err(StoreError::Unavailable(why))) => why,
             Some(Err(error @ StoreError::Forgotten)) => error.to_string(),
-            None => format!("no answer within {STORE_WITHIN:?}"),
+            None => format!("no answer within {bound:?}"),
         };
         Err(ConsoleError::Unreachable { server: Server::Database, address: self.database_at.clone(), why: plain(&why) })
     }

@@ -11,6 +11,7 @@ mod hooks;
 mod interface;
 mod keys;
 mod lost;
+mod organisations;
 mod phones;
 mod playground;
 mod queues;

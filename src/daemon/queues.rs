@@ -14,15 +14,16 @@ type Both = [Result<Traffic, ConsoleError>; 2];
 
 impl Console {
     /// Queues of requests and commands, and the log of events. What looks wrong is looked at twice: a worker that begins
-    /// or ends takes from one before the other.
-    pub(super) fn check_queues(&self, client: &Client, tell: &mut impl FnMut(Finding)) {
+    /// or ends takes from one before the other. How many workers there are, if that is known.
+    pub(super) fn check_queues(&self, client: &Client, tell: &mut impl FnMut(Finding)) -> Option<u32> {
         let mut found = self.traffic(client);
-        if verdicts(&found).iter().any(|finding| finding.advice.is_some()) {
+        if workers(&found) == Some(0) || verdicts(&found).iter().any(|finding| finding.advice.is_some()) {
             self.pause(SETTLED);
             found = self.traffic(client);
         }
         verdicts(&found).into_iter().for_each(&mut *tell);
         tell(self.check_event_log(client));
+        workers(&found)
     }
 
     fn traffic(&self, client: &Client) -> Both {
@@ -41,10 +42,15 @@ impl Console {
     }
 }
 
+/// How many workers take from either, if one of the two is known: whoever stops takes commands to its end.
+fn workers(both: &Both) -> Option<u32> {
+    both.iter().filter_map(|of| of.as_ref().ok()).map(|traffic| traffic.takers).max()
+}
+
 /// What is to be said of them.
-fn verdicts([requests, commands]: &Both) -> [Finding; 2] {
-    let takers = |of: &Result<Traffic, ConsoleError>| of.as_ref().map_or(0, |traffic| traffic.takers);
-    let workers = takers(requests).max(takers(commands));
+fn verdicts(both: &Both) -> [Finding; 2] {
+    let workers = workers(both).unwrap_or(0);
+    let [requests, commands] = both;
     [verdict("requests", requests, workers), verdict("commands", commands, workers)]
 }
 
@@ -68,7 +74,7 @@ fn verdict(check: &'static str, found: &Result<Traffic, ConsoleError>, workers: 
     } else if waiting > 0 {
         Finding::warn(check, format!("{wait}, and there is no worker"), "start one: `robocall worker`")
     } else {
-        Finding::ok(check, "none waits, and there is no worker")
+        Finding::ok(check, "none waits")
     }
 }
 

@@ -28,10 +28,15 @@ impl Standing {
         self.slots.limit.saturating_sub(self.slots.external).saturating_sub(self.slots.leased)
     }
 
+    /// Whether what other applications hold is no number: nothing is dialled until it is.
+    pub fn is_external_unreadable(&self) -> bool {
+        self.slots.external == u32::MAX
+    }
+
     /// Slots that are taken although the limit does not allow it.
     pub fn drift(&self) -> u32 {
         // Others' slots that cannot be read count as all there are.
-        if self.slots.external == u32::MAX {
+        if self.is_external_unreadable() {
             return 0;
         }
         self.slots.external.saturating_add(self.slots.leased).saturating_sub(self.slots.limit)
@@ -48,10 +53,36 @@ impl Standing {
     }
 }
 
+/// Whose standing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of organisations with work or calls; others may be left out.
+    Busy,
+    /// Of every organisation of which the store knows that it has, or had, work or calls.
+    Known,
+}
+
+/// An organisation of which the store holds what this version does not understand: nothing is dialled for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// What is wrong, in words.
+    pub why: String,
+}
+
+/// How organisations stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standings {
+    /// Those that can be read.
+    pub read: Vec<Standing>,
+    /// Those that cannot.
+    pub unread: Vec<Unread>,
+}
+
 /// Whoever knows how all organisations stand.
 #[async_trait]
 pub trait Census: Send + Sync + 'static {
-    /// How organisations with work or calls stand, `horizon` ahead. Others may be left out, and so are those of which the store
-    /// holds what this version does not understand.
-    async fn standings(&self, horizon: Duration) -> StoreResult<Vec<Standing>>;
+    /// How organisations stand, `horizon` ahead. One that cannot be read hides no other.
+    async fn standings(&self, whose: Whose, horizon: Duration) -> StoreResult<Standings>;
 }

@@ -18,7 +18,7 @@ pub mod telephony;
 
 pub use bell::{Bell, Listener};
 pub use bus::{BusError, CommandBus, EventBus, Incoming, Order};
-pub use census::{Census, Standing};
+pub use census::{Census, Standing, Standings, Unread, Whose};
 pub use clock::Clock;
 pub use gate::{Gate, GateError};
 pub use hooks::{EventLog, HookSender, HookStore};

@@ -9,7 +9,7 @@ use super::state::State;
 use super::store::MemoryStore;
 use crate::model::{CallStatus, Timestamp};
 use crate::policy::window::WindowState;
-use crate::ports::{Census, Standing, StoreResult};
+use crate::ports::{Census, Standing, Standings, StoreResult, Whose};
 
 impl State {
     /// Destinations of a request that could be dialled at `at`, which is now or later.
@@ -51,10 +51,11 @@ impl State {
 
 #[async_trait]
 impl Census for MemoryStore {
-    async fn standings(&self, horizon: Duration) -> StoreResult<Vec<Standing>> {
+    async fn standings(&self, _: Whose, horizon: Duration) -> StoreResult<Standings> {
         Ok(self.with(|state| {
             let all: Vec<OrgIx> = state.org_names.values().copied().collect();
-            all.into_iter().map(|ix| state.standing(ix, horizon)).collect()
+            let read = all.into_iter().map(|ix| state.standing(ix, horizon)).collect();
+            Standings { read, unread: Vec::new() }
         }))
     }
 }

@@ -11,7 +11,7 @@ use super::script::Ops;
 use super::store::RedisStore;
 use crate::model::OrganisationId;
 use crate::ports::store::SlotUse;
-use crate::ports::{Census, Standing, StoreError, StoreResult};
+use crate::ports::{Census, Standing, Standings, StoreError, StoreResult, Unread, Whose};
 
 /// Organisations that are asked about at a time: workers' own questions come in between.
 const AT_A_TIME: usize = 4;
@@ -36,10 +36,14 @@ impl RedisStore {
 
 #[async_trait]
 impl Census for RedisStore {
-    /// The ready ring knows who has anything.
-    async fn standings(&self, horizon: Duration) -> StoreResult<Vec<Standing>> {
+    /// The ready ring knows who has, or had, anything.
+    async fn standings(&self, whose: Whose, horizon: Duration) -> StoreResult<Standings> {
+        let latest = match whose {
+            Whose::Busy => NEVER,
+            Whose::Known => "+inf",
+        };
         let mut known = redis::cmd("ZRANGEBYSCORE");
-        known.arg(self.ring.key("look")).arg("-inf").arg(NEVER);
+        known.arg(self.ring.key("look")).arg("-inf").arg(latest);
         let answer: Value = self.command(&known).await?;
         let (mut answer, mut organisations) = (Reply::of(answer)?, Vec::new());
         while !answer.is_empty() {
@@ -51,15 +55,19 @@ impl Census for RedisStore {
         let horizon = u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX);
         let asked = organisations.into_iter().map(|organisation| async move {
             match self.standing(&organisation, horizon).await {
-                Ok(standing) => Ok(Some(standing)),
+                Ok(standing) => Ok(Ok(standing)),
                 Err(error @ StoreError::Unavailable(_)) => Err(error),
-                // One that cannot be read hides no other.
-                Err(error) => {
-                    tracing::warn!(%organisation, %error, "how an organisation stands cannot be read");
-                    Ok(None)
-                }
+                Err(error) => Ok(Err(Unread { organisation, why: error.to_string() })),
             }
         });
-        stream::iter(asked).buffered(AT_A_TIME).try_filter_map(async |standing| Ok(standing)).try_collect().await
+        let mut told = stream::iter(asked).buffered(AT_A_TIME);
+        let mut standings = Standings::default();
+        while let Some(one) = told.try_next().await? {
+            match one {
+                Ok(standing) => standings.read.push(standing),
+                Err(unread) => standings.unread.push(unread),
+            }
+        }
+        Ok(standings)
     }
 }

@@ -7,6 +7,7 @@ use super::codec::{unfit, unreadable};
 use super::intake::first_call;
 use super::script::Ops;
 use super::store::RedisStore;
+use crate::model::Timestamp;
 use crate::ports::store::{ProcessId, RequestKey};
 use crate::ports::{Listener, StoreResult};
 
@@ -34,6 +35,21 @@ impl RedisStore {
             Value::BulkString(name) => String::from_utf8(name).map(|name| Some(Loss(name))).map_err(unreadable),
             other => Err(unfit(&other, "for a loss")),
         }
+    }
+
+    /// Until when nothing is claimed since the database was new or had lost something, by its own clock: so long owners say
+    /// again what they hold. None if that is over.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn closed_until(&self) -> StoreResult<Option<Timestamp>> {
+        let until = match self.command(redis::cmd("GET").arg(self.ring.key("closed"))).await? {
+            Value::Nil => return Ok(None),
+            Value::BulkString(text) => String::from_utf8(text).map_err(unreadable)?,
+            other => return Err(unreadable(format!("{other:?} for a time"))),
+        };
+        let until = Timestamp::from_millis(until.parse().map_err(unreadable)?);
+        Ok((until > self.time().await?).then_some(until))
     }
 
     /// Whether this process alone is to look for what is missing, for one time to live from now.

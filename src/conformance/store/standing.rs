@@ -6,15 +6,15 @@ use super::StoreWorld;
 use super::scene::*;
 use crate::model::request::WindowZone;
 use crate::model::{DispositionResult, RequestHeader};
-use crate::ports::Standing;
 use crate::ports::store::*;
+use crate::ports::{Standing, Whose};
 
 const HORIZON: Duration = Duration::from_secs(120);
 
 /// How `bank` stands.
 async fn standing(world: &dyn StoreWorld) -> Standing {
-    let all = world.census().standings(HORIZON).await.unwrap();
-    all.into_iter().find(|standing| standing.organisation.as_str() == "bank").expect("it has work")
+    let all = world.census().standings(Whose::Busy, HORIZON).await.unwrap();
+    all.read.into_iter().find(|standing| standing.organisation.as_str() == "bank").expect("it has work")
 }
 
 /// Due now and within the horizon.
@@ -133,4 +133,16 @@ pub async fn figures_of_very_many_requests_are_of_the_right_size(world: &dyn Sto
         submit(&store, RequestHeader { scheduled_at, ..header(&format!("s{number}")) }, 2).await;
     }
     assert_eq!(due(world).await, (450, 690));
+}
+
+pub async fn whoever_has_nothing_any_more_is_known_all_the_same(world: &dyn StoreWorld) {
+    let store = world.store();
+    limit(&store, "bank", 2).await;
+    submit(&store, header("r"), 1).await;
+    submit(&store, header_of("shop", "r"), 1).await;
+    store.control(&key("r"), Control::Cancel { hang_up: false }, None).await.unwrap();
+    let all = world.census().standings(Whose::Known, HORIZON).await.unwrap();
+    let mut known: Vec<_> = all.read.iter().map(|standing| (standing.organisation.as_str(), standing.due)).collect();
+    known.sort_unstable();
+    assert_eq!((known, all.unread), (vec![("bank", 0), ("shop", 1)], Vec::new()));
 }
