@@ -20,6 +20,23 @@ pub enum DeadCommand {
     Show(OneArgs),
     /// Submit one again, as it is: what was wrong must have been put right elsewhere.
     Retry(OneArgs),
+    Drop(DropArgs),
+}
+
+/// Let dead letters go, for ever: whoever submitted them was told why.
+///
+/// Nothing is asked: what is let go is printed. If one of those that are named is not there, none is let go.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub struct DropArgs {
+    /// The dead letters, as `robocall dead list` shows them.
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All there are now.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// Which are listed.
@@ -52,7 +69,8 @@ Exit codes:
 Examples:
   robocall dead list
   robocall dead show 1f2e3d4c5b6a7988 > request.json
-  robocall dead retry 1f2e3d4c5b6a7988";
+  robocall dead retry 1f2e3d4c5b6a7988
+  robocall dead drop 1f2e3d4c5b6a7988";
 
 /// Does it.
 pub fn run(command: DeadCommand, json: bool) -> Result<Exit, Failure> {
@@ -95,6 +113,27 @@ pub fn run(command: DeadCommand, json: bool) -> Result<Exit, Failure> {
                 writeln!(out, "{}: submitted again", letter.id)?;
             }
         }
+        DeadCommand::Drop(args) => {
+            let console = Console::open(&args.config.read()?)?;
+            let client = console.client()?;
+            if !args.all {
+                let there = console.ask_broker(client.dead_letters(usize::MAX))?;
+                let missing = args.ids.iter().find(|id| !there.iter().any(|letter| letter.id == **id));
+                if let Some(id) = missing {
+                    return Err(unknown(id, ConsoleError::NotFound));
+                }
+            }
+            let wanted = |letter: &DeadLetter| args.all || args.ids.contains(&letter.id);
+            let letters = console.ask_broker(client.drop_dead_letters(wanted))?;
+            if json {
+                serde_json::to_writer(&mut out, &serde_json::json!({"status": "dropped", "deadLetters": letters}))?;
+                out.write_all(b"\n")?;
+            } else if letters.is_empty() {
+                out.write_all(NONE.as_bytes())?;
+            } else {
+                writeln!(out, "{}: let go", listed(&letters))?;
+            }
+        }
     }
     Ok(Exit::Completed)
 }
@@ -106,10 +145,14 @@ fn unknown(id: &str, error: ConsoleError) -> Failure {
     }
 }
 
+const NONE: &str = "No dead letters.\n";
+
 fn in_words(letters: &[DeadLetter]) -> String {
-    if letters.is_empty() {
-        return "No dead letters.\n".to_owned();
-    }
+    if letters.is_empty() { NONE.to_owned() } else { format!("{}\n", listed(letters)) }
+}
+
+/// A table of them, and how many there are.
+fn listed(letters: &[DeadLetter]) -> String {
     let mut listed = table(&["letter", "organisation", "request", "bytes", "reason", "error"]);
     for letter in letters {
         let DeadLetter { id, organisation, request_id, reason, error, bytes, .. } = letter;
@@ -122,5 +165,5 @@ fn in_words(letters: &[DeadLetter]) -> String {
             shown(error).to_string(),
         ]);
     }
-    format!("{}\n\n{}\n", listed.trim_fmt(), counted(letters.len() as u64, "dead letter"))
+    format!("{}\n\n{}", listed.trim_fmt(), counted(letters.len() as u64, "dead letter"))
 }

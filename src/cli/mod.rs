@@ -111,7 +111,7 @@ enum Command {
     /// Look at what organisations may do, and change it.
     #[command(subcommand)]
     Org(org::OrgCommand),
-    /// Look at requests that were rejected, and submit them again.
+    /// Look at requests that were rejected; submit them again, or let them go.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
     /// Look at webhooks: who lags, what could not be delivered, and what they are signed with.

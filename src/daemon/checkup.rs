@@ -142,7 +142,7 @@ impl Console {
             Ok(letters) if letters.is_empty() => tell(Finding::ok("dead letters", "none")),
             Ok(letters) => {
                 let more = if letters.len() == LETTERS { " or more" } else { "" };
-                let advice = "`robocall dead list` says why; retry them, or let them be";
+                let advice = "`robocall dead list` says why; `dead retry` or `dead drop` them";
                 tell(Finding::warn("dead letters", format!("{}{more}", letters.len()), advice));
             }
             Err(error) => tell(Finding::fail("dead letters", error.to_string(), "look at the broker's log")),

@@ -44,3 +44,16 @@ async fn a_dead_letter_that_is_tried_again_is_a_request_and_no_dead_letter_any_m
     assert_eq!(std::io::read_to_string(delivery.body.open().unwrap()).unwrap(), "two");
     assert_eq!(soon(client.retry_dead_letter(&dead[1].id)).await, Err(ClientError::NotFound));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_that_are_let_go_are_gone_and_the_others_stay_in_their_order() {
+    let scene = scene();
+    let (client, dead) = three(&scene).await;
+    let gone = soon(client.drop_dead_letters(|letter| letter.id == dead[1].id)).await;
+    assert_eq!(gone.as_deref(), Ok(&dead[1..2]));
+    assert_eq!(soon(client.dead_letters(9)).await.unwrap(), [dead[0].clone(), dead[2].clone()]);
+    let rest = soon(client.drop_dead_letters(|_| true)).await;
+    assert_eq!(rest.as_deref(), Ok(&[dead[0].clone(), dead[2].clone()][..]));
+    assert_eq!(soon(client.drop_dead_letters(|_| true)).await.as_deref(), Ok(&[][..]));
+    assert_eq!(soon(client.dead_waiting()).await.map(|traffic| traffic.waiting), Ok(0), "nothing is left to warn of");
+}

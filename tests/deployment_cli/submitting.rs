@@ -56,6 +56,34 @@ fn a_rejected_request_is_a_dead_letter_that_can_be_shown_and_retried() {
 }
 
 #[test]
+fn dead_letters_are_let_go_all_that_are_named_or_none() {
+    let world = World::start("20");
+    for name in ["bad1", "bad2", "bad3"] {
+        assert_eq!(world.given(&request(name, &["0123"]), &["submit", "-", "--no-check"]).code, 2);
+    }
+    let listed = || -> Vec<(String, String)> {
+        let letters = world.answer(&["dead", "list"])["deadLetters"].take();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        letters.as_array().unwrap().iter().map(|letter| (text(&letter["requestId"]), text(&letter["id"]))).collect()
+    };
+    let all = listed();
+    let [(_, first), (_, second), _] = &all[..] else { panic!("{all:?}") };
+    let said = world.run(&["dead", "drop", first, "nothing"]);
+    assert_eq!((said.code, said.err.as_str()), (2, "error: no dead letter is called nothing\n"));
+    assert_eq!(listed(), all, "none is let go");
+    let said = world.run(&["dead", "drop", first, second]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("bad1") && said.out.ends_with("\n2 dead letters: let go\n"), "{}", said.out);
+    assert_eq!(listed(), all[2..]);
+    let dropped = world.answer(&["dead", "drop", "--all"]);
+    assert_eq!((&dropped["status"], &dropped["deadLetters"][0]["requestId"]), (&json!("dropped"), &json!("bad3")));
+    assert_eq!(world.run(&["dead", "drop", "--all"]).out, "No dead letters.\n");
+    for wrong in [&["dead", "drop"][..], &["dead", "drop", "--all", first]] {
+        assert_eq!(world.run(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_large_request_goes_in_parts_each_number_once_and_is_known_again() {
     let world = World::start("20");
     world.answer(&["org", "set", "--limit", "0"]);
@@ -107,6 +135,7 @@ fn help_tells_of_exit_codes_and_has_examples() {
         &["dead", "list"],
         &["dead", "show"],
         &["dead", "retry"],
+        &["dead", "drop"],
         &["request", "pause"],
         &["request", "resume"],
         &["request", "cancel"],

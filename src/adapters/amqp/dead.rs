@@ -143,6 +143,28 @@ impl Client {
         found.ok_or(ClientError::NotFound)
     }
 
+    /// Lets dead letters go, for ever: those that `wanted` picks. Answers which these were, the oldest first; whoever is
+    /// cut off half-way has let some go.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn drop_dead_letters(
+        &self,
+        mut wanted: impl FnMut(&DeadLetter) -> bool,
+    ) -> Result<Vec<DeadLetter>, ClientError> {
+        let mut dropped = Vec::new();
+        self.look_through(async |_, message| {
+            let letter = describe(message);
+            if wanted(&letter) {
+                message.delivery.acker.ack(BasicAckOptions::default()).await.map_err(ClientError::from)?;
+                dropped.push(letter);
+            }
+            Ok(Look::On)
+        })
+        .await?;
+        Ok(dropped)
+    }
+
     /// Takes dead letters one by one without acknowledging them; at the end the broker puts all back. It puts them
     /// behind others that were put back before, so all are taken, in order that their order stays.
     async fn look_through(
