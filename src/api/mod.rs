@@ -45,6 +45,7 @@ use crate::ports::{ApiKeys, CampaignStore, Clock, EventLog, Gate, RecordingArchi
 use crate::request::FlowCompiler;
 
 pub use openapi::document;
+pub use requests::RequestList;
 pub use server::{Server, ServerError};
 pub use status::{Shared, StatusDocument, entries};
 

@@ -14,7 +14,7 @@ use super::answer::{Refusal, json};
 use super::asked::Asked;
 use crate::model::status::{RequestStatus, RequestSummary};
 use crate::model::{RequestCursor, Timestamp};
-use crate::ports::store::{RequestFilter, RequestSnapshot};
+use crate::ports::store::{RequestFilter, RequestPage, RequestSnapshot};
 
 /// Requests on a page if nobody says how many, and at most.
 const ROWS: u32 = 100;
@@ -24,7 +24,7 @@ pub(super) const MOST_ROWS: u32 = 1_000;
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Requests")]
-pub(super) struct Page {
+pub struct RequestList {
     /// The newest first.
     requests: Vec<Listed>,
     /// Where the next page begins; null on the last.
@@ -46,6 +46,14 @@ struct Listed {
     expires_at: Option<Timestamp>,
     /// Order among the organisation's requests, 9 first; null if it was refused.
     priority: Option<u8>,
+}
+
+impl RequestList {
+    /// A page of them.
+    pub fn of(page: RequestPage) -> Self {
+        let next_cursor = page.next.map(|next| next.to_string());
+        Self { requests: page.requests.into_iter().map(Listed::of).collect(), next_cursor }
+    }
 }
 
 impl Listed {
@@ -74,9 +82,7 @@ pub(super) async fn list(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
     query.finish()?;
     let filter = RequestFilter { statuses, after };
     let page = api.ask(api.ports.store.requests(asked.organisation(), &filter, limit)).await?;
-    let next_cursor = page.next.map(|next| next.to_string());
-    let requests = page.requests.into_iter().map(Listed::of).collect();
-    Ok(json(StatusCode::OK, &Page { requests, next_cursor }))
+    Ok(json(StatusCode::OK, &RequestList::of(page)))
 }
 
 /// Statuses with commas between them.

@@ -30,6 +30,7 @@ mod outcome;
 mod progress;
 mod report;
 mod request;
+mod requests;
 mod run;
 mod schema;
 mod simulator;
@@ -122,7 +123,7 @@ enum Command {
     /// Look at the settings of the daemon.
     #[command(subcommand)]
     Config(configuration::ConfigCommand),
-    /// Look at call requests; pause, resume and cancel those of a deployment.
+    /// Look at call requests; list, pause, resume and cancel those of a deployment.
     #[command(subcommand)]
     Request(request::RequestCommand),
     /// Look at call flows, and try them.

@@ -171,7 +171,7 @@ impl View {
 
     /// Shows how far the request is.
     pub fn show(&mut self, summary: &RequestSummary, slots: SlotUse, waiting: Option<&str>) {
-        let ended = ended(&summary.counts);
+        let ended = summary.counts.ended();
         match self {
             View::Bar(bar) => {
                 bar.set_length(u64::from(summary.total));
@@ -221,10 +221,6 @@ impl View {
             bar.finish_and_clear();
         }
     }
-}
-
-fn ended(counts: &Counts) -> u32 {
-    counts.total() - counts.queued - counts.on_progress - counts.retry_scheduled
 }
 
 fn words(counts: &Counts, slots: SlotUse) -> String {

@@ -14,6 +14,7 @@ use super::documents::{Input, taken_for_a_request};
 use super::exit::{Refusal, place};
 use super::flow::checked;
 use super::missing::{self, Missing};
+use super::requests::{self, ListArgs};
 use super::untimely::{self, Untimely};
 use super::{Exit, Failure, values};
 use crate::callflow::Program;
@@ -28,6 +29,7 @@ use crate::request::{AcceptedRequest, CheckError, DestinationStream};
 #[derive(Debug, Subcommand)]
 pub enum RequestCommand {
     Check(CheckArgs),
+    List(ListArgs),
     /// Dial nothing more of a request until it is resumed; live calls go on.
     Pause(ToRequest),
     /// Go on with a paused request.
@@ -104,6 +106,7 @@ struct Refused {
 pub fn run(command: RequestCommand, json: bool) -> Result<Exit, Failure> {
     let args = match command {
         RequestCommand::Check(args) => args,
+        RequestCommand::List(args) => return requests::list(args, json),
         RequestCommand::Pause(args) => return command::pause(args, json),
         RequestCommand::Resume(args) => return command::resume(args, json),
         RequestCommand::Cancel(args) => return command::cancel(args, json),

@@ -101,6 +101,11 @@ macro_rules! call_statuses {
             pub fn total(&self) -> u32 {
                 0 $(+ self.$field)*
             }
+
+            /// Calls to which nothing more happens.
+            pub fn ended(&self) -> u32 {
+                CallStatus::ALL.iter().filter(|status| status.is_final()).map(|status| self.of(*status)).sum()
+            }
         }
     };
 }

@@ -136,6 +136,7 @@ fn help_tells_of_exit_codes_and_has_examples() {
         &["dead", "show"],
         &["dead", "retry"],
         &["dead", "drop"],
+        &["request", "list"],
         &["request", "pause"],
         &["request", "resume"],
         &["request", "cancel"],

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Scratch, robocall};
-use crate::world::{BUSY, PRESSES, World, request};
+use crate::world::{BUSY, PRESSES, STAYS, World, request};
 
 /// What a status document says, times and ids left out: those differ from run to run.
 fn essence(status: &Value) -> Value {
@@ -83,4 +83,30 @@ fn tail_shows_events_of_one_request_by_type_and_from_the_first() {
     assert_eq!(late.code, 2);
     let wrong = world.run(&["tail", "--types", "call.endet"]);
     assert!(wrong.err.contains("did you mean `call.ended`?"), "{}", wrong.err);
+}
+
+#[test]
+fn requests_are_listed_newest_first_and_those_that_have_ended_can_be_left_out() {
+    let world = World::start("20");
+    assert_eq!(world.run(&["request", "list", "--live"]).out, "default has no live requests.\n");
+    world.submit(&request("first", &[BUSY]));
+    world.wait_for("first", "request.completed", 1);
+    world.answer(&["org", "set", "--limit", "0"]);
+    world.submit(&request("second", &STAYS));
+    world.answer(&["request", "pause", "second"]);
+    let names = |listed: &Value| -> Vec<String> {
+        let requests = listed["requests"].as_array().unwrap().iter();
+        requests.map(|request| request["requestId"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = world.answer(&["request", "list"]);
+    assert_eq!((names(&all), &all["nextCursor"]), (vec!["second".to_owned(), "first".to_owned()], &Value::Null));
+    assert_eq!((&all["requests"][0]["status"], &all["requests"][0]["counts"]["queued"]), (&json!("paused"), &json!(3)));
+    assert_eq!(names(&world.answer(&["request", "list", "--live"])), ["second"]);
+    assert_eq!(names(&world.answer(&["request", "list", "--org", "bank"])), [""; 0]);
+    let page = world.answer(&["request", "list", "--limit", "1"]);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    assert_eq!(names(&world.answer(&["request", "list", "--cursor", cursor])), ["first"]);
+    let words = world.run(&["request", "list", "--limit", "1"]).out;
+    assert!(words.contains(" second   paused      0   3     0  2"), "{words}");
+    assert!(words.ends_with(&format!("\n1 request; more with --cursor {cursor}\n")), "{words}");
 }

@@ -125,7 +125,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             text("cursor", Place::Query, "^[0-9a-f]{32}$", "Where the page begins: `nextCursor` of the page before."),
         ],
         body: None,
-        answers: &[answer::<requests::Page>(200, "The requests of the page.")],
+        answers: &[answer::<requests::RequestList>(200, "The requests of the page.")],
         refusals: &[],
         handler: |api, asked| Box::pin(requests::list(api, asked)),
     },
