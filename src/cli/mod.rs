@@ -26,6 +26,7 @@ mod missing;
 mod numbers;
 mod org;
 mod org_key;
+mod org_list;
 mod outcome;
 mod progress;
 mod report;

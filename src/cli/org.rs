@@ -11,6 +11,7 @@ use super::configuration::ConfigArgs;
 use super::documents::read_small;
 use super::flow::word;
 use super::org_key::{self, KeyCommand};
+use super::org_list::{self, ListArgs};
 use super::{Exit, Failure, values};
 use crate::daemon::Console;
 use crate::model::organisation::RequestOrder;
@@ -23,6 +24,7 @@ const MOST: u32 = Organisation::MOST;
 /// What can be done with an organisation.
 #[derive(Debug, Subcommand)]
 pub enum OrgCommand {
+    List(ListArgs),
     /// Show its settings and its slots.
     Show(ShowArgs),
     Set(SetArgs),
@@ -162,6 +164,7 @@ const TRIES: u8 = 10;
 /// Does it.
 pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
     let which = match &command {
+        OrgCommand::List(args) => return org_list::list(args, json),
         OrgCommand::Show(args) | OrgCommand::Blocked(args) => &args.which,
         OrgCommand::Set(args) => &args.which,
         OrgCommand::Block(args) | OrgCommand::Unblock(args) => &args.which,
@@ -170,7 +173,7 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
     let console = Console::open(&which.config.read()?)?;
     let (store, org) = (console.store(), &which.org);
     match &command {
-        OrgCommand::Show(_) | OrgCommand::Key(_) => {}
+        OrgCommand::List(_) | OrgCommand::Show(_) | OrgCommand::Key(_) => {}
         OrgCommand::Set(args) => {
             let mut tries = 0..TRIES;
             loop {

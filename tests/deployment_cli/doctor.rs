@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Said, Scratch};
 use crate::world::{PASSWORD, Process, STAYS, World, request};
@@ -194,6 +194,31 @@ fn organisations_that_cannot_be_read_hide_no_other() {
     assert!(bank.starts_with("of bank they cannot be read, nothing is dialled: "), "{bank}");
     assert_eq!(shop, "what others use of shop's cannot be read: nothing is dialled");
     assert_eq!(mill, "mill uses 1 of 6, others 0");
+    world.answer(&["org", "set", "--org", "mill", "--limit", "0"]);
+    let listed = world.answer(&["org", "list"]);
+    let rows = listed["organisations"].as_array().unwrap();
+    let [bank, mill, shop] = &rows[..] else { panic!("{listed}") };
+    assert!(bank["wrong"].as_str().unwrap().starts_with("it cannot be read: "), "{bank}");
+    assert_eq!((&bank["organisation"], &bank["slots"]), (&json!("bank"), &Value::Null));
+    assert_eq!(mill["slots"], json!({"limit": 0, "external": 0, "leased": 1, "suspect": 0}));
+    assert_eq!(mill["wrong"], "1 slot taken that the limit does not allow: nothing is dialled");
+    assert_eq!(shop["slots"], json!({"limit": 6, "external": null, "leased": 1, "suspect": 0}));
+    assert_eq!(shop["wrong"], "what others use is no number: nothing is dialled");
+    let words = world.run(&["org", "list"]).out;
+    assert!(words.ends_with("\n3 organisations, something is wrong with 3\n"), "{words}");
+}
+
+#[test]
+fn whoever_waits_is_listed_with_its_organisation() {
+    let world = World::start("1");
+    assert_eq!(world.run(&["org", "list"]).out, "No organisation has had any requests.\n");
+    world.answer(&["org", "set", "--limit", "1"]);
+    world.submit(&request("r", &STAYS));
+    world.wait_for("r", "call.answered", 1);
+    let listed = world.answer(&["org", "list"]);
+    let slots = json!({"limit": 1, "external": 0, "leased": 1, "suspect": 0});
+    let row = json!({"organisation": "default", "slots": slots, "waiting": 2, "wrong": null});
+    assert_eq!(listed, json!({"organisations": [row]}));
 }
 
 #[test]
