@@ -22,12 +22,12 @@ pub struct Outcome {
     pub calls: u64,
     /// Dials, second attempts included.
     pub dials: u64,
-    /// Calls by how their last attempt ended; none: not ended, or never dialled.
+    /// Calls that have ended, by how their last attempt did; none: never dialled.
     pub results: BTreeMap<DispositionResult, u64>,
     /// Calls that failed undialled, by why they were refused.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Calls that have not ended.
-    pub unfinished: u64,
+    /// Calls that have not ended, by how far they are: those that wait for another dial among them.
+    pub unfinished: BTreeMap<CallStatus, u64>,
     /// Answered by a machine, as far as that was looked for.
     pub machines: u64,
     /// Numbers put on the do-not-call list.
@@ -179,10 +179,15 @@ impl Outcome {
         }
         self.transfers.of += transfers.len() as u64;
         self.transfers.some += transfers.iter().filter(|(_, answered)| *answered).count() as u64;
+        if !call.status.is_final() {
+            *self.unfinished.entry(call.status).or_default() += 1;
+            return;
+        }
         match (refusal_of(call), result_of(call)) {
             (Some(why), _) => *self.refused.entry(why).or_default() += 1,
             (None, Some(result)) => *self.results.entry(result).or_default() += 1,
-            (None, None) => self.unfinished += 1,
+            // Its history is not there yet, or was lost.
+            (None, None) => *self.results.entry(DispositionResult::Unknown).or_default() += 1,
         }
     }
 

@@ -7,7 +7,7 @@ use super::flow::word;
 use super::outcome::{Outcome, Stage};
 use super::terminal::Paint;
 use crate::model::status::RequestSummary;
-use crate::model::{DispositionResult, RequestStatus};
+use crate::model::{CallStatus, DispositionResult, RequestStatus};
 
 /// The whole report.
 pub fn in_words(summary: &RequestSummary, outcome: &Outcome, paint: Paint) -> String {
@@ -70,12 +70,17 @@ fn outcomes(outcome: &Outcome) -> Table {
             table.add_row([format!("  {why}"), count.to_string(), share(*count, outcome.calls)]);
         }
     }
-    if outcome.unfinished > 0 {
-        table.add_row([
-            "not ended".to_owned(),
-            outcome.unfinished.to_string(),
-            share(outcome.unfinished, outcome.calls),
-        ]);
+    let unfinished: u64 = outcome.unfinished.values().sum();
+    if unfinished > 0 {
+        table.add_row(["not ended".to_owned(), unfinished.to_string(), share(unfinished, outcome.calls)]);
+        for (status, count) in &outcome.unfinished {
+            let name = match status {
+                CallStatus::OnProgress => "live".to_owned(),
+                CallStatus::RetryScheduled => "to retry".to_owned(),
+                status => word(status),
+            };
+            table.add_row([format!("  {name}"), count.to_string(), share(*count, outcome.calls)]);
+        }
     }
     right(&mut table, 1..3);
     table

@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::progress::{LOOKED, Shown, View};
 use super::report;
 use super::status_document::{self, Shared};
-use super::{Exit, Failure, Terminal};
+use super::{Exit, Failure, Terminal, waiting};
 use crate::callflow::Program;
 use crate::daemon::{Console, ConsoleError};
 use crate::model::RequestHeader;
@@ -64,7 +64,16 @@ pub fn tell(
     for page in pages {
         page?.iter().for_each(|call| outcome.add(call));
     }
-    io::stdout().lock().write_all(report::in_words(summary, &outcome, terminal.on_stdout).as_bytes())?;
+    let mut text = report::in_words(summary, &outcome, terminal.on_stdout);
+    if let Some((header, _)) = accepted.as_ref().filter(|_| !summary.status.is_final()) {
+        let slots = console.slots(&key.organisation)?;
+        let mut read = Ok(());
+        let pages = console.pages(key, 0, u32::MAX).map_while(|page| page.map_err(|error| read = Err(error)).ok());
+        let reason = waiting::reason(summary, header, slots, pages.flatten(), console.now());
+        read?;
+        text.push_str(&reason.map(|reason| format!("\n{reason}\n")).unwrap_or_default());
+    }
+    io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::amounts::lasting;
 use crate::daemon::{Glimpse, Pace};
 use crate::model::status::RequestSummary;
-use crate::model::{CallStatus, Happening, RequestHeader, Timestamp};
+use crate::model::{CallStatus, Happening, RequestHeader, RequestStatus, Timestamp};
 use crate::policy::window::{HORIZON_DAYS, WindowState, state, zones_for};
 use crate::ports::store::{CallSnapshot, SlotUse};
 
@@ -62,12 +62,44 @@ impl Watch {
 }
 
 fn waiting(glimpse: &Glimpse, now: Timestamp) -> Option<Waiting> {
-    let header = glimpse.header()?;
+    of_time(&*glimpse.header()?, glimpse.pages().flatten(), now)
+}
+
+/// What is waited for that time brings.
+fn of_time(header: &RequestHeader, calls: impl Iterator<Item = CallSnapshot>, now: Timestamp) -> Option<Waiting> {
     if let Some(at) = header.scheduled_at.filter(|at| *at > now) {
         return Some(Waiting { why: Why::Scheduled, until: Some(at), zone: None });
     }
-    let calls = glimpse.pages().flatten();
-    earliest(&header, calls.filter(|call| !call.status.is_final()), now)
+    let waits = |call: &CallSnapshot| matches!(call.status, CallStatus::Queued | CallStatus::RetryScheduled);
+    earliest(header, calls.filter(waits), now)
+}
+
+/// Why nothing of a request is dialled as it stands, in words, if that is known. Calls are looked at only if nothing else
+/// keeps them.
+pub fn reason(
+    summary: &RequestSummary,
+    header: &RequestHeader,
+    slots: SlotUse,
+    calls: impl Iterator<Item = CallSnapshot>,
+    now: Timestamp,
+) -> Option<String> {
+    let counts = &summary.counts;
+    if summary.status.is_final() || counts.queued + counts.retry_scheduled == 0 {
+        return None;
+    }
+    if summary.status == RequestStatus::Paused {
+        return Some("waiting: it is paused".to_owned());
+    }
+    match slots {
+        SlotUse { limit: 0, .. } => Some("waiting: the organisation's limit is 0".to_owned()),
+        SlotUse { external: u32::MAX, .. } => {
+            Some("waiting: what others use of the organisation's slots is no number".to_owned())
+        }
+        SlotUse { limit, external, .. } if external >= limit => {
+            Some(format!("waiting: others use {external} of the organisation's {limit} slots"))
+        }
+        SlotUse { .. } => of_time(header, calls, now).map(|waiting| waiting.in_words(now, Pace::Real)),
+    }
 }
 
 /// What the first of the calls to be dialled waits for; none if there is one that does not wait.
@@ -155,6 +187,40 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::status::Counts;
+
+    #[test]
+    fn what_keeps_a_request_from_being_dialled_is_told_the_nearest_to_the_operator_first() {
+        let request = crate::conformance::store::scene::header("r");
+        let of = |status, queued| RequestSummary {
+            request_id: request.id.clone(),
+            status,
+            total: 3,
+            duplicates: 0,
+            counts: Counts { queued, completed: 3 - queued, ..Counts::default() },
+            flow_hash: None,
+            errors: Vec::new(),
+            error_count: 0,
+            reason: None,
+            trace: None,
+        };
+        let free = SlotUse { limit: 6, ..SlotUse::default() };
+        let told = |status, queued, slots| {
+            reason(&of(status, queued), &request, slots, std::iter::empty(), Timestamp::VIRTUAL_START)
+        };
+        let none = SlotUse { limit: 0, ..free };
+        let paused = told(RequestStatus::Paused, 2, none);
+        assert_eq!(paused.as_deref(), Some("waiting: it is paused"));
+        let limited = told(RequestStatus::OnProgress, 2, none);
+        assert_eq!(limited.as_deref(), Some("waiting: the organisation's limit is 0"));
+        let others = told(RequestStatus::OnProgress, 2, SlotUse { external: 6, ..free });
+        assert_eq!(others.as_deref(), Some("waiting: others use 6 of the organisation's 6 slots"));
+        let unread = told(RequestStatus::OnProgress, 2, SlotUse { external: u32::MAX, ..free });
+        assert!(unread.is_some_and(|words| words.ends_with("is no number")));
+        assert_eq!(told(RequestStatus::OnProgress, 2, free), None, "somebody is about to be dialled");
+        assert_eq!(told(RequestStatus::OnProgress, 0, none), None, "nobody is left to be dialled");
+        assert_eq!(told(RequestStatus::Cancelled, 2, none), None, "nobody ever will be");
+    }
 
     #[test]
     fn a_wait_is_told_with_its_end_on_the_clock_of_whoever_is_called() {

@@ -107,6 +107,49 @@ fn requests_are_listed_newest_first_and_those_that_have_ended_can_be_left_out() 
     let cursor = page["nextCursor"].as_str().unwrap();
     assert_eq!(names(&world.answer(&["request", "list", "--cursor", cursor])), ["first"]);
     let words = world.run(&["request", "list", "--limit", "1"]).out;
-    assert!(words.contains(" second   paused      0   3     0  2"), "{words}");
+    let row: Vec<&str> = words.lines().nth(2).unwrap().split_whitespace().collect();
+    assert_eq!(row[..5], ["second", "paused", "0", "3", "0"], "{words}");
     assert!(words.ends_with(&format!("\n1 request; more with --cursor {cursor}\n")), "{words}");
+}
+
+#[test]
+fn who_has_not_been_called_is_told_apart_and_why_nobody_is_dialled() {
+    let world = World::start("1");
+    world.answer(&["org", "set", "--limit", "1"]);
+    let mut asked = request("r", &[BUSY, STAYS[0], STAYS[1], STAYS[2]]);
+    asked["retry"] = json!({"maxAttempts": 2, "on": ["busy"], "delaySecs": [3600]});
+    world.submit(&asked);
+    world.wait_for("r", "call.answered", 1);
+    let words = |request: &str| {
+        let said = world.run(&["status", request]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.out
+    };
+    let rows = |text: &str| -> Vec<Vec<String>> {
+        let rows = text.lines().skip_while(|line| !line.contains("not ended"));
+        rows.take_while(|line| !line.is_empty())
+            .map(|row| row.split_whitespace().map(str::to_owned).collect())
+            .collect()
+    };
+    let live = words("r");
+    let expected = ["not ended 4 100.0 %", "queued 2 50.0 %", "live 1 25.0 %", "to retry 1 25.0 %"];
+    assert_eq!(rows(&live), expected.map(|row| row.split(' ').map(str::to_owned).collect::<Vec<_>>()), "{live}");
+    assert!(!live.contains("waiting:"), "somebody is dialled as soon as the call is over: {live}");
+    world.answer(&["org", "set", "--limit", "0"]);
+    assert!(words("r").ends_with("\nwaiting: the organisation's limit is 0\n"));
+    world.answer(&["request", "pause", "r"]);
+    assert!(words("r").ends_with("\nwaiting: it is paused\n"));
+    world.answer(&["org", "set", "--limit", "5"]);
+    // Half an hour on the other side of the clock, by what the events say.
+    let paused = world.wait_for("r", "request.paused", 1);
+    let hour: u32 = paused["time"].as_str().unwrap()[11..13].parse().unwrap();
+    let opens = (hour + 12) % 24;
+    let mut tonight = request("tonight", &STAYS[..1]);
+    let hours = (format!("{opens:02}:00"), format!("{opens:02}:30"));
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    tonight["callingWindow"] = json!({"days": days, "from": hours.0, "to": hours.1, "timeZone": "UTC"});
+    world.submit(&tonight);
+    let text = words("tonight");
+    let opens = format!(" {opens:02}:00:00 UTC, in ");
+    assert!(text.contains("\nwaiting: the calling window opens 2") && text.contains(&opens), "{text}");
 }
