@@ -61,7 +61,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub struct BlockArgs {
-    /// Numbers, with their country code.
+    /// Numbers, with their country code: 81234567 is understood as +81234567, and printed so.
     #[arg(required = true, value_name = "PHONE")]
     phones: Vec<Phone>,
     #[command(flatten)]
@@ -191,14 +191,16 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
             for phone in &args.phones {
                 console.ask_store(store.block_number(org, *phone))?;
             }
-            return say_done("blocked", args.phones.len(), org, json);
+            return say_done("blocked", &args.phones, org, json);
         }
         OrgCommand::Unblock(args) => {
-            let mut unblocked = 0;
+            let mut unblocked = Vec::new();
             for phone in &args.phones {
-                unblocked += usize::from(console.ask_store(store.unblock_number(org, *phone))?);
+                if console.ask_store(store.unblock_number(org, *phone))? {
+                    unblocked.push(*phone);
+                }
             }
-            return say_done("unblocked", unblocked, org, json);
+            return say_done("unblocked", &unblocked, org, json);
         }
         OrgCommand::Blocked(_) => return list(&console.ask_store(store.blocked_numbers(org))?, json),
     }
@@ -206,14 +208,19 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Completed)
 }
 
-/// So many numbers of those given.
-fn say_done(done: &str, count: usize, org: &OrganisationId, json: bool) -> Result<Exit, Failure> {
-    let mut out = io::stdout().lock();
+/// With which numbers of those given it was done, as they were understood: one without `+` begins with a country code all
+/// the same, whatever its writer meant.
+fn say_done(done: &str, phones: &[Phone], org: &OrganisationId, json: bool) -> Result<Exit, Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
     if json {
-        writeln!(out, "{}", json!({"status": "done", done: count}))?;
+        writeln!(out, "{}", json!({"status": "done", done: phones.len(), "numbers": phones}))?;
     } else {
-        writeln!(out, "{} {done} for {org}", counted(count as u64, "number"))?;
+        writeln!(out, "{} {done} for {org}", counted(phones.len() as u64, "number"))?;
+        for phone in phones {
+            writeln!(out, "  {phone}")?;
+        }
     }
+    out.flush()?;
     Ok(Exit::Completed)
 }
 

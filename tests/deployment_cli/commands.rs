@@ -55,7 +55,8 @@ fn a_blocked_number_is_not_dialled() {
     world.wait_for("r", "request.completed", 1);
     assert_eq!(world.answer(&["status", "r"])["counts"]["blocked"], 1);
     assert_eq!(world.answer(&["org", "blocked"]), json!({"blocked": [STAYS[0]]}));
-    assert_eq!(world.run(&["org", "unblock", STAYS[0], STAYS[1]]).out, "1 number unblocked for default\n");
+    let unblocked = world.run(&["org", "unblock", STAYS[0], STAYS[1]]).out;
+    assert_eq!(unblocked, format!("1 number unblocked for default\n  {}\n", STAYS[0]));
     assert_eq!(world.run(&["org", "blocked"]).out, "");
 }
 
@@ -130,4 +131,13 @@ fn of_a_request_that_has_ended_nobody_is_told_that_anything_was_done_to_it() {
     assert!(missing(&["call", "hangup", call]).ends_with(&format!("{live}: ended, perhaps")));
     let session = missing(&["call", "end-session", call, "Ext:1000"]);
     assert!(session.ends_with(&format!("{live}, or no such session in it: ended, perhaps")), "{session}");
+}
+
+#[test]
+fn a_number_is_shown_as_it_was_understood_not_as_it_was_written() {
+    let world = World::without_worker("20");
+    let said = world.run(&["org", "block", "81234567", "+6581234567"]);
+    assert_eq!(said.out, "2 numbers blocked for default\n  +81234567\n  +6581234567\n");
+    let answer = world.answer(&["org", "unblock", "81234567", "+6590000000"]);
+    assert_eq!(answer, json!({"status": "done", "unblocked": 1, "numbers": ["+81234567"]}));
 }
