@@ -88,7 +88,10 @@ fn printed(command: &str, scratch: &Path) -> String {
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("bash");
     shell.args(["-c", &format!("{{ {command}\n}} 2>&1")]).current_dir(scratch).stdin(Stdio::null());
-    let output = shell.env("PATH", path).env("NO_COLOR", "1").env_remove("ROBOCALL_LOG").output().unwrap();
+    for name in ["ROBOCALL_LOG", "ROBOCALL_LOG_FORMAT", "ROBOCALL_BLESS"] {
+        shell.env_remove(name);
+    }
+    let output = shell.env("PATH", path).env("NO_COLOR", "1").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
