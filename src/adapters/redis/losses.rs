@@ -46,7 +46,7 @@ impl RedisStore {
         let until = match self.command(redis::cmd("GET").arg(self.ring.key("closed"))).await? {
             Value::Nil => return Ok(None),
             Value::BulkString(text) => String::from_utf8(text).map_err(unreadable)?,
-            other => return Err(unreadable(format!("{other:?} for a time"))),
+            other => return Err(unfit(&other, "for a time")),
         };
         let until = Timestamp::from_millis(until.parse().map_err(unreadable)?);
         Ok((until > self.time().await?).then_some(until))
