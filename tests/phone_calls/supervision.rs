@@ -129,7 +129,7 @@ fn a_supervisor_listens_coaches_and_barges_in_and_a_participant_comes_and_goes()
     sections.push(section("without a supervisor", &[with_guest[0], with_guest[1], guest_hears]));
     said(&call(&["record", "off"]));
     let no_such = call(&["end-session", &session]);
-    assert!(no_such.code == 2 && no_such.err.contains("no call"), "{no_such:?}");
+    assert!(no_such.code == 2 && no_such.err.contains("no such session"), "{no_such:?}");
     said(&call(&["hangup"]));
     let ended = world.wait_for("supervised", "call.ended", 1);
     assert_eq!(ended["data"]["status"], "completed", "{ended:#}");

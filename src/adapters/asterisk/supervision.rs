@@ -116,16 +116,22 @@ impl Inner {
         // Before the new one comes: two at a time would hear each other.
         self.take_down(listener.node, &silent, not_after).await?;
         let wanted = [listener.leg.to_string(), ear.to_owned()];
-        let missing: Vec<String> = wanted.into_iter().filter(|wanted| !members.contains(wanted)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
+        let missing_of = |members: &[String]| -> Vec<String> {
+            wanted.iter().filter(|wanted| !members.contains(wanted)).cloned().collect()
+        };
+        let mut missing = missing_of(&members);
         let clock = &self.settings.clock;
         let give_up_at = clock.now() + COMES_WITHIN;
-        loop {
+        while !missing.is_empty() {
             let path = format!("bridges/{}/addChannel", listener.leg);
             match http.ask(Ask::post(path, json!({"channel": missing}), not_after)).await? {
                 Answer::Done(_) => return Ok(()),
+                // One that was to be taken down before, when this listener began to talk: Asterisk was late. Whoever was in it
+                // comes into a new one.
+                Answer::Missing if clock.now() < give_up_at => {
+                    clock.sleep_until(clock.now() + AGAIN).await;
+                    missing = missing_of(&self.open_bridge(listener.node, listener.leg, not_after).await?);
+                }
                 Answer::Missing => return Err(unavailable("the listener's bridge is gone")),
                 // It was made, and is on its way into the app's hands.
                 Answer::Refused(409 | 422, _) if clock.now() < give_up_at => {
@@ -134,6 +140,7 @@ impl Inner {
                 Answer::Refused(status, reason) => return Err(unavailable(&format!("{status}: {reason}"))),
             }
         }
+        Ok(())
     }
 
     /// Ends ears.
