@@ -180,24 +180,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_path() {
 }
 
 #[test]
-fn an_answer_is_read_as_it_was_written_and_is_done_to_whoever_does_not_know_what_had_ended() {
-    let replies = [
-        CommandReply::Done,
-        CommandReply::Ended(RequestStatus::Completed),
-        CommandReply::Invited(supervisor()),
-        CommandReply::Refused(Refusal::IdTaken),
-        CommandReply::Unmet {
-            expected: Standing::Request(RequestStatus::Paused),
-            found: Standing::Request(RequestStatus::Completed),
-        },
-        CommandReply::NotFound,
-        CommandReply::Adopting,
-        CommandReply::Unavailable,
-    ];
-    for reply in replies {
-        let written = serde_json::to_vec(&ReplyBody::of(reply)).unwrap();
-        assert_eq!(ReplyBody::read(&written), Ok(reply));
-    }
-    let ended = serde_json::to_value(ReplyBody::of(CommandReply::Ended(RequestStatus::Expired))).unwrap();
-    assert_eq!(ended, json!({"status": "done", "found": "expired"}));
+fn what_had_ended_is_done_to_whoever_does_not_know_of_that() {
+    let ended = CommandReply::Ended(RequestStatus::Expired);
+    assert_eq!(serde_json::to_value(ReplyBody::of(ended)).unwrap(), json!({"status": "done", "found": "expired"}));
 }

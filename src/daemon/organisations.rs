@@ -26,15 +26,13 @@ impl Console {
 
     /// How one stands, or all that the database knows. Who has never had anything has slots all the same.
     fn standings_of(&self, only: Option<&OrganisationId>) -> Result<Standings, ConsoleError> {
-        let mut standings = self.standings()?;
-        if let Some(only) = only {
-            standings.read.retain(|standing| standing.organisation == *only);
-            standings.unread.retain(|unread| unread.organisation == *only);
-        }
+        let mut standings = if only.is_some() { Standings::default() } else { self.standings()? };
         let somebody = only.cloned().or_else(|| "default".parse().ok());
         if let Some(organisation) = somebody.filter(|_| standings.read.is_empty() && standings.unread.is_empty()) {
-            let slots = self.slots(&organisation)?;
-            standings.read.push(Standing { organisation, slots, due: 0, soon: 0 });
+            match self.ask_store(self.deployment.database().standing_of(&organisation, Duration::ZERO))? {
+                Ok(standing) => standings.read.push(standing),
+                Err(unread) => standings.unread.push(unread),
+            }
         }
         Ok(standings)
     }

@@ -135,7 +135,8 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
     let given = Given { id: command.id.clone(), actor: command.actor.clone(), expect };
     match shared.ports.store.control(&key, control, Some(&given)).await {
         Ok(controlled) => {
-            if !controlled.again {
+            let ended = ended_before(control, &controlled.summary);
+            if !controlled.again && ended.is_none() {
                 tell_of(command);
             }
             publish_requests(shared, controlled.events);
@@ -149,7 +150,6 @@ async fn control(shared: &Shared, command: &Command, request: &RequestId, contro
                     }
                 }
             }
-            let ended = ended_before(control, &controlled.summary);
             Outcome::Reply(ended.map_or(CommandReply::Done, CommandReply::Ended))
         }
         Err(StoreError::Unmet { found }) => {

@@ -72,6 +72,7 @@ fn answers_are_read_as_they_were_written() {
     use crate::callflow::call::Refusal;
     let replies = [
         CommandReply::Done,
+        CommandReply::Ended(RequestStatus::Completed),
         CommandReply::Invited(supervisor()),
         CommandReply::Refused(Refusal::NobodyToCoach),
         CommandReply::Refused(Refusal::TransferUnderWay),

@@ -26,8 +26,24 @@ pub(super) fn slots(answer: &mut Reply) -> StoreResult<SlotUse> {
 }
 
 impl RedisStore {
-    async fn standing(&self, organisation: &OrganisationId, horizon: u64) -> StoreResult<Standing> {
-        let ops = Ops::none().op("standing").unsigned(horizon);
+    /// How one organisation stands, `horizon` ahead, also one that has never had anything.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn standing_of(
+        &self,
+        organisation: &OrganisationId,
+        horizon: Duration,
+    ) -> StoreResult<Result<Standing, Unread>> {
+        match self.standing(organisation, horizon).await {
+            Ok(standing) => Ok(Ok(standing)),
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error) => Ok(Err(Unread { organisation: organisation.clone(), why: error.to_string() })),
+        }
+    }
+
+    async fn standing(&self, organisation: &OrganisationId, horizon: Duration) -> StoreResult<Standing> {
+        let ops = Ops::none().op("standing").unsigned(u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX));
         let mut answer = self.send(organisation, ops).await?.list()?;
         let slots = slots(&mut answer)?;
         Ok(Standing { organisation: organisation.clone(), slots, due: answer.small()?, soon: answer.small()? })
@@ -52,14 +68,8 @@ impl Census for RedisStore {
                 Err(error) => tracing::warn!(%error, "what waits of somebody is not counted"),
             }
         }
-        let horizon = u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX);
-        let asked = organisations.into_iter().map(|organisation| async move {
-            match self.standing(&organisation, horizon).await {
-                Ok(standing) => Ok(Ok(standing)),
-                Err(error @ StoreError::Unavailable(_)) => Err(error),
-                Err(error) => Ok(Err(Unread { organisation, why: error.to_string() })),
-            }
-        });
+        let asked =
+            organisations.into_iter().map(|organisation| async move { self.standing_of(&organisation, horizon).await });
         let mut told = stream::iter(asked).buffered(AT_A_TIME);
         let mut standings = Standings::default();
         while let Some(one) = told.try_next().await? {
