@@ -29,6 +29,17 @@ async fn a_broker_that_is_absent_at_the_start_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_far_away_is_consumed_from() {
+    let far = Faults { latency: Duration::from_millis(300), ..Faults::default() };
+    let proxy = Proxy::before(broker().address(), far).await;
+    let scene = scene();
+    soon(scene.ready().await.submit(&bank(), b"{}")).await.unwrap();
+    let away = scene.through(broker().url_at(proxy.port()));
+    let queue = away.broker().requests();
+    assert!(soon(queue.next()).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_only_looks_alive_is_given_up_and_its_deliveries_come_again() {
     let proxy = Proxy::before(broker().address(), Faults::default()).await;
     let mut scene = scene();

@@ -19,8 +19,9 @@ use crate::requests::{key, request};
 use crate::stream::Stream;
 use crate::trouble::{GRACE_SECS, Trouble};
 
-/// How long a point may be waited for, and how long it may take until all is over.
-const REACHED_WITHIN: Duration = Duration::from_secs(100);
+/// How long a point may be waited for, a crash of the broker that another cell caused included, and how long it may take
+/// until all is over.
+const REACHED_WITHIN: Duration = Duration::from_secs(150);
 const OVER_WITHIN: Duration = Duration::from_secs(150);
 
 /// How long what follows from a point is held up.

@@ -4,6 +4,7 @@
 //! had for now is done without: a RabbitMQ 3.10 that is killed moments after it made a stream calls it down for good, and
 //! that must not keep requests from being taken.
 
+use futures_util::future;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
@@ -31,24 +32,29 @@ const ORDERS_LIFE: i64 = 60_000;
 /// Most orders that wait for one worker.
 const MOST_ORDERS: i64 = 10_000;
 
-/// Declares everything that all workers share.
+/// Declares everything that all workers share, each thing on a channel of its own and all at a time: a broker that is far
+/// away is asked for a dozen things, and every one takes three of its round trips.
 pub(super) async fn declare(live: &Live, settings: &AmqpSettings) -> lapin::Result<()> {
     let names = &settings.names;
-    for exchange in [names.requests(), names.dead(), names.events(), names.commands()] {
-        declare_exchange(live, &exchange).await?;
-    }
-    queue(live, &names.dead(), quorum().with("x-delivery-limit", LOOKS).0).await?;
-    bind(live, &names.dead(), &names.dead(), "#").await?;
-    queue(live, &names.requests(), requests(names)).await?;
-    bind(live, &names.requests(), &names.requests(), "requests.#").await?;
+    let (dead, wanted, events, commands) = (names.dead(), names.requests(), names.events(), names.commands());
+    let kept = names.event_log();
     let log = Arguments::default()
         .with_text("x-queue-type", "stream")
         .with_text("x-max-age", &format!("{}s", settings.retention.as_secs().max(1)))
         .with("x-stream-max-segment-size-bytes", SEGMENT);
-    queue(live, &names.event_log(), log.0).await?;
-    bind(live, &names.event_log(), &names.events(), "#").await?;
-    queue(live, &names.commands(), quorum().0).await?;
-    bind(live, &names.commands(), &names.commands(), "*.*").await
+    let exchanges = [&wanted, &dead, &events, &commands].map(|name| declare_exchange(live, name));
+    let queues = [
+        (&dead, quorum().with("x-delivery-limit", LOOKS).0),
+        (&wanted, requests(names)),
+        (&kept, log.0),
+        (&commands, quorum().0),
+    ];
+    let queues = queues.map(|(name, arguments)| queue(live, name, arguments));
+    future::try_join(future::try_join_all(exchanges), future::try_join_all(queues)).await?;
+    let bindings =
+        [(&dead, &dead, "#"), (&wanted, &wanted, "requests.#"), (&kept, &events, "#"), (&commands, &commands, "*.*")];
+    future::try_join_all(bindings.map(|(queue, exchange, key)| bind(live, queue, exchange, key))).await?;
+    Ok(())
 }
 
 /// Declares the queue of orders to one worker. It is not exclusive: a worker that comes back while the broker still
