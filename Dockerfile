@@ -8,6 +8,7 @@ RUN apt-get update \
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY src src
 COPY flows flows
+COPY config config
 COPY benches benches
 # What the program is made of is written into it, where scanners of images read it, and beside it as a bill of materials.
 RUN cargo install --locked --root /opt/bill cargo-auditable@0.7.1 cargo-cyclonedx@0.5.9 \

@@ -363,6 +363,32 @@ fn the_image_is_made_as_images_should_be() {
     assert!(!last.contains("\nRUN "), "there is no shell to run it");
 }
 
+/// The compiler writes down what it reads, templates and scripts that become a part of the program included.
+#[test]
+fn the_image_is_built_from_everything_that_is_compiled() {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let first = dockerfile.split("\nFROM ").nth(1).unwrap();
+    let copied = first.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let copied: Vec<PathBuf> =
+        copied.flat_map(|words| words.split(' ')).filter(|word| *word != "./").map(|word| root().join(word)).collect();
+    let notes = Path::new(env!("CARGO_BIN_EXE_robocall")).with_file_name("deps");
+    let notes = fs::read_dir(notes).unwrap().map(|entry| entry.unwrap().path());
+    let notes = notes.filter(|path| path.extension().is_some_and(|extension| extension == "d"));
+    let library = |text: &String| text.lines().any(|line| line.contains("/librobocall-") && line.contains(".rlib: "));
+    // Those of earlier builds are left beside it.
+    let latest = notes
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, fs::read_to_string(path).ok()?)))
+        .filter(|(_, text)| library(text))
+        .max_by_key(|(written, _)| *written);
+    let (_, text) = latest.expect("the compiler's notes on the library");
+    let read = text.lines().next().unwrap().split(' ').skip(1).map(|file| root().join(file).canonicalize().unwrap());
+    let read: BTreeSet<PathBuf> = read.collect();
+    assert!(read.contains(&root().join("src/lib.rs")), "{read:?}");
+    for file in read {
+        assert!(copied.iter().any(|folder| file.starts_with(folder)), "{} is not in the image's build", file.display());
+    }
+}
+
 #[test]
 fn the_bill_of_materials_is_right_and_names_every_crate() {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
