@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use lapin::tcp::{AMQPUriTcpExt as _, AsyncTcpStream, OwnedTLSConfig};
+use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use secrecy::ExposeSecret as _;
@@ -214,8 +214,10 @@ async fn dial(uri: &AMQPUri, settings: &AmqpSettings, socket: Socket) -> lapin::
     // The library's own connector, taken apart so that the socket can be shut from here whatever state it is in.
     let reactor = runtime.clone();
     let connector = async move |uri: AMQPUri, _| {
-        let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri.clone() };
-        let stream = plain.connect_with_config_async(tls.as_ref(), &reactor).await?;
+        let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
+        // The library's own way to look up names panics if the runtime ends meanwhile.
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        let stream = AsyncTcpStream::connect(&reactor, addresses).await?;
         if let AsyncTcpStream::Plain(stream) = &stream {
             socket.hold(stream.get_ref().as_fd().try_clone_to_owned()?.into());
         }
