@@ -280,6 +280,9 @@ impl CampaignStore for Counted {
     async fn answered(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()> {
         self.asked("answered", 1, self.inner.answered(organisation, id, answer)).await
     }
+    async fn recalled(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>> {
+        self.asked("recalled", 1, self.inner.recalled(organisation, id)).await
+    }
     async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
         self.asked("block_number", 1, self.inner.block_number(organisation, phone)).await
     }

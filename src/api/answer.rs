@@ -159,9 +159,14 @@ impl Refusal {
         &self.message
     }
 
+    /// Whether it says that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        self.status == Word::NotFound
+    }
+
     /// The same, but if it says that there is no such thing, with what there is not.
     pub fn about(self, what: impl FnOnce() -> String) -> Self {
-        if self.status == Word::NotFound { Self::not_found(what()) } else { self }
+        if self.is_not_found() { Self::not_found(what()) } else { self }
     }
 
     /// The same, said as an older interface says it.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::answer::{Refusal, bytes_of_json};
 use super::asked::Asked;
 use super::room::Place;
+use super::submit;
 use super::{Api, STORE_WITHIN};
 use crate::callflow::Program;
 use crate::model::event::{CallContext, CallStatusHint};
@@ -109,7 +110,14 @@ pub(super) async fn status(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
     let request: RequestId = asked.path("requestId")?;
     let key = RequestKey { organisation: asked.organisation().clone(), request };
     asked.query.finish()?;
-    let snapshot = api.request(&key).await?;
+    let snapshot = match api.request(&key).await {
+        Err(refusal) if refusal.is_not_found() => match submit::queued(&api, &key).await? {
+            Some(summary) => return without_details(&summary),
+            // A worker may have looked at it between the two questions.
+            None => api.request(&key).await?,
+        },
+        found => found?,
+    };
     let Some(shared) = api.shared(&snapshot)? else { return without_details(&snapshot.summary) };
     let page = Page { from, end: from.saturating_add(limit).min(snapshot.summary.total) };
     let place = api.place_for(&key.organisation, page.calls()).await?;

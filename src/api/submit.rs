@@ -17,7 +17,7 @@ use crate::callflow::Program;
 use crate::model::status::{Counts, RejectReason, RequestStatus, RequestSummary};
 use crate::model::{Destination, Number, OrganisationId, RequestId, TraceParent};
 use crate::ports::StoreError;
-use crate::ports::store::{Remembered, RequestKey, RequestSnapshot};
+use crate::ports::store::{Remembered, RequestKey, RequestSnapshot, id_of_queued};
 use crate::reading::Problems;
 use crate::request::{
     AcceptedRequest, CallRequestDocument, CheckError, DestinationDocument, Limits, RefusedRequest, check,
@@ -29,6 +29,9 @@ pub(super) const MOST_BYTES: usize = 16 << 20;
 /// How long a request that is handed in keeps others from its name that no worker has compared with it: longer than workers
 /// take as a rule. What they have taken in keeps its name by itself.
 const NAME_KEPT: Duration = Duration::from_secs(600);
+
+/// How long a request that no worker looks at is known to whoever asks after it.
+const QUEUED_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// A request that would be accepted.
 #[derive(Serialize, JsonSchema)]
@@ -125,8 +128,22 @@ async fn let_in(
         return Ok(summary);
     }
     take_name(api, &key, accepted).await?;
+    let (queued, summary) = (id_of_queued(&key.request), submitted(accepted));
+    // Noted before and answered after: a worker that has looked at it in between has forgotten it, and nothing is answered.
+    let noting = api.ports.store.remember(organisation, &queued, &[0; 32], QUEUED_KEPT);
+    let is_noted = matches!(api.within(STORE_WITHIN, noting).await, Some(Ok(_)));
     api.ports.gate.submit(organisation, body, trace).await?;
-    Ok(submitted(accepted))
+    if let (true, Ok(text)) = (is_noted, serde_json::to_vec(&summary)) {
+        // Without it, it is unknown until a worker has looked at it: no harm but to whoever asks meanwhile.
+        let _kept = api.within(STORE_WITHIN, api.ports.store.answered(organisation, &queued, &text)).await;
+    }
+    Ok(summary)
+}
+
+/// A request that was handed in here and that no worker has looked at yet, as it was answered then.
+pub(super) async fn queued(api: &Api, key: &RequestKey) -> Result<Option<RequestSummary>, Refusal> {
+    let noted = api.ask(api.ports.store.recalled(&key.organisation, &id_of_queued(&key.request))).await?;
+    Ok(noted.and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
 /// The judgement on a request, as a worker would judge it.

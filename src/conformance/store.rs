@@ -208,6 +208,8 @@ macro_rules! store_conformance {
                 an_id_is_one_commands_of_one_organisation_for_a_day
                 what_a_command_expects_is_looked_at_where_it_is_carried_out
                 what_is_asked_once_is_known_again_with_its_answer
+                what_was_answered_is_recalled_by_whoever_does_not_know_what_was_asked
+                that_a_request_is_queued_is_forgotten_when_it_is_opened_or_rejected
                 of_several_who_ask_at_once_one_is_the_first
                 ids_and_answers_are_bounded
                 what_a_command_does_is_told_with_its_name_its_id_and_who_gave_it

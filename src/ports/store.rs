@@ -398,6 +398,12 @@ impl Given {
     }
 }
 
+/// Under which name [`CampaignStore::remember`] knows that a request is queued and no worker has looked at it yet: forgotten
+/// when one opens or rejects it.
+pub fn id_of_queued(request: &RequestId) -> String {
+    format!("queued/{request}")
+}
+
 /// How long commands to requests are known again.
 pub const COMMANDS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -654,6 +660,9 @@ pub trait CampaignStore: Send + Sync + 'static {
 
     /// Keeps the first answer to what is remembered, for as long as that is.
     async fn answered(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()>;
+
+    /// What was answered to what is remembered, if anything was.
+    async fn recalled(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>>;
 
     /// Who owns a live call.
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>>;

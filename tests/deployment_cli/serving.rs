@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::world::World;
 
 fn key(world: &World, organisation: &str) -> String {
@@ -21,23 +23,46 @@ fn a_client_in_another_language_runs_a_campaign_over_two_workers() {
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
 }
 
+/// What is answered to somebody with a key.
+fn curl(key: &str, args: &[&str]) -> Value {
+    let header = format!("x-credential-api-key: {key}");
+    let said = Command::new("curl").args(["-sS", "-H", &header]).args(args).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    serde_json::from_slice(&said.stdout).unwrap()
+}
+
+/// Hands in a request of two people, again if the process is not connected yet.
+fn submit(key: &str, base: &str, id: &str) -> Value {
+    let request = crate::world::request(id, &[crate::world::PRESSES, crate::world::BUSY]).to_string();
+    let handed_in =
+        || curl(key, &["-H", "content-type: application/json", "--data", &request, &format!("{base}/v1/call")]);
+    (0..60).map(|_| handed_in()).find(|said| said["status"] != "unavailable").expect("the broker lets it in")
+}
+
+#[test]
+fn a_request_that_waits_for_a_worker_is_submitted_to_whoever_asks() {
+    let mut world = World::without_worker("20");
+    let (one, other) = (world.serve(), world.serve());
+    let (bank, shop) = (key(&world, "bank"), key(&world, "shop"));
+    let submitted = submit(&bank, &one, "r1");
+    assert_eq!((&submitted["status"], &submitted["total"]), (&"submitted".into(), &2.into()));
+    let status = |key: &str| curl(key, &[&format!("{other}/v1/status/r1")]);
+    assert_eq!(status(&bank), submitted);
+    assert_eq!(status(&shop)["status"], "notFound", "another organisation's");
+    world.add_worker("w1");
+    world.wait_for_of("bank", "r1", "request.completed", 1);
+    assert_eq!(status(&bank)["status"], "completed");
+}
+
 #[test]
 fn what_one_process_takes_in_another_tells_of() {
     let mut world = World::start("20");
     let (one, other) = (world.serve(), world.serve());
     let key = key(&world, "bank");
-    let curl = |args: &[&str]| {
-        let header = format!("x-credential-api-key: {key}");
-        let said = Command::new("curl").args(["-sS", "-H", &header]).args(args).output().unwrap();
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        serde_json::from_slice::<serde_json::Value>(&said.stdout).unwrap()
-    };
-    let request = crate::world::request("r1", &[crate::world::PRESSES, crate::world::BUSY]).to_string();
-    let json = ["-H", "content-type: application/json", "--data", &request];
-    let submit = |base: &str| curl(&[&json[..], &[&format!("{base}/v1/call")]].concat());
+    let submit = |base: &str| submit(&key, base, "r1");
     assert_eq!(submit(&one)["status"], "submitted");
     world.wait_for_of("bank", "r1", "request.completed", 1);
-    let status = curl(&[&format!("{other}/v1/status/r1")]);
+    let status = curl(&key, &[&format!("{other}/v1/status/r1")]);
     assert_eq!((&status["status"], status["details"].as_array().unwrap().len()), (&"completed".into(), 2));
     assert_eq!(submit(&other)["status"], "completed", "it is known, wherever it came in");
 }

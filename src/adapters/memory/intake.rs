@@ -28,6 +28,7 @@ fn of_one_request(one: &RequestHeader, other: &RequestHeader) -> bool {
 
 impl State {
     pub fn open_request(&mut self, header: &Arc<RequestHeader>, totals: Totals) -> Opened {
+        self.taken_in(&header.organisation, &header.id);
         let part = header.part.map_or(0, |part| part.index);
         let known = self.place_for(header);
         let Some(ix) = known else { return Opened::Conflict };
@@ -204,6 +205,7 @@ impl State {
     }
 
     pub fn reject(&mut self, rejection: &Rejection) -> (RequestSummary, Vec<RequestEvent>) {
+        self.taken_in(&rejection.key.organisation, &rejection.key.request);
         let now = self.now;
         let refusal =
             Refusal { reason: rejection.reason, errors: rejection.errors.clone(), error_count: rejection.error_count };

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::slab::ReqIx;
 use super::state::State;
 use crate::model::status::RequestSummary;
-use crate::model::{OrganisationId, Timestamp};
-use crate::ports::store::{COMMANDS_KEPT, Control, Controlled, Given, Remembered, StoreError, StoreResult};
+use crate::model::{OrganisationId, RequestId, Timestamp};
+use crate::ports::store::{
+    COMMANDS_KEPT, Control, Controlled, Given, Remembered, StoreError, StoreResult, id_of_queued,
+};
 
 /// An organisation's commands and what else is asked once.
 #[derive(Default)]
@@ -70,6 +72,21 @@ impl State {
         let (now, ix) = (self.now, self.org_ix(organisation));
         if let Some(asked) = self.org_mut(ix).once.at(now).asked.get_mut(id) {
             asked.answer.get_or_insert_with(|| answer.into());
+        }
+    }
+
+    pub fn recalled(&mut self, organisation: &OrganisationId, id: &str) -> Option<Box<[u8]>> {
+        let (now, ix) = (self.now, self.org_ix(organisation));
+        self.org_mut(ix).once.at(now).asked.get(id)?.answer.clone()
+    }
+
+    /// A request that a worker looks at waits no more to be taken in.
+    pub fn taken_in(&mut self, organisation: &OrganisationId, request: &RequestId) {
+        let ix = self.org_ix(organisation);
+        let once = &mut self.org_mut(ix).once;
+        let id = id_of_queued(request);
+        if once.asked.remove(&*id).is_some() {
+            once.ends.retain(|(_, is_command, ending)| *is_command || **ending != *id);
         }
     }
 

@@ -235,6 +235,11 @@ impl CampaignStore for MemoryStore {
         Ok(())
     }
 
+    async fn recalled(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>> {
+        StoreError::unless_id(id)?;
+        Ok(self.with(|state| state.recalled(organisation, id)))
+    }
+
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         Ok(self.with(|state| state.owner(organisation, call)))
     }

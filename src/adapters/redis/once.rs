@@ -61,6 +61,11 @@ impl RedisStore {
         }
     }
 
+    pub(super) async fn answer_to(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>> {
+        let mut answer = self.send(organisation, Ops::none().op("recalled").text(id)).await?.list()?;
+        if answer.is_empty() { Ok(None) } else { Ok(Some(answer.bytes()?.into())) }
+    }
+
     pub(super) async fn keep_answer(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()> {
         self.send(organisation, Ops::none().op("answered").text(id).bytes(answer)).await.map(drop)
     }

@@ -156,6 +156,11 @@ impl CampaignStore for RedisStore {
         self.keep_answer(organisation, id, answer).await
     }
 
+    async fn recalled(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>> {
+        StoreError::unless_id(id)?;
+        self.answer_to(organisation, id).await
+    }
+
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.owner_of(organisation, call).await
     }

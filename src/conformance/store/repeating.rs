@@ -3,6 +3,7 @@
 use super::StoreWorld;
 use super::scene::*;
 use crate::model::event::RequestCommand;
+use crate::model::status::RejectReason;
 use crate::model::{DispositionResult, EventType, RequestStatus};
 use crate::ports::store::*;
 
@@ -141,6 +142,51 @@ pub async fn what_is_asked_once_is_known_again_with_its_answer(world: &dyn Store
     world.advance(secs(1)).await;
     assert_eq!(ask(8).await, Remembered::First, "its life is over, whoever asked meanwhile");
     assert_eq!(ask(8).await, Remembered::Again(None), "and its answer with it");
+}
+
+pub async fn what_was_answered_is_recalled_by_whoever_does_not_know_what_was_asked(world: &dyn StoreWorld) {
+    let store = world.store();
+    let (bank, shop) = (organisation("bank"), organisation("shop"));
+    let recalled = async |id: &str| store.recalled(&bank, id).await.unwrap();
+    assert_eq!(recalled("r").await, None, "nobody asked");
+    store.remember(&bank, "r", &[7; 32], secs(60)).await.unwrap();
+    assert_eq!(recalled("r").await, None, "nobody answered");
+    store.answered(&bank, "r", b"so").await.unwrap();
+    assert_eq!(recalled("r").await.as_deref(), Some(b"so".as_slice()));
+    assert_eq!(store.recalled(&shop, "r").await.unwrap(), None, "another's");
+    world.advance(secs(60)).await;
+    assert_eq!(recalled("r").await, None, "its life is over");
+    assert!(matches!(store.recalled(&bank, "").await, Err(StoreError::Refused(_))));
+}
+
+pub async fn that_a_request_is_queued_is_forgotten_when_it_is_opened_or_rejected(world: &dyn StoreWorld) {
+    let store = world.store();
+    let queue = async |name: &str| {
+        let id = id_of_queued(&key(name).request);
+        store.remember(&organisation("bank"), &id, &[0; 32], secs(60)).await.unwrap();
+        store.answered(&organisation("bank"), &id, b"queued").await.unwrap();
+    };
+    let is_queued = async |name: &str| {
+        store.recalled(&organisation("bank"), &id_of_queued(&key(name).request)).await.unwrap().is_some()
+    };
+    for name in ["opened", "rejected", "other"] {
+        queue(name).await;
+    }
+    let totals = Totals { total: 1, duplicates: 0 };
+    store.open_request(&std::sync::Arc::new(header("opened")), totals).await.unwrap();
+    let (key_of_it, reason) = (key("rejected"), RejectReason::Invalid);
+    let rejection = Rejection { key: key_of_it, reason, errors: Vec::new(), error_count: 1, trace: None };
+    store.reject(&rejection).await.unwrap();
+    assert_eq!(
+        [is_queued("opened").await, is_queued("rejected").await, is_queued("other").await],
+        [false, false, true]
+    );
+    // Noted anew, as by somebody who hands it in a second time, it is known for its whole life.
+    queue("opened").await;
+    world.advance(secs(59)).await;
+    assert_eq!([is_queued("opened").await, is_queued("other").await], [true, true]);
+    world.advance(secs(1)).await;
+    assert_eq!([is_queued("opened").await, is_queued("other").await], [false, false]);
 }
 
 pub async fn of_several_who_ask_at_once_one_is_the_first(world: &dyn StoreWorld) {

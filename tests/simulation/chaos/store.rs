@@ -280,6 +280,9 @@ impl CampaignStore for ChaosStore {
     async fn answered(&self, organisation: &OrganisationId, id: &str, answer: &[u8]) -> StoreResult<()> {
         self.in_passing("answered", self.inner.answered(organisation, id, answer)).await
     }
+    async fn recalled(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>> {
+        self.in_passing("recalled", self.inner.recalled(organisation, id)).await
+    }
     async fn owner(&self, organisation: &OrganisationId, call: CallId) -> StoreResult<Option<(Held, WorkerId)>> {
         self.in_passing("owner", self.inner.owner(organisation, call)).await
     }

@@ -20,6 +20,7 @@ local function put_part(r, part, load) call('HSET', part_key(r), part, pack(load
 
 function Intake.open(h, id, header, common, part, count, hash, total, duplicates, priority, schedule, expiry, ring, longest,
                      window, flow, trace)
+  Once.taken_in(id)
   local r = Req.get(h)
   if r and (r.id ~= id or r.lost) then return { 'conflict' } end
   if not r or r.life == 'R' then
@@ -147,6 +148,7 @@ function Intake.seal(h, part)
 end
 
 function Intake.reject(h, id, refusal, trace)
+  Once.taken_in(id)
   local r = Req.get(h)
   -- Another request whose name has the same hash is left alone, and so is its record.
   if not r then

@@ -48,6 +48,7 @@ local operations = {
   control = function() return Control.request(arg(), arg(), arg(), arg(), arg()) end,
   remember = function() return Once.remember(arg(), arg(), number()) end,
   answered = function() Once.answered(arg(), arg()) end,
+  recalled = function() return Once.recalled(arg()) end,
   recording = function() return Recordings.of(arg()) end,
   recordings = function() return Recordings.before(number(), number(), number(), arg()) end,
   forget_recording = function() Recordings.forget(arg()) end,

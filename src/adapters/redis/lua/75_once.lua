@@ -28,6 +28,16 @@ function Once.remember(id, hash, life)
   return there[2] and { 'again', there[2] } or { 'unanswered' }
 end
 
+-- What was answered to what is remembered; empty if nothing was.
+function Once.recalled(id)
+  local key = P .. 'once:' .. id
+  local answer = is_known(key) and call('HGET', key, 'a')
+  return answer and { answer } or {}
+end
+
+-- A request that a worker looks at waits no more to be taken in.
+function Once.taken_in(id) call('DEL', P .. 'once:queued/' .. id) end
+
 function Once.answered(id, answer)
   local key = P .. 'once:' .. id
   if is_known(key) then call('HSETNX', key, 'a', answer) end
