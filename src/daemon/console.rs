@@ -171,15 +171,18 @@ impl Console {
 
     pub(super) fn of_broker(&self, error: ClientError) -> ConsoleError {
         match error {
-            ClientError::Unavailable(why) => {
-                ConsoleError::Unreachable { server: Server::Broker, address: self.broker_at.clone(), why: plain(&why) }
-            }
+            ClientError::Unavailable(why) => self.without_broker(&why),
+            ClientError::Full => self.without_broker(&error.to_string()),
             ClientError::Unanswered(bound) => ConsoleError::Unanswered(bound),
             ClientError::NotFound => ConsoleError::NotFound,
             error @ (ClientError::Unroutable | ClientError::TooLarge { .. } | ClientError::Refused(_)) => {
                 ConsoleError::Refused(error.to_string())
             }
         }
+    }
+
+    fn without_broker(&self, why: &str) -> ConsoleError {
+        ConsoleError::Unreachable { server: Server::Broker, address: self.broker_at.clone(), why: plain(why) }
     }
 
     /// The waiting room.

@@ -39,6 +39,43 @@ async fn a_request_is_delivered_to_its_organisation_answered_and_gone() {
     assert_eq!(soon(scene.client().dead_letters(9)).await, Ok(vec![]));
 }
 
+/// So does a queue that is only being set up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_refuses_is_asked_again_for_a_while() {
+    let scene = scene();
+    let (_connection, channel) = scene.channel().await;
+    let mut arguments = lapin::types::FieldTable::default();
+    let text = |text: &str| lapin::types::AMQPValue::LongString(text.into());
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments.insert("x-max-length".into(), lapin::types::AMQPValue::LongLongInt(1));
+    let (name, durable) = (scene.settings.names.requests(), lapin::options::QueueDeclareOptions::durable());
+    soon(channel.queue_declare(name.as_str().into(), durable, arguments)).await.unwrap();
+    let client = scene.ready().await;
+    let passive = lapin::options::QueueDeclareOptions::default().passive();
+    let mut refused = None;
+    for _ in 0..50 {
+        refused = soon(client.submit(&bank(), b"{}")).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert_eq!(refused, Some(ClientError::Full));
+    let organisation = bank();
+    let mut again = std::pin::pin!(client.submit(&organisation, b"{}"));
+    // Time enough for it to be refused: whoever gives up at once has done so.
+    for _ in 0..200 {
+        let look = channel.queue_declare(name.as_str().into(), passive, lapin::types::FieldTable::default());
+        tokio::select! {
+            biased;
+            early = &mut again => panic!("{early:?} while it is full"),
+            looked = look => drop(looked.unwrap()),
+        }
+    }
+    soon(channel.queue_purge(name.as_str().into(), lapin::options::QueuePurgeOptions::default())).await.unwrap();
+    assert_eq!(soon(again).await, Ok(()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_comes_with_the_trace_that_its_message_names() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -244,7 +244,8 @@ fn a_recording_is_handed_out_in_parts_and_deleted_and_nothing_else_is() {
             (size, range, heard)
         };
         let size = file.len() as u64;
-        assert!(size > 16_000, "{size}");
+        // What a busy machine loses is less than half of it.
+        assert!(size > 10_000, "{size}");
         assert_eq!(read(Part::Whole).await, (size, Some(0..size), file.clone()));
         assert_eq!(read(Part::Between(44, 9_999)).await, (size, Some(44..10_000), file[44..10_000].to_vec()));
         assert_eq!(read(Part::Last(1)).await, (size, Some(size - 1..size), file[file.len() - 1..].to_vec()));

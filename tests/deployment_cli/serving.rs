@@ -73,7 +73,10 @@ fn a_listener_hears_on_when_the_log_of_events_is_deleted_and_begun_anew() {
     let base = world.serve();
     let header = format!("x-credential-api-key: {}", key(&world, "bank"));
     let mut listening = Command::new("curl");
-    listening.args(["-sSN", "-H", &header, &format!("{base}/v1/events?types=request")]).stdout(Stdio::piped());
+    // Whoever asks before it is connected is told to come again.
+    listening
+        .args(["-sSN", "--retry", "60", "-H", &header, &format!("{base}/v1/events?types=request")])
+        .stdout(Stdio::piped());
     let mut curl = listening.spawn().unwrap();
     let mut lines = BufReader::new(curl.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut until = |wanted: &str| {

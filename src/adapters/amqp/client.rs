@@ -25,6 +25,13 @@ const REACHED_WITHIN: Duration = Duration::from_secs(15);
 /// How long the broker may take to confirm what a client sends.
 const SENT_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a message is sent again that the broker's queue refuses. A queue of several nodes does so not only when it is full:
+/// also while it is being set up, or chooses its leader.
+const TAKEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long after its refusal a message is sent again, at first and in the end.
+const SENT_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
 /// How long a command that nobody takes has force, in milliseconds: one that was given up must not take effect
 /// whenever a worker comes back.
 const COMMAND_LIFE: &str = "60000";
@@ -41,6 +48,9 @@ pub enum ClientError {
     /// The broker took it; whoever should answer did not in time.
     #[error("no answer within {0:?}")]
     Unanswered(Duration),
+    /// The broker's queue has refused it again and again.
+    #[error("it takes nothing for now: its queue is full, or just being set up")]
+    Full,
     /// The broker has no queue for it.
     #[error("nobody listens there: is the name right, and has a worker ever run here?")]
     Unroutable,
@@ -71,7 +81,7 @@ impl From<PostError> for ClientError {
         match error {
             PostError::Unavailable(why) => Self::Unavailable(why),
             PostError::Unroutable => Self::Unroutable,
-            PostError::Refused => Self::Refused("the broker's queue is full".to_owned()),
+            PostError::Refused => Self::Full,
         }
     }
 }
@@ -234,8 +244,19 @@ impl Client {
                 properties = properties.with_reply_to(REPLIES.into()).with_correlation_id(correlation);
             }
             let channel = post::open(&channel).await?;
-            send_on(&channel, Letter { exchange, key, must_arrive: true, properties, body }).await?;
-            Ok(Asked { channel, answers, place })
+            let clock = self.link.clock();
+            let (end, mut wait) = (clock.now() + TAKEN_WITHIN, SENT_AGAIN.0);
+            loop {
+                let letter = Letter { exchange, key, must_arrive: true, properties: properties.clone(), body };
+                match send_on(&channel, letter).await {
+                    Ok(()) => return Ok(Asked { channel, answers, place }),
+                    Err(PostError::Refused) if clock.now() + wait < end => {
+                        clock.sleep_until(clock.now() + wait).await;
+                        wait = SENT_AGAIN.1.min(wait * 2);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
         };
         let sent = within(&**self.link.clock(), SENT_WITHIN, sending).await;
         sent.unwrap_or_else(|| Err(ClientError::Unavailable(format!("no confirmation within {SENT_WITHIN:?}"))))

@@ -31,9 +31,10 @@ impl From<ClientError> for GateError {
             ClientError::Unanswered(_) => Self::Unanswered,
             ClientError::TooLarge { limit, size } => Self::TooLarge { limit, size },
             ClientError::Refused(why) => Self::Refused(why),
-            error @ (ClientError::Unavailable(_) | ClientError::Unroutable | ClientError::NotFound) => {
-                Self::Unavailable(error.to_string())
-            }
+            error @ (ClientError::Unavailable(_)
+            | ClientError::Full
+            | ClientError::Unroutable
+            | ClientError::NotFound) => Self::Unavailable(error.to_string()),
         }
     }
 }
