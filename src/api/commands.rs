@@ -15,6 +15,7 @@ use super::asked::Asked;
 use crate::command::{Command, CommandReply, read};
 use crate::ports::GateError;
 use crate::reading::Problems;
+use crate::telemetry::spans;
 
 /// How long an answer is waited for.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
@@ -102,7 +103,8 @@ async fn give(
         return Err(Refusal::invalid(problems));
     };
     let actor = Some(asked.caller.label.clone());
-    let command = Command { id, organisation: asked.organisation().clone(), actor, expect, kind };
+    let (organisation, trace) = (asked.organisation().clone(), spans::goes_on_in(asked.trace()));
+    let command = Command { id, organisation, actor, expect, trace, kind };
     // The gate's bound counts from when the command is in; the client's from when it was asked.
     let given = api.within(ANSWERED_WITHIN, api.ports.gate.command(&command, ANSWERED_WITHIN)).await;
     let reply = given.unwrap_or(Err(GateError::Unanswered))?;

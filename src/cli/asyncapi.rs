@@ -14,9 +14,10 @@ use crate::model::status::RequestSummary;
 use crate::model::{CallId, OrganisationId, RequestId};
 use crate::request::CallRequestDocument;
 
-/// The header of commands. What else is told beside a body are properties, which brokers keep apart from headers; AsyncAPI
-/// knows no such difference.
+/// The headers. What else is told beside a body are properties, which brokers keep apart from headers; AsyncAPI knows no such
+/// difference.
 const ACTOR: &str = "actor";
+const TRACE: &str = "traceparent";
 
 const CORRELATION: (&str, &str) = ("correlation_id", "An answer has that of what it answers.");
 
@@ -32,16 +33,13 @@ pub(super) fn document() -> Value {
     let request = read.subschema_for::<CallRequestDocument>();
     let told = headers(&[
         ("message_id", "Kept with it if it becomes a dead letter. It is known by its `requestId`."),
-        (
-            "traceparent",
-            "The trace that it is a part of (W3C Trace Context): kept with it, and told with all of its events.",
-        ),
+        (TRACE, "The trace that it is a part of (W3C Trace Context): kept with it, and told with all of its events."),
     ]);
     messages.insert("callRequest".to_owned(), asking("A call request, or a part of one.", request.into(), told));
     let event = written.subschema_for::<CloudEvent>();
     let told = headers(&[
         ("message_id", "The event's `id`: what comes again under it is the same."),
-        ("traceparent", "The trace that its request was submitted in, if it came with one."),
+        (TRACE, "The trace that its request was submitted in, if it came with one."),
     ]);
     messages.insert("event".to_owned(), message("Something happened: a CloudEvent, structured.", event.into(), told));
     for (name, about, payload) in [
@@ -59,7 +57,14 @@ pub(super) fn document() -> Value {
         ("publishEvent".to_owned(), operation("send", "events", "event")),
     ]);
     for name in REQUEST_COMMANDS.iter().chain(&CALL_COMMANDS) {
-        let told = headers(&[(ACTOR, "Who gives it; without it, `amqp`."), ("message_id", COMMAND_ID)]);
+        let told = headers(&[
+            (ACTOR, "Who gives it; without it, `amqp`."),
+            (
+                TRACE,
+                "The trace that it is a part of (W3C Trace Context): that of the lines of the log, and of the spans, of carrying it out.",
+            ),
+            ("message_id", COMMAND_ID),
+        ]);
         messages.insert((*name).to_owned(), asking(about(name), payload(name, &mut read), told));
         operations.insert((*name).to_owned(), answered(operation("receive", "commands", name), "reply"));
     }
@@ -111,7 +116,7 @@ fn asking(about: &str, payload: Value, mut headers: Value) -> Value {
 fn headers(told: &[(&str, &str)]) -> Value {
     let told = told.iter().map(|(name, about)| {
         let about = match *name {
-            ACTOR => (*about).to_owned(),
+            ACTOR | TRACE => (*about).to_owned(),
             name => format!("The property `{name}`. {about}"),
         };
         (name.to_string(), json!({"type": "string", "description": about}))

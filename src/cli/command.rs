@@ -104,6 +104,7 @@ pub(super) fn tell(
         organisation: org.clone(),
         actor: ACTOR.parse().ok(),
         expect,
+        trace: None,
         kind: kind.clone(),
     };
     let reply = console.ask_broker(client.command(&command, Duration::from_secs(*wait)))?;

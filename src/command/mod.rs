@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::callflow::call::{Invitation, Refusal};
 use crate::callflow::program::{Target, TransferKind};
-use crate::model::{CallId, Happening, KeyLabel, LegId, LegRole, OrganisationId, RequestId, RequestStatus};
+use crate::model::{
+    CallId, Happening, KeyLabel, LegId, LegRole, OrganisationId, RequestId, RequestStatus, TraceParent,
+};
 
 pub use body::{
     AddParticipantBody, CallBody, CancelBody, CancelMode, EndSessionBody, RecordBody, RequestBody, SomebodyBody,
@@ -33,6 +35,9 @@ pub struct Command {
     pub actor: Option<KeyLabel>,
     /// How the request or call must stand for it to be carried out; none: however it stands.
     pub expect: Option<Standing>,
+    /// What it is a part of; none if it came without a trace. It is no part of what is to be done: the same command may come
+    /// again in another.
+    pub trace: Option<TraceParent>,
     /// What is to be done.
     pub kind: CommandKind,
 }

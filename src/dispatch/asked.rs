@@ -2,6 +2,7 @@
 //! transfer the callee, to record.
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::commands::tell_of;
 use super::ledger::{Fenced, Ledger};
@@ -14,6 +15,8 @@ use crate::model::status::LiveState;
 use crate::model::{Fact, Happening, LegId, LegRole, Phone, Timestamp};
 use crate::policy::prefix;
 use crate::ports::TelephonyError;
+use crate::ports::store::Held;
+use crate::telemetry::spans;
 
 /// How often a backend that does not answer is asked to let somebody listen in; then they are hung up.
 const TRIES: u32 = 10;
@@ -33,6 +36,8 @@ pub struct Asked {
     command: Command,
     /// Not to be carried out after this instant.
     not_after: Timestamp,
+    /// The command's own: it is carried out in the call's.
+    span: Span,
     answer: oneshot::Sender<CommandReply>,
 }
 
@@ -64,10 +69,10 @@ pub(super) struct Answer {
 }
 
 impl Asked {
-    /// A command, and where its answer will be. Whoever drops it unread has not carried it out.
+    /// The command that the span around is about, and where its answer will be. Whoever drops it unread has not carried it out.
     pub fn new(command: Command, not_after: Timestamp) -> (Self, oneshot::Receiver<CommandReply>) {
         let (answer, reply) = oneshot::channel();
-        (Self { command, not_after, answer }, reply)
+        (Self { command, not_after, span: Span::current(), answer }, reply)
     }
 
     /// Whether the call is to end.
@@ -97,7 +102,7 @@ impl Asked {
             return false;
         }
         if known.is_none() {
-            tell_of(&self.command);
+            self.span.in_scope(|| tell_of_call(&self.command, &ledger.held));
             ledger.note(at, self.command.executed());
         }
         ledger.answers.push(Answer { to: self.answer, reply, when_done: false });
@@ -172,7 +177,7 @@ impl LiveCall<'_> {
 
     /// Answers when what has come of it is stored. `there`: who was in the call before.
     fn note_outcome(&mut self, asked: Asked, reply: CommandReply, there: &[LegId]) {
-        let Asked { command, answer: to, .. } = asked;
+        let Asked { command, answer: to, span, .. } = asked;
         if !matches!(reply, CommandReply::Done | CommandReply::Invited(_)) {
             // Nothing has come of it that could be lost.
             return Answer::at_once(to, reply);
@@ -181,7 +186,7 @@ impl LiveCall<'_> {
             CommandReply::Invited(leg) => there.contains(&leg),
             _ => matches!(command.kind, CommandKind::Record { .. }),
         };
-        tell_of(&command);
+        span.in_scope(|| tell_of_call(&command, &self.ledger.held));
         self.machine.note_command(command.executed());
         self.ledger.answers.push(Answer { to, reply, when_done });
     }
@@ -350,6 +355,12 @@ impl LiveCall<'_> {
         tracing::warn!(%leg, "cannot be let in: hung up");
         self.machine.dismiss(self.shared.ports.clock.now(), |theirs, _| theirs == leg);
     }
+}
+
+/// Tells the log that a call carried a command out, and of which request it is.
+fn tell_of_call(command: &Command, held: &Held) {
+    spans::names_request(&held.request);
+    tell_of(command);
 }
 
 fn called(leg: Result<LegId, Refusal>) -> CommandReply {

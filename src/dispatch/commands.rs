@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::asked::Asked;
 use super::ledger::publish_requests;
@@ -38,8 +38,8 @@ enum Outcome {
     PassedOn,
 }
 
-/// A command that a call is to answer.
-type Awaited = (Command, oneshot::Receiver<CommandReply>);
+/// A command that a call is to answer, and the span that lasts until it has.
+type Awaited = (Command, Span, oneshot::Receiver<CommandReply>);
 
 /// Obeys for as long as the worker lives.
 pub async fn obey(shared: Arc<Shared>) {
@@ -49,24 +49,31 @@ pub async fn obey(shared: Arc<Shared>) {
 
 async fn take(shared: &Shared, awaiting: UnboundedSender<Awaited>) {
     while let Some(incoming) = shared.ports.commands.next(&shared.settings.id).await {
-        let (command, outcome) = match incoming {
+        let (command, span, outcome) = match incoming {
             Incoming::Command(command) => {
                 let span = spans::command(&command);
-                let outcome = carry_out(shared, &command).instrument(span).await;
-                (command, outcome)
+                let outcome = carry_out(shared, &command).instrument(span.clone()).await;
+                (command, span, outcome)
             }
             Incoming::Order(order) => {
-                let outcome = spans::command(&order.command).in_scope(|| carry_out_here(shared, &order));
-                (order.command, outcome)
+                let span = spans::command(&order.command);
+                let outcome = span.in_scope(|| carry_out_here(shared, &order));
+                (order.command, span, outcome)
             }
         };
         match outcome {
-            Outcome::Reply(reply) => shared.ports.commands.answer(&command, reply).await,
+            Outcome::Reply(reply) => tell(shared, &command, span, reply).await,
             // The other end is read for as long as this one lives.
-            Outcome::Awaited(reply) => drop(awaiting.send((command, reply))),
-            Outcome::PassedOn => {}
+            Outcome::Awaited(reply) => drop(awaiting.send((command, span, reply))),
+            Outcome::PassedOn => spans::comes_to(&span, None),
         }
     }
+}
+
+/// Tells whoever gave a command what became of it.
+async fn tell(shared: &Shared, command: &Command, span: Span, reply: CommandReply) {
+    spans::comes_to(&span, Some(reply));
+    shared.ports.commands.answer(command, reply).instrument(span).await;
 }
 
 /// Passes on what calls answer, each in its own time.
@@ -75,7 +82,7 @@ async fn answer(shared: &Shared, mut awaited: UnboundedReceiver<Awaited>) {
     loop {
         tokio::select! {
             biased;
-            Some((command, reply)) = awaited.recv() => {
+            Some((command, span, reply)) = awaited.recv() => {
                 let late = shared.ports.clock.sleep_until(shared.ports.clock.now() + ANSWERED_WITHIN);
                 open.push(async move {
                     let reply = tokio::select! {
@@ -84,10 +91,10 @@ async fn answer(shared: &Shared, mut awaited: UnboundedReceiver<Awaited>) {
                         // Asked again under the same id it says what came of it.
                         () = late => CommandReply::Unavailable,
                     };
-                    (command, reply)
+                    (command, span, reply)
                 });
             }
-            Some((command, reply)) = open.next() => shared.ports.commands.answer(&command, reply).await,
+            Some((command, span, reply)) = open.next() => tell(shared, &command, span, reply).await,
             else => return,
         }
     }
@@ -120,6 +127,7 @@ fn mail_of(command: &Command, not_after: Timestamp) -> (Mail, Outcome) {
 
 /// Carries out what another worker passed on, if it still has force and the call is still ours as it was then.
 fn carry_out_here(shared: &Shared, order: &Order) -> Outcome {
+    spans::names_request(&order.held.request);
     let (mail, outcome) = mail_of(&order.command, order.not_after);
     let in_time = shared.ports.clock.now() <= order.not_after;
     if in_time && shared.roster.send_to_holder(&order.held, mail) {
@@ -186,6 +194,7 @@ async fn ask_call(shared: &Shared, command: &Command, call: CallId) -> Outcome {
         // The store says it is ours, the roster that it is not any more: it is about to end or to change hands.
         Ok(Some((_, owner))) if owner == shared.settings.id => Outcome::Reply(CommandReply::Adopting),
         Ok(Some((held, owner))) => {
+            spans::names_request(&held.request);
             pass_on(shared, &owner, command.clone(), held).await;
             Outcome::PassedOn
         }
@@ -197,7 +206,7 @@ async fn ask_call(shared: &Shared, command: &Command, call: CallId) -> Outcome {
     }
 }
 
-/// Tells the log that a command was carried out; the span around says what it was about.
+/// Tells the log that a command was carried out; the command's span around says what it was about.
 pub(super) fn tell_of(command: &Command) {
     let actor = command.actor.as_ref().map(tracing::field::display);
     tracing::info!(command = &*command.id, actor, "{} was carried out", command.kind.name());
@@ -205,6 +214,7 @@ pub(super) fn tell_of(command: &Command) {
 
 async fn pass_on(shared: &Shared, owner: &WorkerId, command: Command, held: Held) {
     let not_after = shared.ports.clock.now() + FORCE;
+    let command = Command { trace: spans::goes_on_in(command.trace), ..command };
     shared.ports.commands.forward(owner, Order { command, held, not_after }).await;
 }
 

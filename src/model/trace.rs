@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A `traceparent` of W3C's Trace Context: what the request is a part of, in whatever its submitter watches.
+/// A `traceparent` of W3C's Trace Context: what a request or a command is a part of, in whatever its sender watches.
 ///
-/// It is handed on as it came: nothing here makes spans of its own for others to see.
+/// That of a request is handed on as it came. A command goes on as a part of the span of whoever hands it on, if that has one
+/// that is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TraceParent {
@@ -22,6 +23,11 @@ pub struct TraceParent {
 pub struct InvalidTraceParent;
 
 impl TraceParent {
+    /// From the ids of a trace and of a parent in it; none if either is zero.
+    pub fn new(trace: u128, parent: u64, flags: u8) -> Option<Self> {
+        (trace != 0 && parent != 0).then_some(Self { trace, parent, flags })
+    }
+
     /// The trace's id, as it is written: 32 hexadecimal digits.
     pub fn trace_id(&self) -> impl fmt::Display + use<> {
         let trace = self.trace;
@@ -50,12 +56,9 @@ impl FromStr for TraceParent {
             return Err(InvalidTraceParent);
         }
         let invalid = |_| InvalidTraceParent;
-        let read = Self {
-            trace: u128::from_str_radix(trace, 16).map_err(invalid)?,
-            parent: u64::from_str_radix(parent, 16).map_err(invalid)?,
-            flags: u8::from_str_radix(flags, 16).map_err(invalid)?,
-        };
-        if read.trace == 0 || read.parent == 0 { Err(InvalidTraceParent) } else { Ok(read) }
+        let (trace, parent) = (u128::from_str_radix(trace, 16), u64::from_str_radix(parent, 16));
+        let flags = u8::from_str_radix(flags, 16).map_err(invalid)?;
+        Self::new(trace.map_err(invalid)?, parent.map_err(invalid)?, flags).ok_or(InvalidTraceParent)
     }
 }
 

@@ -6,7 +6,7 @@
 use tracing::{Span, error_span, field};
 
 use super::traces;
-use crate::command::Command;
+use crate::command::{Command, CommandReply};
 use crate::model::{CallId, OrganisationId, RequestId, TraceParent};
 use crate::ports::Delivery;
 use crate::ports::store::{Claim, Held};
@@ -17,6 +17,9 @@ pub(super) const TARGET: &str = module_path!();
 /// What the log knows those as that say what a line is about and have no length: they are of no trace. Begins with
 /// [`TARGET`], as the filter wants it.
 pub(super) const ASIDE: &str = concat!(module_path!(), "::aside");
+
+/// What the log knows a command as.
+pub(super) const COMMAND: &str = "command";
 
 /// An attempt to call somebody, that a line is about and nothing else.
 pub fn call(held: &Held) -> Span {
@@ -53,19 +56,39 @@ pub fn names_request(request: &RequestId) {
     Span::current().record("request", field::display(request));
 }
 
-/// A command on its way to whom it concerns: of no trace, since nothing says of which.
+/// A command that has reached this worker, until it is answered or passed on; [`comes_to`] says which. If it is to a call,
+/// [`names_request`] says of which request, when that is known.
 pub fn command(command: &Command) -> Span {
-    let Command { organisation, id, kind, .. } = command;
+    let Command { organisation, id, kind, trace, .. } = command;
     let (command, kind_of, none) = (&**id, kind.name(), field::Empty);
-    let span =
-        error_span!(target: ASIDE, "command", %organisation, command, kind = kind_of, request = none, call = none);
-    if let Some(request) = kind.request() {
-        span.record("request", field::display(request));
-    }
-    if let Some(call) = kind.call() {
-        span.record("call", field::display(call));
-    }
+    let (request, call) = (kind.request().map(field::display), kind.call().map(field::display));
+    let span = error_span!(
+        COMMAND, %organisation, command, kind = kind_of, request, call, trace = none, outcome = none
+    );
+    is_part_of(&span, *trace);
+    traces::begins(&span);
     span
+}
+
+/// Says what a command comes to here, if it is answered here: otherwise another worker answers.
+pub fn comes_to(command: &Span, reply: Option<CommandReply>) {
+    let outcome = match reply {
+        None => "passedOn",
+        Some(CommandReply::Done) => "done",
+        Some(CommandReply::Ended(_)) => "ended",
+        Some(CommandReply::Invited(_)) => "dialling",
+        Some(CommandReply::Refused(_) | CommandReply::Unmet { .. }) => "conflict",
+        Some(CommandReply::NotFound) => "notFound",
+        Some(CommandReply::Adopting) => "adopting",
+        Some(CommandReply::Unavailable) => "unavailable",
+    };
+    command.record("outcome", outcome);
+}
+
+/// What is handed on in the course of the span around is a part of: of that span if it is exported, else of what the span is
+/// a part of, `trace`.
+pub fn goes_on_in(trace: Option<TraceParent>) -> Option<TraceParent> {
+    traces::around().or(trace)
 }
 
 /// A question to the interface; [`asked_by`] says whose, when that is known.

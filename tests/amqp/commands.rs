@@ -26,7 +26,7 @@ fn call() -> CallId {
 
 fn given(organisation: &OrganisationId, id: &str, kind: &CommandKind) -> Command {
     let actor = "crm".parse().ok();
-    Command { id: id.into(), organisation: organisation.clone(), actor, expect: None, kind: kind.clone() }
+    Command { id: id.into(), organisation: organisation.clone(), actor, expect: None, trace: None, kind: kind.clone() }
 }
 
 async fn command(bus: &AmqpCommandBus, name: &str) -> Command {
@@ -136,6 +136,59 @@ async fn an_order_reaches_its_worker_only_and_the_worker_answers_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_says_which_trace_it_is_a_part_of_and_so_does_the_order_that_it_becomes() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let scene = scene();
+    let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));
+    let (_connection, channel) = scene.channel().await;
+    let none = lapin::types::FieldTable::default;
+    // One that hears all commands, too, and one of a worker that stands still.
+    let exclusive = lapin::options::QueueDeclareOptions { exclusive: true, ..Default::default() };
+    let all = soon(channel.queue_declare("".into(), exclusive, none())).await.unwrap().name().clone();
+    let (exchange, bind) = (scene.settings.names.commands(), lapin::options::QueueBindOptions::default());
+    soon(channel.queue_bind(all.clone(), exchange.as_str().into(), "#".into(), bind, none())).await.unwrap();
+    let orders = scene.settings.names.orders(&worker("still"));
+    let durable = lapin::options::QueueDeclareOptions::durable();
+    soon(channel.queue_declare(orders.as_str().into(), durable, none())).await.unwrap();
+    let trace_in = async |queue: &str| {
+        let got = channel.basic_get(queue.into(), lapin::options::BasicGetOptions::default());
+        let got = soon(got).await.unwrap().expect("a message");
+        got.properties.headers().as_ref().and_then(|headers| headers.inner().get("traceparent").cloned())
+    };
+
+    let traced = Command { trace: TRACE.parse().ok(), ..given(&bank(), "c-1", &CommandKind::HangUp(call())) };
+    let sent = traced.clone();
+    let asked = tokio::spawn(async move { client.command(&sent, BOUND).await });
+    let taken = command(&bus, "w").await;
+    assert_eq!(taken, traced);
+    let written = Some(lapin::types::AMQPValue::LongString(TRACE.into()));
+    assert_eq!(trace_in(all.as_str()).await, written);
+    soon(bus.forward(&worker("still"), order(&scene, taken))).await;
+    assert_eq!(trace_in(&orders).await, written);
+    let owner = scene.broker().commands(worker("owner"));
+    soon(scene.has_queue(&scene.settings.names.orders(&worker("owner")))).await;
+    soon(bus.forward(&worker("owner"), order(&scene, traced.clone()))).await;
+    let Some(Incoming::Order(found)) = soon(owner.next(&worker("owner"))).await else { panic!("an order") };
+    assert_eq!(found.command.trace, traced.trace);
+    asked.abort();
+
+    // What cannot be read is none, and the command one like any other.
+    let mut headers = none();
+    headers.insert("traceparent".into(), lapin::types::AMQPValue::LongString(TRACE[..54].into()));
+    let (properties, body) = (lapin::BasicProperties::default().with_headers(headers), br#"{"requestId":"r-1"}"#);
+    let options = lapin::options::BasicPublishOptions::default();
+    soon(channel.basic_publish(exchange.as_str().into(), "bank.pause".into(), options, body, properties))
+        .await
+        .unwrap();
+    let untraced = tokio::select! {
+        biased;
+        taken = command(&bus, "w") => taken,
+        taken = command(&owner, "owner") => taken,
+    };
+    assert_eq!((untraced.kind, untraced.trace), (pause(), None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_to_a_worker_that_is_gone_is_answered_with_adopting() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("taker")));
@@ -162,6 +215,7 @@ async fn an_order_that_its_worker_does_not_fetch_expires() {
         organisation: bank(),
         actor: None,
         expect: None,
+        trace: None,
         kind: CommandKind::HangUp(call()),
     };
     soon(bus.forward(&worker("still"), order(&scene, given))).await;

@@ -129,6 +129,7 @@ async fn requests_and_commands_come_again_when_the_broker_comes_back() {
                 organisation: organisation.clone(),
                 actor: None,
                 expect: None,
+                trace: None,
                 kind: kind.clone(),
             };
             match client.command(&command, bound).await {

@@ -58,6 +58,7 @@ impl Deployment {
                 organisation: organisation.clone(),
                 actor: None,
                 expect: None,
+                trace: None,
                 kind: kind.clone(),
             };
             match self.client.command(&command, Duration::from_secs(4)).await {

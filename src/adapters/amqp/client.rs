@@ -197,13 +197,14 @@ impl Client {
     /// [`ClientError::Refused`] if a worker does not understand it. [`ClientError::Unavailable`], too, if so many are on
     /// their way for all that time that it was not sent.
     pub async fn command(&self, command: &Command, bound: Duration) -> Result<CommandReply, ClientError> {
-        let Command { id, organisation, actor, expect, kind } = command;
+        let Command { id, organisation, actor, expect, trace, kind } = command;
         let id = ShortString::try_new(&**id).map_err(|error| ClientError::Refused(error.to_string()))?;
         let body = wire::command_body(kind, *expect).map_err(|error| ClientError::Refused(error.to_string()))?;
         let properties = request_properties()
             .with_message_id(id.clone())
             .with_headers(wire::given_by(actor.as_ref()))
             .with_expiration(COMMAND_LIFE.into());
+        let properties = wire::part_of(properties, *trace);
         let (exchange, key) = (self.names().commands(), wire::command_key(organisation, kind));
         let asked_at = self.link.clock().now();
         let place = self.place(asked_at + bound).await?;

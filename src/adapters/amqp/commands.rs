@@ -26,7 +26,7 @@ use super::topology::ORDER_LIFE;
 use super::wire;
 use crate::callflow::call::Refusal;
 use crate::command::{Command, CommandKind, CommandReply, ReplyBody};
-use crate::model::{OrganisationId, WorkerId};
+use crate::model::{OrganisationId, TraceParent, WorkerId};
 use crate::ports::{CommandBus, Incoming, Order};
 
 /// How long an answer or an order may take to be confirmed.
@@ -159,7 +159,8 @@ impl AmqpCommandBus {
                 },
                 |id| Box::from(&*id),
             );
-            let command = Command { id, organisation, actor: wire::actor(&message.properties), expect, kind };
+            let (actor, trace) = (wire::actor(&message.properties), wire::trace(&message.properties));
+            let command = Command { id, organisation, actor, expect, trace, kind };
             // Those of a lost connection come again.
             let waiting = state.pending.get(&key(&command)).filter(|(_, askers)| {
                 askers.iter().any(|one| one.message.as_ref().is_none_or(|message| message.acker.usable()))
@@ -191,7 +192,7 @@ impl AmqpCommandBus {
     }
 
     fn take_order(&self, message: &Delivery) -> Option<Order> {
-        match wire::read_order(&message.data) {
+        match wire::read_order(&message.data, wire::trace(&message.properties)) {
             Ok(order) => {
                 let asker = Asker { address: ReturnAddress::of(&message.properties), message: None };
                 let mut state = self.lock();
@@ -218,10 +219,16 @@ impl AmqpCommandBus {
         }
     }
 
-    async fn send_order(&self, owner: &WorkerId, body: &[u8], address: &ReturnAddress) -> Result<(), PostError> {
-        let mut properties = BasicProperties::default()
+    async fn send_order(
+        &self,
+        owner: &WorkerId,
+        (body, trace): (&[u8], Option<TraceParent>),
+        address: &ReturnAddress,
+    ) -> Result<(), PostError> {
+        let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_expiration(ORDER_LIFE.to_string().into());
+        let mut properties = wire::part_of(properties, trace);
         if let Some(to) = &address.reply_to {
             properties = properties.with_reply_to(to.clone());
         }
@@ -266,7 +273,7 @@ impl CommandBus for AmqpCommandBus {
         // A hang-up of a whole request orders one of each call, for which nobody waits.
         let nobody = [Asker { address: ReturnAddress::default(), message: None }];
         for asker in if askers.is_empty() { &nobody[..] } else { &askers } {
-            match self.send_order(owner, &body, &asker.address).await {
+            match self.send_order(owner, (&body, order.command.trace), &asker.address).await {
                 Ok(()) => {}
                 // The owner is gone: whoever takes the call over can be asked.
                 Err(PostError::Unroutable | PostError::Refused) => {

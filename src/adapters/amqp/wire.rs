@@ -131,13 +131,13 @@ pub(super) fn order_body(order: &Order) -> Result<Vec<u8>, Malformed> {
     Ok(serde_json::to_vec(&body)?)
 }
 
-/// Reads an order.
-pub(super) fn read_order(body: &[u8]) -> Result<Order, Malformed> {
+/// Reads an order, which came as a part of `trace`.
+pub(super) fn read_order(body: &[u8], trace: Option<TraceParent>) -> Result<Order, Malformed> {
     let OrderBody { id, organisation, actor, command, body, request_id, attempt, token, not_after } =
         serde_json::from_slice(body)?;
     let attempt = attempt.parse().map_err(|error: crate::model::IdError| Malformed(error.to_string()))?;
     let (kind, expect) = read_wish(&command, &body)?;
-    let command = Command { id: id.into(), organisation: organisation.clone(), actor, expect, kind };
+    let command = Command { id: id.into(), organisation: organisation.clone(), actor, expect, trace, kind };
     Ok(Order { command, held: Held { organisation, request: request_id, attempt, token: Token(token) }, not_after })
 }
 

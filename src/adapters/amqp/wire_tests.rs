@@ -113,7 +113,8 @@ fn an_order_is_read_as_it_was_written() {
         // What an earlier version passes on names nobody.
         let actor = (number % 2 == 0).then(|| "Team München".parse().unwrap());
         let expect = (number % 3 == 0 && kind.request().is_none()).then_some(Standing::Call(LiveState::Answered));
-        let command = Command { id: "c/1".into(), organisation: "bank".parse().unwrap(), actor, expect, kind };
+        let command =
+            Command { id: "c/1".into(), organisation: "bank".parse().unwrap(), actor, expect, trace: None, kind };
         let held = Held {
             organisation: "bank".parse().unwrap(),
             request: "r".parse().unwrap(),
@@ -121,9 +122,9 @@ fn an_order_is_read_as_it_was_written() {
             token: Token(u64::MAX),
         };
         let order = Order { command, held, not_after: Timestamp::VIRTUAL_START };
-        assert_eq!(read_order(&order_body(&order).unwrap()).unwrap(), order);
+        assert_eq!(read_order(&order_body(&order).unwrap(), order.command.trace).unwrap(), order);
     }
-    assert!(read_order(b"{}").is_err());
+    assert!(read_order(b"{}", None).is_err());
 }
 
 #[test]

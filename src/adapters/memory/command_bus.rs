@@ -168,7 +168,7 @@ mod tests {
 
     fn command(id: &str) -> Command {
         let kind = CommandKind::Pause("r".parse().unwrap());
-        Command { id: id.into(), organisation: "bank".parse().unwrap(), actor: None, expect: None, kind }
+        Command { id: id.into(), organisation: "bank".parse().unwrap(), actor: None, expect: None, trace: None, kind }
     }
 
     fn worker(name: &str) -> WorkerId {

@@ -164,6 +164,7 @@ impl Campaign {
                         organisation: key.organisation.clone(),
                         actor: None,
                         expect: None,
+                        trace: None,
                         kind: CommandKind::Cancel { request: key.request.clone(), hang_up: false },
                     });
                 }

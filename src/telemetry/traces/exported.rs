@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use opentelemetry::trace::{
-    SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _,
+    SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState, Tracer,
+    TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -19,7 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::{TracesError, collector};
 use crate::model::TraceParent;
-use crate::telemetry::spans::ASIDE;
+use crate::telemetry::spans::{ASIDE, COMMAND};
 
 /// How long the end of the process may wait for a collector.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -61,7 +62,7 @@ impl Traces {
     pub(in crate::telemetry) fn layer<S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync>(
         &self,
     ) -> Option<Box<dyn Layer<S> + Send + Sync>> {
-        let tracer = self.0.as_ref()?.tracer("robocall");
+        let tracer = Naming(self.0.as_ref()?.tracer("robocall"));
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_location(false)
@@ -82,6 +83,23 @@ impl Traces {
     }
 }
 
+/// Begins spans under the names that collectors list them by, where the log's say too little there.
+struct Naming(SdkTracer);
+
+impl Tracer for Naming {
+    type Span = <SdkTracer as Tracer>::Span;
+
+    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> Self::Span {
+        if builder.name == COMMAND {
+            let mut attributes = builder.attributes.iter().flatten();
+            let kind = attributes.find(|attribute| attribute.key.as_str() == "kind").map(|kind| kind.value.to_string());
+            builder.name = format!("robocall.{COMMAND} {}", kind.unwrap_or_default()).into();
+            builder.span_kind = Some(SpanKind::Consumer);
+        }
+        self.0.build_with_context(builder, parent)
+    }
+}
+
 fn is_told(metadata: &Metadata<'_>) -> bool {
     let (target, calls) = (metadata.target(), crate::telemetry::calls::TARGET);
     let ours = target.split("::").next() == Some("robocall") && *metadata.level() <= Level::INFO;
@@ -95,6 +113,15 @@ pub(in crate::telemetry) fn continues(span: &Span, trace: TraceParent) {
     let remote = SpanContext::new(trace, parent, flags, true, TraceState::NONE);
     // Without a collector there is nothing to tell.
     drop(span.set_parent(Context::new().with_remote_span_context(remote)));
+}
+
+/// The span around, as a parent elsewhere; none if spans are not exported. Whether it is sampled goes with it.
+pub(in crate::telemetry) fn around() -> Option<TraceParent> {
+    let context = Span::current().context();
+    let span = context.span();
+    let span = span.span_context();
+    let (trace, parent) = (span.trace_id().to_bytes(), span.span_id().to_bytes());
+    TraceParent::new(u128::from_be_bytes(trace), u64::from_be_bytes(parent), span.trace_flags().to_u8())
 }
 
 /// Says that a span that lasts is known for what it is: what is not sampled is not kept from now on, and of the rest no more

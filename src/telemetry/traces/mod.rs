@@ -11,11 +11,11 @@ mod exported;
 #[cfg(not(feature = "otlp"))]
 pub use absent::Traces;
 #[cfg(not(feature = "otlp"))]
-pub(super) use absent::{begins, continues, ends_with, is_answered};
+pub(super) use absent::{around, begins, continues, ends_with, is_answered};
 #[cfg(feature = "otlp")]
 pub use exported::Traces;
 #[cfg(feature = "otlp")]
-pub(super) use exported::{begins, continues, ends_with, is_answered};
+pub(super) use exported::{around, begins, continues, ends_with, is_answered};
 
 /// Why spans cannot be exported as the environment wants.
 #[derive(Debug, thiserror::Error)]

@@ -254,6 +254,7 @@ impl World {
                 organisation: key.organisation.clone(),
                 actor: None,
                 expect: None,
+                trace: None,
                 kind,
             }));
         }

@@ -153,7 +153,7 @@ impl World {
     fn send(&mut self, organisation: OrganisationId, kind: CommandKind) {
         let id = format!("command{}", self.dice.below(u64::MAX)).into();
         // Nobody waits for the reply: what counts is what the store acknowledged.
-        drop(self.commands.send(Command { id, organisation, actor: None, expect: None, kind }));
+        drop(self.commands.send(Command { id, organisation, actor: None, expect: None, trace: None, kind }));
     }
 
     fn somebody(&mut self) -> Target {

@@ -124,6 +124,7 @@ fn nobody_is_told_that_a_call_was_hung_up_which_was_not_dialled_yet() {
             organisation: key().organisation,
             actor: None,
             expect: None,
+            trace: None,
             kind,
         });
         assert_eq!(reply.await.unwrap(), CommandReply::Adopting, "whoever wants it asks again");
@@ -153,6 +154,7 @@ fn a_call_that_was_hung_up_before_its_dial_was_sent_is_not_tried_again() {
                 organisation: key().organisation,
                 actor: None,
                 expect: None,
+                trace: None,
                 kind: kind.clone(),
             });
             match reply.await.unwrap() {

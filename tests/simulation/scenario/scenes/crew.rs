@@ -86,6 +86,7 @@ fn a_cancelled_request_is_hung_up_although_the_order_to_the_owner_was_lost() {
             organisation: "bank".parse().unwrap(),
             actor: None,
             expect: None,
+            trace: None,
             kind,
         }));
         world.until_over().await;

@@ -161,6 +161,7 @@ fn an_adopted_call_can_be_hung_up() {
             organisation: key().organisation,
             actor: None,
             expect: None,
+            trace: None,
             kind,
         });
         assert_eq!(reply.await.unwrap(), CommandReply::Done);
@@ -181,6 +182,7 @@ fn an_order_that_comes_late_is_not_carried_out() {
             organisation: key().organisation,
             actor: None,
             expect: None,
+            trace: None,
             kind: CommandKind::HangUp(call),
         };
         let (held, owner) = world.store.owner(&key().organisation, call).await.unwrap().unwrap();

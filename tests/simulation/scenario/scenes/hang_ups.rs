@@ -12,7 +12,7 @@ use super::*;
 impl World {
     fn give(&self, id: &str, kind: CommandKind) -> oneshot::Receiver<CommandReply> {
         let (organisation, actor) = (key().organisation, "crm".parse().ok());
-        self.commands.send(Command { id: id.into(), organisation, actor, expect: None, kind })
+        self.commands.send(Command { id: id.into(), organisation, actor, expect: None, trace: None, kind })
     }
 
     fn hang_up(&self, id: &str) -> oneshot::Receiver<CommandReply> {
@@ -108,6 +108,7 @@ fn what_a_command_expects_of_a_call_is_looked_at_by_the_call() {
                 organisation,
                 actor,
                 expect: Some(Standing::Call(state)),
+                trace: None,
                 kind,
             })
         };

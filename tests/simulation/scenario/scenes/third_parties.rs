@@ -20,6 +20,7 @@ impl World {
                 organisation: organisation.clone(),
                 actor: None,
                 expect: None,
+                trace: None,
                 kind: kind.clone(),
             };
             let late = self.clock.sleep_until(self.clock.now() + Duration::from_secs(5));
@@ -242,6 +243,7 @@ fn a_callee_hears_on_while_the_store_is_away_and_somebody_is_called_in() {
             organisation: key().organisation,
             actor: None,
             expect: None,
+            trace: None,
             kind,
         });
         world.pass(12).await;

@@ -136,7 +136,8 @@ fn a_callee_hears_on_while_the_store_is_away_and_nobody_is_dialled() {
         fate.cut_off(true);
         let away_from = world.clock.now();
         let kind = attended(COLLEAGUE)(CallId::new(&key().organisation, &key().request, 0));
-        let asked = Command { id: "b".into(), organisation: key().organisation, actor: None, expect: None, kind };
+        let asked =
+            Command { id: "b".into(), organisation: key().organisation, actor: None, expect: None, trace: None, kind };
         let reply = world.commands.send(asked);
         world.pass(12).await;
         fate.cut_off(false);

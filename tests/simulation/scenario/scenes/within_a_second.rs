@@ -24,7 +24,8 @@ impl World {
 
     /// Gives a command to the request until somebody has carried it out; when it was acknowledged.
     async fn order(&self, id: &str, kind: CommandKind) -> Timestamp {
-        let command = Command { id: id.into(), organisation: key().organisation, actor: None, expect: None, kind };
+        let command =
+            Command { id: id.into(), organisation: key().organisation, actor: None, expect: None, trace: None, kind };
         assert_eq!(self.commands.send(command).await, Ok(CommandReply::Done));
         self.clock.now()
     }
