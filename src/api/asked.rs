@@ -35,6 +35,9 @@ const MOST_PARAMETERS: usize = 32;
 /// The header that carries a command's id.
 pub(super) const ONCE_HEADER: &str = "Idempotency-Key";
 
+/// The header that says which trace a question is a part of.
+pub(super) const TRACE_HEADER: &str = "traceparent";
+
 /// Most characters of an id of a command.
 const LONGEST_ID: usize = 128;
 
@@ -54,9 +57,9 @@ pub(super) struct Asked {
     pub connection: CancellationToken,
 }
 
-/// The trace that somebody asks in.
+/// The trace that somebody asks in. What cannot be read is none.
 pub fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
-    headers.get("traceparent")?.to_str().ok()?.parse().ok()
+    headers.get(TRACE_HEADER)?.to_str().ok()?.parse().ok()
 }
 
 impl Asked {

@@ -158,6 +158,7 @@ fn described(operation: &Operation, read: &mut SchemaGenerator, written: &mut Sc
 fn parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
         Kind::Text(pattern) => json!({"type": "string", "pattern": pattern}),
+        Kind::Like(example) => json!({"type": "string", "examples": [example]}),
         Kind::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Kind::Words(words) => json!({"type": "string", "enum": words}),
     };
@@ -216,6 +217,30 @@ mod tests {
                 assert!(operation.path.contains(&format!("{{{}}}", parameter.name)), "{}", operation.id);
             }
             assert_eq!(of_path.count(), in_path, "{}", operation.id);
+        }
+    }
+
+    #[test]
+    fn whatever_is_a_part_of_a_trace_may_say_so_and_a_trace_that_means_nothing_is_no_mistake() {
+        use super::super::asked::{ONCE_HEADER, TRACE_HEADER};
+        let has = |operation: &Operation, name| operation.parameters.iter().any(|parameter| parameter.name == name);
+        let traced: Vec<_> = operations::all().filter(|operation| has(operation, TRACE_HEADER)).collect();
+        assert!(traced.iter().any(|operation| operation.id == "submitRequest"));
+        for operation in operations::all().filter(|operation| has(operation, ONCE_HEADER)) {
+            assert!(
+                has(operation, TRACE_HEADER),
+                "{}: what is carried out once is carried out elsewhere",
+                operation.id
+            );
+        }
+        let document = document();
+        for operation in traced {
+            let shown = &document["paths"][operation.path][operation.method.as_str().to_lowercase()]["parameters"];
+            let shown = shown.as_array().unwrap().iter().find(|parameter| parameter["name"] == TRACE_HEADER).unwrap();
+            let schema = shown["schema"].as_object().unwrap();
+            assert_eq!((&shown["in"], &shown["required"]), (&json!("header"), &json!(false)), "{}", operation.id);
+            assert!(schema.keys().all(|key| ["type", "examples"].contains(&&**key)), "{}: {schema:?}", operation.id);
+            assert!(schema["examples"][0].as_str().unwrap().parse::<crate::model::TraceParent>().is_ok());
         }
     }
 

@@ -65,6 +65,8 @@ pub(super) enum Place {
 pub(super) enum Kind {
     /// Text that matches a regular expression.
     Text(&'static str),
+    /// Any text, since what means nothing is passed over; what means something looks like this.
+    Like(&'static str),
     /// A whole number within bounds.
     Whole(u32, u32),
     /// One of some words.

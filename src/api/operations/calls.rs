@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::{CALL_ID, DONE, ONCE};
+use super::{CALL_ID, DONE, ONCE, TRACE};
 use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{Answer, Kind, Link, Operation, Parameter, Place, answer, linked, small, text};
 use crate::api::{calls, commands, schedule};
@@ -16,7 +16,7 @@ const SESSION: &str = concat!(
     r"|Ext:[A-Za-z0-9*#._-]{1,32}|Queue:[A-Za-z0-9._-]{1,64}|sip:[A-Za-z0-9+*#._-]{1,64}@[A-Za-z0-9.-]{1,63})$",
 );
 
-const COMMAND: &[Parameter] = &[CALL_ID, ONCE];
+const COMMAND: &[Parameter] = &[CALL_ID, ONCE, TRACE];
 const DIALLING: &[Answer] = &[
     answer::<commands::Answer>(200, "It is done."),
     answer::<commands::Answer>(202, "Somebody is called in; `leg.added` or `leg.failed` tells what comes of it."),
@@ -49,12 +49,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Have somebody called at a time, in the older form",
         description: "A request of one, with the flow of a menu or of an earlier call. Asked again with the same \
                       `Idempotency-Key` it is the same request: nobody is called twice.",
-        parameters: &[text(
-            ONCE_HEADER,
-            Place::Header,
-            "^[!-~]{1,128}$",
-            "From which the request's name is made: the same key is the same request.",
-        )],
+        parameters: &[
+            text(
+                ONCE_HEADER,
+                Place::Header,
+                "^[!-~]{1,128}$",
+                "From which the request's name is made: the same key is the same request.",
+            ),
+            TRACE,
+        ],
         body: small::<schedule::Body>(true),
         answers: &[linked::<schedule::Answer>(201, "It will be made.", OF_SCHEDULED)],
         refusals: &[404, 409, 413, 415],
@@ -186,6 +189,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 kind: Kind::Words(&["dialing", "ringing", "answered", "transferring", "transferred"]),
             },
             ONCE,
+            TRACE,
         ],
         body: None,
         answers: DONE,

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::{CALL_ID, ONCE};
+use super::{CALL_ID, ONCE, TRACE};
 use crate::api::operation::{Link, Operation, answer, linked, small};
 use crate::api::{disposition, notes};
 use crate::model::Scope;
@@ -36,7 +36,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         scope: Scope::Supervise,
         summary: "Note whom a call was with",
         description: "What is not named, or null, stays. Live or ended, for as long as the call's request is kept.",
-        parameters: &[CALL_ID, ONCE],
+        parameters: &[CALL_ID, ONCE, TRACE],
         body: small::<notes::Change>(true),
         answers: &[answer::<CustomerFlags>(200, "What is known of them now.")],
         refusals: &[404, 409, 413, 415],
@@ -50,7 +50,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Note how a call went, and call back",
         description: "What was noted before is forgotten. A call-back is a request of one to the same number with the same \
                       flow; asked for again at the same time it is the same one.",
-        parameters: &[CALL_ID, ONCE],
+        parameters: &[CALL_ID, ONCE, TRACE],
         body: small::<disposition::Body>(true),
         answers: &[
             answer::<disposition::Answer>(200, "It is noted."),

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use super::{DONE, ONCE};
+use super::{DONE, ONCE, TRACE};
 use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{
     Answer, Body, Kind, Link, Operation, Parameter, Place, answer, linked, schema, small, text,
@@ -14,7 +14,7 @@ use crate::request::CallRequestDocument;
 
 const REQUEST_ID: Parameter =
     text("requestId", Place::Path, RequestId::PATTERN, "The request, as its submitter named it.");
-const COMMAND: &[Parameter] = &[REQUEST_ID, ONCE];
+const COMMAND: &[Parameter] = &[REQUEST_ID, ONCE, TRACE];
 const STATUS: &[Answer] = &[linked::<status::StatusDocument>(200, "The request as it is now.", OF_CALLS)];
 
 /// Of an answer that names a request.
@@ -41,12 +41,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
         scope: Scope::Submit,
         summary: "Hand a call request in",
         description: "Answered once the request is durably queued. The same request again is known and changes nothing.",
-        parameters: &[Parameter {
-            name: "validate",
-            place: Place::Query,
-            about: "Only say what is wrong with it; nothing is queued.",
-            kind: Kind::Words(&["true", "false"]),
-        }],
+        parameters: &[
+            Parameter {
+                name: "validate",
+                place: Place::Query,
+                about: "Only say what is wrong with it; nothing is queued.",
+                kind: Kind::Words(&["true", "false"]),
+            },
+            TRACE,
+        ],
         body: Some(Body { schema: schema::<CallRequestDocument>, required: true, most: submit::MOST_BYTES }),
         answers: &[linked::<submit::Submitted>(
             200,
@@ -64,12 +67,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Call one person and tell them something",
         description: "A request of one. Asked again with the same `requestId` or the same `Idempotency-Key` it is the same \
                       request: nobody is called twice.",
-        parameters: &[text(
-            ONCE_HEADER,
-            Place::Header,
-            "^[!-~]{1,128}$",
-            "From which the request's name is made, if it is not given: the same key is the same request.",
-        )],
+        parameters: &[
+            text(
+                ONCE_HEADER,
+                Place::Header,
+                "^[!-~]{1,128}$",
+                "From which the request's name is made, if it is not given: the same key is the same request.",
+            ),
+            TRACE,
+        ],
         body: small::<call_out::Body>(true),
         answers: &[linked::<call_out::Answer>(200, "It is queued, or known already.", OF_CALL_OUT)],
         refusals: &[409, 413, 415],
