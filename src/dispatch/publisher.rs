@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::field;
 
 use super::alarm::Alarm;
 use super::insist::insist;
@@ -160,8 +161,9 @@ pub async fn publish_for_ever(ports: Arc<Ports>, mut outbox: Outbox) {
                 }
             }
             Arrived::Answer(Err(error)) => {
-                tracing::warn!(%error, unconfirmed = in_flight.len(), "publishing again from the first unconfirmed event on");
-                telemetry::refused();
+                if let Some(InFlight { event, .. }) = in_flight.front() {
+                    telemetry::refused(event, &error, in_flight.len());
+                }
                 ports.clock.sleep_until(ports.clock.now() + AGAIN).await;
                 ports.events.recover();
                 waiting_since = ports.clock.now();
@@ -222,7 +224,16 @@ impl Confirmed {
         let (ports, batch) = (Arc::clone(ports), std::mem::take(&mut self.batch));
         Box::pin(async move {
             if let Err(error) = insist(&*ports.clock, || ports.store.confirm(&batch)).await {
-                tracing::debug!(%error, "confirmed events of a request that is kept no more");
+                // Which of them the store means it does not say.
+                let first = batch.first();
+                tracing::debug!(
+                    organisation = first.map(|first| field::display(&first.key.organisation)),
+                    request = first.map(|first| field::display(&first.key.request)),
+                    call = first.and_then(|first| first.call).map(field::display),
+                    told = batch.len(),
+                    %error,
+                    "confirmed events of a request that is kept no more: this one, or one told with it",
+                );
             }
         })
     }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use tracing::field;
+
 use super::catalogue::{
     ADOPTIONS, CAPACITY, CLAIM_ROUNDS, CLAIMS, CONFIRMATION, DESTINATIONS, DRAINING, EVENTS, FENCED, LAG, LIVE,
     NOT_DIALLED, OUTBOX, REQUESTS,
 };
+use crate::model::Event;
 use crate::model::status::RejectReason;
+use crate::ports::BusError;
 use crate::ports::store::NotNow;
 
 /// A round of claims brought so many destinations.
@@ -120,8 +124,14 @@ pub fn confirmed(after: Duration) {
     CONFIRMATION.record([], after.as_secs_f64());
 }
 
-/// The broker refused an event, or said nothing.
-pub fn refused() {
+/// The broker refused an event, or said nothing; it is published again, with what follows of `unconfirmed` events.
+pub fn refused(event: &Event, error: &BusError, unconfirmed: usize) {
+    let (organisation, request, call) = (event.organisation(), event.request(), event.call().map(field::display));
+    let event = event.id();
+    tracing::warn!(
+        %organisation, %request, call, event, %error, unconfirmed,
+        "publishing again from the first unconfirmed event on"
+    );
     EVENTS.count(["refused"]);
 }
 
@@ -145,4 +155,42 @@ pub fn rejected(reason: RejectReason) {
 #[expect(clippy::cast_precision_loss, reason = "counts of what fits into memory")]
 pub(super) fn whole(count: usize) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::log::tests::lines;
+    use super::*;
+    use crate::conformance::store::scene;
+    use crate::model::event::{Beginning, CallContext};
+    use crate::model::{CallId, Destination, Fact, Happening, Number, Timestamp};
+
+    #[test]
+    fn an_event_that_is_not_confirmed_is_named_and_the_number_is_not() {
+        let header = scene::header("survey");
+        let call = CallId::new(&header.organisation, &header.id, 3);
+        let destination = Destination {
+            index: 3,
+            number: Number::Valid("+6591234567".parse().expect("a number")),
+            caller: None,
+            external_id: None,
+            time_zone: None,
+            properties: Vec::new(),
+        };
+        let queued_at = Timestamp::VIRTUAL_START;
+        let context = CallContext { header: Arc::new(header), steps: [].into(), call, destination, queued_at };
+        let facts = vec![Fact { at: queued_at, what: Happening::Ringing }];
+        let event = Event::Call { context: Arc::new(context), facts: Beginning::of(&Arc::new(facts), 1), seq: 1 };
+        let told = lines(|| refused(&event, &BusError("nobody listens".to_owned()), 7));
+        let [line] = &told[..] else { panic!("one line: {told:?}") };
+        assert_eq!(
+            (&line["request"], &line["organisation"]),
+            (&"survey".into(), &event.organisation().as_str().into())
+        );
+        assert_eq!((&line["call"], &line["event"]), (&call.to_string().into(), &event.id().into()));
+        assert_eq!((&line["level"], &line["unconfirmed"]), (&"WARN".into(), &7.into()));
+        assert!(!line.to_string().contains("91234567"), "{line}");
+    }
 }
