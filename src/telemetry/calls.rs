@@ -22,13 +22,13 @@ const SHORT: Duration = Duration::from_secs(6);
 /// Counts the facts of a call's history from `known` on, which have just been stored.
 pub fn happened(context: &CallContext, history: &[Fact], known: usize) {
     for (index, fact) in history.iter().enumerate().skip(known) {
-        say(fact);
+        say(&history[..index], fact);
         count(context, &history[..index], fact);
     }
 }
 
-/// Writes down that something happened; who was called, and what they keyed in, stays out of the log.
-fn say(fact: &Fact) {
+/// Writes down that something happened, given what came before it; who was called, and what they keyed in, stays out of the log.
+fn say(before: &[Fact], fact: &Fact) {
     let Some(event) = fact.what.event_type() else { return };
     let result = match &fact.what {
         Happening::RetryScheduled { disposition, .. } | Happening::Ended { disposition, .. } => {
@@ -39,7 +39,8 @@ fn say(fact: &Fact) {
     if let Some(result) = result {
         traces::ends_with(result);
     }
-    tracing::debug!(result, "{}", event.as_str());
+    // In milliseconds. Looked up only if somebody reads it.
+    tracing::debug!(result, took = took(before, fact).map(whole_millis), "{}", event.as_str());
 }
 
 /// Counts a fact, given what came before it.
@@ -60,10 +61,8 @@ fn count(context: &CallContext, before: &[Fact], fact: &Fact) {
         }
         Happening::StepFinished { step, status, transfer: transferred, .. } => {
             let Some(label) = context.steps.get(usize::from(*step)) else { return };
-            let began =
-                when(attempt(before), |what| matches!(what, Happening::StepStarted { step: other } if other == step));
-            if let Some(began) = began {
-                STEP.record([label.name], seconds(began, fact.at));
+            if let Some(took) = took(before, fact) {
+                STEP.record([label.name], took.as_secs_f64());
             }
             if *status != StepStatus::SuccessOk {
                 STEP_ERRORS.count([label.name]);
@@ -122,6 +121,17 @@ fn attempt(history: &[Fact]) -> &[Fact] {
     dialled.map_or(&[], |first| &history[over + first..])
 }
 
+/// How long the step took that a fact ends, if it ends one.
+fn took(before: &[Fact], fact: &Fact) -> Option<Duration> {
+    let Happening::StepFinished { step, .. } = &fact.what else { return None };
+    let began = when(attempt(before), |what| matches!(what, Happening::StepStarted { step: other } if other == step));
+    Some(fact.at.since(began?))
+}
+
+fn whole_millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// When something happened last.
 fn when(history: &[Fact], what: impl Fn(&Happening) -> bool) -> Option<Timestamp> {
     history.iter().rev().find(|fact| what(&fact.what)).map(|fact| fact.at)
@@ -146,6 +156,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::exposition::tests::{exposed, value};
+    use super::super::log::tests::lines;
     use super::super::metric::Role;
     use super::*;
     use crate::model::status::StepLabel;
@@ -239,6 +250,28 @@ mod tests {
         ] {
             assert!((value(&seen, series) - expected).abs() < 1e-9, "{series}: {}", value(&seen, series));
         }
+    }
+
+    #[test]
+    fn the_line_that_says_that_a_step_has_ended_says_how_long_it_took() {
+        let (context, mut history) = (context(), history());
+        // As short as it can be told.
+        history[6].at = history[5].at + Duration::from_millis(1);
+        let told = lines(|| happened(&context, &history, 2));
+        let took: Vec<_> = told.iter().map(|line| (line["message"].as_str(), line["took"].as_u64())).collect();
+        let none = |name| (Some(name), None);
+        let wanted = [
+            none("call.dialing"),
+            none("call.ringing"),
+            none("call.answered"),
+            none("step.started"),
+            (Some("step.finished"), Some(1)),
+            none("step.started"),
+            none("leg.added"),
+            (Some("step.finished"), Some(48_000)),
+            none("call.ended"),
+        ];
+        assert_eq!(took, wanted, "{told:#?}");
     }
 
     #[test]
