@@ -250,7 +250,7 @@ impl CampaignStore for Counted {
         self.asked("adopt", 1, self.inner.adopt(suspect, adopter)).await
     }
     async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
-        let scripts = organisations(confirmations.iter().map(|told| &told.key.organisation), CONFIRMED);
+        let scripts = organisations(confirmations.iter().map(|told| &told.organisation), CONFIRMED);
         self.asked("confirm", scripts, self.inner.confirm(confirmations)).await
     }
     async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
@@ -283,11 +283,21 @@ impl CampaignStore for Counted {
     async fn recalled(&self, organisation: &OrganisationId, id: &str) -> StoreResult<Option<Box<[u8]>>> {
         self.asked("recalled", 1, self.inner.recalled(organisation, id)).await
     }
-    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
-        self.asked("block_number", 1, self.inner.block_number(organisation, phone)).await
+    async fn block_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        self.asked("block_number", 1, self.inner.block_number(organisation, phone, given)).await
     }
-    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
-        self.asked("unblock_number", 1, self.inner.unblock_number(organisation, phone)).await
+    async fn unblock_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        self.asked("unblock_number", 1, self.inner.unblock_number(organisation, phone, given)).await
     }
     async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
         self.asked("is_blocked", 1, self.inner.is_blocked(organisation, phone)).await
@@ -340,8 +350,10 @@ impl CampaignStore for Counted {
         before: &Organisation,
         after: Organisation,
         limit: LimitChange,
+        given: Option<&Given>,
     ) -> StoreResult<bool> {
-        self.asked("change_organisation", 3, self.inner.change_organisation(organisation, before, after, limit)).await
+        self.asked("change_organisation", 3, self.inner.change_organisation(organisation, before, after, limit, given))
+            .await
     }
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.asked("set_organisation", 2, self.inner.set_organisation(organisation, settings)).await

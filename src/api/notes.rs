@@ -52,7 +52,7 @@ impl Api {
         notes.map_err(|refusal| refusal.about(|| absent(call)))
     }
 
-    /// Under which id somebody notes something, and who.
+    /// Under which id somebody notes or changes something, and who.
     pub(super) fn given(&self, asked: &Asked) -> Result<Given, Refusal> {
         Ok(Given { id: asked.command_id(self)?, actor: Some(asked.caller.label.clone()), expect: None })
     }

@@ -38,7 +38,7 @@ pub(super) async fn show(api: Arc<Api>, mut asked: Asked) -> Result<Response, Re
     if listed { answer(phone, true) } else { Err(Refusal::not_found(format!("{phone} is not on the list"))) }
 }
 
-/// An organisation's list has no events: who changed it stands in the log.
+/// What is told of it names no number.
 fn log(asked: &Asked, phone: Phone, blocked: bool) {
     let (organisation, actor) = (asked.organisation(), asked.caller.label.as_str());
     tracing::info!(%organisation, actor, phone = phone.masked(), blocked, "the do-not-call list was changed");
@@ -47,15 +47,18 @@ fn log(asked: &Asked, phone: Phone, blocked: bool) {
 /// Puts a number on the list.
 pub(super) async fn block(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     let phone = phone(&mut asked)?;
-    api.ask(api.ports.store.block_number(asked.organisation(), phone)).await?;
-    log(&asked, phone, true);
+    let given = api.given(&asked)?;
+    if api.ask(api.ports.store.block_number(asked.organisation(), phone, Some(&given))).await? {
+        log(&asked, phone, true);
+    }
     answer(phone, true)
 }
 
 /// Takes a number off the list.
 pub(super) async fn unblock(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     let phone = phone(&mut asked)?;
-    if api.ask(api.ports.store.unblock_number(asked.organisation(), phone)).await? {
+    let given = api.given(&asked)?;
+    if api.ask(api.ports.store.unblock_number(asked.organisation(), phone, Some(&given))).await? {
         log(&asked, phone, false);
         answer(phone, false)
     } else {

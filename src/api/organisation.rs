@@ -62,14 +62,15 @@ async fn shown(api: &Api, organisation: &OrganisationId) -> Result<Response, Ref
 /// Changes some of its settings.
 pub(super) async fn change(api: Arc<Api>, mut asked: Asked) -> Result<Response, Refusal> {
     std::mem::take(&mut asked.query).finish()?;
-    let given = asked.object()?;
+    let fields = asked.object()?;
+    let given = api.given(&asked)?;
     let (store, organisation) = (&api.ports.store, asked.organisation());
-    let limit = if given.contains_key(LIMIT) { LimitChange::Set } else { LimitChange::Kept };
+    let limit = if fields.contains_key(LIMIT) { LimitChange::Set } else { LimitChange::Kept };
     for _ in 0..TRIES {
         let before = api.ask(store.organisation(organisation)).await?;
-        let after = merged(&before, given.clone(), limit)?;
-        if api.ask(store.change_organisation(organisation, &before, after, limit)).await? {
-            let changed: Vec<&String> = given.keys().collect();
+        let after = merged(&before, fields.clone(), limit)?;
+        if api.ask(store.change_organisation(organisation, &before, after, limit, Some(&given))).await? {
+            let changed: Vec<&String> = fields.keys().collect();
             tracing::info!(%organisation, actor = asked.caller.label.as_str(), ?changed, "settings were changed");
             return shown(&api, organisation).await;
         }

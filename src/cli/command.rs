@@ -10,7 +10,7 @@ use super::configuration::ConfigArgs;
 use super::{Exit, Failure, values};
 use crate::command::{Command, CommandKind, CommandReply, Standing};
 use crate::daemon::{Console, random_number};
-use crate::model::{OrganisationId, RequestId, RequestStatus};
+use crate::model::{KeyLabel, OrganisationId, RequestId, RequestStatus};
 
 /// A request, and how its workers are told.
 #[derive(Debug, Args)]
@@ -59,6 +59,11 @@ Examples:
 /// Who gives what is given at a terminal.
 const ACTOR: &str = "command line";
 
+/// A name for a command that nobody else has, and who gives it.
+pub(super) fn signed() -> (Box<str>, Option<KeyLabel>) {
+    (format!("{:032x}", random_number()).into(), ACTOR.parse().ok())
+}
+
 /// How workers are told.
 #[derive(Debug, Args)]
 pub(super) struct Teller {
@@ -99,14 +104,8 @@ pub(super) fn tell(
     let Teller { org, wait, config } = teller;
     let console = Console::open(&config.read()?)?;
     let client = console.client()?;
-    let command = Command {
-        id: format!("{:032x}", random_number()).into(),
-        organisation: org.clone(),
-        actor: ACTOR.parse().ok(),
-        expect,
-        trace: None,
-        kind: kind.clone(),
-    };
+    let (id, actor) = signed();
+    let command = Command { id, organisation: org.clone(), actor, expect, trace: None, kind: kind.clone() };
     let reply = console.ask_broker(client.command(&command, Duration::from_secs(*wait)))?;
     match reply {
         CommandReply::Done => {

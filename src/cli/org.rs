@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::amounts::{counted, lasting};
+use super::command::signed;
 use super::configuration::ConfigArgs;
 use super::documents::read_small;
 use super::flow::word;
@@ -16,7 +17,7 @@ use super::{Exit, Failure, values};
 use crate::daemon::Console;
 use crate::model::organisation::RequestOrder;
 use crate::model::{Organisation, OrganisationId, Phone};
-use crate::ports::store::{LimitChange, SlotUse};
+use crate::ports::store::{Given, LimitChange, SlotUse};
 
 /// Most slots, calls a second, and weight.
 const MOST: u32 = Organisation::MOST;
@@ -158,6 +159,12 @@ fn prefix_of(text: &str) -> Result<String, String> {
     if sound { Ok(digits.to_owned()) } else { Err(format!("`{text}` must be 1 to 15 digits")) }
 }
 
+/// A command of its own for each change: under one name two would look like one that was told twice.
+fn given() -> Given {
+    let (id, actor) = signed();
+    Given { id, actor, expect: None }
+}
+
 /// How often a change is tried again that others are in the way of.
 const TRIES: u8 = 10;
 
@@ -179,7 +186,7 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
             loop {
                 let before = console.ask_store(store.organisation(org))?;
                 let (after, limit) = args.changed(before.clone())?;
-                if console.ask_store(store.change_organisation(org, &before, after, limit))? {
+                if console.ask_store(store.change_organisation(org, &before, after, limit, Some(&given())))? {
                     break;
                 }
                 if tries.next().is_none() {
@@ -189,14 +196,14 @@ pub fn run(command: OrgCommand, json: bool) -> Result<Exit, Failure> {
         }
         OrgCommand::Block(args) => {
             for phone in &args.phones {
-                console.ask_store(store.block_number(org, *phone))?;
+                console.ask_store(store.block_number(org, *phone, Some(&given())))?;
             }
             return say_done("blocked", &args.phones, org, json);
         }
         OrgCommand::Unblock(args) => {
             let mut unblocked = Vec::new();
             for phone in &args.phones {
-                if console.ask_store(store.unblock_number(org, *phone))? {
+                if console.ask_store(store.unblock_number(org, *phone, Some(&given())))? {
                     unblocked.push(*phone);
                 }
             }

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema};
 use super::{Exit, Failure};
 use crate::api::StatusDocument;
 use crate::callflow::schema::FlowDocument;
-use crate::model::event::{CommandNote, LegNote};
+use crate::model::event::{CommandNote, LegNote, OrganisationData};
 use crate::model::status::{CallEntry, RequestSummary};
 use crate::model::{EventType, Timestamp, WorkerId};
 use crate::request::CallRequestDocument;
@@ -51,7 +51,7 @@ pub(super) struct CloudEvent {
     #[serde(rename = "type")]
     #[schemars(schema_with = "event_types")]
     kind: String,
-    /// The request, or request and call.
+    /// The request, or request and call; `organisation` where the organisation itself was changed.
     subject: String,
     time: Timestamp,
     #[schemars(extend("const" = "application/json"))]
@@ -70,6 +70,8 @@ enum EventData {
     Call(Box<CallData>),
     /// Something happened to a request.
     Request(Box<RequestData>),
+    /// In `command.executed`: an organisation's settings or its do-not-call list were changed.
+    Organisation(OrganisationData<'static>),
 }
 
 #[derive(JsonSchema)]

@@ -131,7 +131,9 @@ impl TailArgs {
 fn line(kind: &str, event: &Value) -> String {
     let data = &event["data"];
     let text = |value: &Value| value.as_str().map(shown).unwrap_or_default().to_string();
-    let mut line = format!("{}  {kind:<19}  {}", text(&event["time"]), text(&data["requestId"]));
+    // What is about no request is about the organisation itself.
+    let of = if data["requestId"].is_null() { &event["subject"] } else { &data["requestId"] };
+    let mut line = format!("{}  {kind:<19}  {}", text(&event["time"]), text(of));
     if let Some(index) = data["index"].as_u64() {
         line.push_str(&format!("  {}  #{index} {}", text(&data["callId"]), text(&data["destination"])));
     }
@@ -155,7 +157,11 @@ fn line(kind: &str, event: &Value) -> String {
             say(format!("{} {}", text(&leg["type"]), text(&leg["dest"])).trim_end().to_owned());
             say(text(&leg["disposition"]["result"]));
         }
-        "command" => say(text(&data["command"]["name"])),
+        "command" => {
+            say(text(&data["command"]["name"]));
+            let changed: Vec<String> = data["changed"].as_array().into_iter().flatten().map(text).collect();
+            say(changed.join(", "));
+        }
         _ => {
             say(format!("attempt {}", data["attempt"]));
             say(text(&data["disposition"]["result"]));
@@ -183,6 +189,12 @@ mod tests {
         assert_eq!(
             line("call.ended", &event),
             "2026-01-05T09:00:00.000Z  call.ended           r  c-0  #0 +6581234567  attempt 1  busy"
+        );
+        let event = json!({"time": "2026-01-05T09:00:00.000Z", "subject": "organisation",
+            "data": {"command": {"name": "organisation"}, "changed": ["hooks", "limit"]}});
+        assert_eq!(
+            line("command.executed", &event),
+            "2026-01-05T09:00:00.000Z  command.executed     organisation  organisation  hooks, limit"
         );
     }
 }

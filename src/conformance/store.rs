@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, run from several test files")]
 
+pub mod changing;
 pub mod claiming;
 pub mod controlling;
 pub mod dialling;
@@ -183,6 +184,14 @@ macro_rules! store_conformance {
                 calls_are_shown_in_order_page_by_page
                 a_page_runs_through_parts_and_chunks_whatever_became_of_each_call
                 what_does_not_exist_is_not_found
+            ]
+            changing: [
+                a_change_of_settings_is_told_once_with_who_made_it_and_what_it_changed
+                a_limit_that_others_write_is_no_change_of_whoever_keeps_it
+                what_becomes_of_the_do_not_call_list_is_told_without_the_number
+                a_change_is_told_again_the_same_until_it_is_confirmed
+                however_many_changes_wait_to_be_told_they_keep_no_call_waiting
+                what_cannot_be_told_is_not_done
             ]
             finding: [
                 what_a_request_follows_from_is_kept_with_it

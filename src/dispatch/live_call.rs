@@ -367,8 +367,8 @@ impl<'s> LiveCall<'s> {
         let Some(phone) = self.ledger.context.destination.number.phone() else { return };
         let ports = &self.shared.ports;
         let organisation = &self.ledger.held.organisation;
-        // Unanswered, the machine asks again.
-        if ports.store.block_number(organisation, phone).await.is_ok() {
+        // The call itself tells of it. Unanswered, the machine asks again.
+        if ports.store.block_number(organisation, phone, None).await.is_ok() {
             self.tell(CallInput::OptOutRecorded);
         }
     }

@@ -16,7 +16,7 @@ use super::alarm::Alarm;
 use super::insist::insist;
 use super::ports::Ports;
 use crate::model::{CallId, Event, Timestamp};
-use crate::ports::store::{Confirmation, RequestKey};
+use crate::ports::store::{Confirmation, Subject};
 use crate::ports::{BusError, Clock};
 use crate::telemetry::dispatch as telemetry;
 use crate::telemetry::servers::Stopwatch;
@@ -205,8 +205,13 @@ impl Confirmed {
                 return;
             }
         }
-        let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
-        self.batch.push(Confirmation { key, call: event.call(), seq: event.seq() });
+        let (organisation, seq) = (event.organisation().clone(), event.seq());
+        let subject = match event {
+            Event::Call { context, .. } => Subject::Call(context.call),
+            Event::Request(event) => Subject::Request(event.request.clone()),
+            Event::Organisation(_) => Subject::Organisation,
+        };
+        self.batch.push(Confirmation { organisation, subject, seq });
     }
 
     /// Completes when the store is to be told.

@@ -218,6 +218,7 @@ async fn take_over(
 fn publish_again(shared: &Shared, unconfirmed: Unconfirmed) {
     match unconfirmed {
         Unconfirmed::Request(event) => publish_requests(shared, vec![event]),
+        Unconfirmed::Organisation(event) => shared.publisher.publish(Event::Organisation(Arc::new(event))),
         Unconfirmed::Call { header, destination, queued_at, history, confirmed } => {
             let steps =
                 shared.programs.of(&header).map(|program| Arc::clone(&program.labels)).unwrap_or_else(|_| [].into());

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Templates;
 use super::desk::Wanted;
+use crate::model::event::is_of_organisation;
 use crate::model::hook::TemplateName;
 use crate::model::request::Hook;
 use crate::model::{EventFilter, HookUrl, OrganisationHook, OrganisationId, RequestId, Timestamp};
@@ -61,7 +62,10 @@ impl Subscribers {
             }
         }
         let request = head.subject.split('/').next().unwrap_or_default().parse::<RequestId>();
-        if let Ok(request) = request {
+        // What is about the organisation itself is no request's, whatever that is called.
+        if let Ok(request) = request
+            && !is_of_organisation(&head.id)
+        {
             for hook in self.of_request(event, request, now).await? {
                 let Ok(url) = hook.url.parse::<HookUrl>() else { continue };
                 let is_new = targets.iter().all(|(other, _)| *other != url);

@@ -1,16 +1,18 @@
 //! Events that leave: CloudEvents 1.0 in structured JSON.
 
+mod written;
+
 use std::sync::Arc;
 
-use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::happening::carried_by;
-use super::status::{self, CallEntry, RequestSummary, StepLabel};
+use super::status::{RequestSummary, StepLabel};
 use super::{
     AttemptId, CallId, Destination, Fact, Happening, KeyLabel, OrganisationId, RequestHeader, RequestId, Timestamp,
-    TraceParent, WorkerId,
+    TraceParent,
 };
+
+pub use written::{CommandNote, LegNote, OrganisationData};
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
@@ -133,7 +135,13 @@ pub enum Event {
     },
     /// Something happened to a request.
     Request(Arc<RequestEvent>),
+    /// Something of an organisation itself was changed.
+    Organisation(Arc<OrganisationEvent>),
 }
+
+/// What events of an organisation itself are about. A request may be called so, too: ids tell the two apart
+/// ([`is_of_organisation`]).
+pub const OF_ORGANISATION: &str = "organisation";
 
 /// Something that happened to a request as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,7 +163,29 @@ pub struct RequestEvent {
     pub command: Option<RequestCommand>,
 }
 
-/// A command that was given to a request.
+/// A command that changed an organisation's settings, or its do-not-call list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganisationEvent {
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// Place among the organisation's own events, from 1.
+    pub seq: u32,
+    /// When.
+    pub at: Timestamp,
+    /// The command.
+    pub command: RequestCommand,
+    /// What was changed: names of settings, or what became of the list ([`NUMBER_ADDED`], [`NUMBER_REMOVED`]). Never what
+    /// it was or is: neither addresses of webhooks nor numbers are for whoever may read events.
+    pub changed: Vec<Box<str>>,
+}
+
+/// Of the do-not-call list: there is a number more on it.
+pub const NUMBER_ADDED: &str = "numberAdded";
+
+/// Of the do-not-call list: there is a number less on it.
+pub const NUMBER_REMOVED: &str = "numberRemoved";
+
+/// A command that was given to a request, or to an organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCommand {
     /// Its name, as in its routing key.
@@ -182,14 +212,16 @@ impl Event {
         match self {
             Event::Call { context, .. } => &context.header.organisation,
             Event::Request(event) => &event.organisation,
+            Event::Organisation(event) => &event.organisation,
         }
     }
 
-    /// The request.
-    pub fn request(&self) -> &RequestId {
+    /// The request, unless it is an event of an organisation itself.
+    pub fn request(&self) -> Option<&RequestId> {
         match self {
-            Event::Call { context, .. } => &context.header.id,
-            Event::Request(event) => &event.request,
+            Event::Call { context, .. } => Some(&context.header.id),
+            Event::Request(event) => Some(&event.request),
+            Event::Organisation(_) => None,
         }
     }
 
@@ -198,6 +230,7 @@ impl Event {
         match self {
             Event::Call { context, .. } => context.header.trace,
             Event::Request(event) => event.summary.trace,
+            Event::Organisation(_) => None,
         }
     }
 
@@ -205,15 +238,16 @@ impl Event {
     pub fn call(&self) -> Option<CallId> {
         match self {
             Event::Call { context, .. } => Some(context.call),
-            Event::Request(_) => None,
+            Event::Request(_) | Event::Organisation(_) => None,
         }
     }
 
-    /// Its place among the events of its call or request, from 1, without gaps.
+    /// Its place among the events of its call, its request or its organisation, from 1, without gaps.
     pub fn seq(&self) -> u32 {
         match self {
             Event::Call { seq, .. } => *seq,
             Event::Request(event) => event.seq,
+            Event::Organisation(event) => event.seq,
         }
     }
 
@@ -224,6 +258,7 @@ impl Event {
                 self.last_fact().and_then(|fact| fact.what.event_type()).unwrap_or(EventType::CallEnded)
             }
             Event::Request(event) => event.kind,
+            Event::Organisation(_) => EventType::CommandExecuted,
         }
     }
 
@@ -232,6 +267,7 @@ impl Event {
         match self {
             Event::Call { .. } => self.last_fact().map(|fact| fact.at).unwrap_or_default(),
             Event::Request(event) => event.at,
+            Event::Organisation(event) => event.at,
         }
     }
 
@@ -239,24 +275,30 @@ impl Event {
     pub fn attempt(&self) -> Option<AttemptId> {
         match self {
             Event::Call { context, facts, .. } => Some(AttemptId { call: context.call, claim: last_claim(facts) }),
-            Event::Request(_) => None,
+            Event::Request(_) | Event::Organisation(_) => None,
         }
     }
 
-    /// `{callId}.{attempt}.{seq}`, or `{requestId}.r.{seq}`; the same however often it is published.
+    /// `{callId}.{attempt}.{seq}`, `{requestId}.r.{seq}` or `{organisation}.o.{seq}`; the same however often it is published.
     pub fn id(&self) -> String {
         match self {
             Event::Call { context, facts, seq, .. } => format!("{}.{}.{seq}", context.call, last_claim(facts)),
             Event::Request(event) => format!("{}.r.{}", event.request, event.seq),
+            Event::Organisation(event) => format!("{}.o.{}", event.organisation, event.seq),
         }
     }
 
     fn last_fact(&self) -> Option<&Fact> {
         match self {
             Event::Call { facts, .. } => facts.last(),
-            Event::Request(_) => None,
+            Event::Request(_) | Event::Organisation(_) => None,
         }
     }
+}
+
+/// Whether an event's id is that of an event of an organisation itself: no other has an `o` before its number.
+pub fn is_of_organisation(id: &str) -> bool {
+    id.rsplit('.').nth(1) == Some("o")
 }
 
 fn last_claim(facts: &[Fact]) -> u32 {
@@ -265,125 +307,6 @@ fn last_claim(facts: &[Fact]) -> u32 {
         _ => None,
     });
     dialled.unwrap_or(0)
-}
-
-/// Data of a call's event.
-#[derive(Serialize)]
-struct CallData<'a> {
-    seq: u32,
-    worker: Option<&'a WorkerId>,
-    #[serde(flatten)]
-    entry: &'a CallEntry<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    leg: Option<LegNote<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    command: Option<CommandNote<'a>>,
-}
-
-/// The leg that an event is about.
-#[derive(Serialize, schemars::JsonSchema)]
-pub struct LegNote<'a> {
-    /// Its id.
-    #[serde(serialize_with = "status::display")]
-    #[schemars(with = "String")]
-    uuid: super::LegId,
-    /// What it is.
-    #[serde(rename = "type")]
-    role: super::LegRole,
-    /// As dialled; null if it never was.
-    dest: Option<&'a str>,
-    /// Why it did not come about; null otherwise.
-    disposition: Option<super::Disposition>,
-}
-
-/// The command that an event is about.
-#[derive(Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommandNote<'a> {
-    /// Its name, as in its routing key.
-    name: &'a str,
-    /// Its id.
-    id: &'a str,
-    /// Who gave it: an API key's label, `amqp`; null if that is not known.
-    actor: Option<&'a KeyLabel>,
-    /// The call that it is about, in an event of its request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    call_id: Option<String>,
-}
-
-impl<'a> LegNote<'a> {
-    fn of(facts: &'a [Fact]) -> Option<Self> {
-        let (uuid, disposition) = match facts.last()?.what {
-            Happening::LegAdded { leg, .. } | Happening::LegRemoved { leg } => (leg, None),
-            Happening::LegFailed { leg, disposition } => (leg, Some(disposition)),
-            _ => return None,
-        };
-        let dest = facts.iter().rev().find_map(|fact| match &fact.what {
-            Happening::LegAdded { leg, dest } if *leg == uuid => Some(&**dest),
-            _ => None,
-        });
-        Some(Self { uuid, role: uuid.role, dest, disposition })
-    }
-}
-
-impl<'a> CommandNote<'a> {
-    fn of(facts: &'a [Fact]) -> Option<Self> {
-        match &facts.last()?.what {
-            Happening::CommandExecuted { command, id, actor, .. } => {
-                Some(Self { name: command, id, actor: actor.as_ref(), call_id: None })
-            }
-            _ => None,
-        }
-    }
-
-    fn of_request(event: &'a RequestEvent) -> Option<Self> {
-        let RequestCommand { name, id, actor, call } = event.command.as_ref()?;
-        Some(Self { name, id, actor: actor.as_ref(), call_id: call.map(|call| call.to_string()) })
-    }
-}
-
-/// Data of a request's event.
-#[derive(Serialize)]
-struct RequestData<'a> {
-    seq: u32,
-    #[serde(flatten)]
-    summary: &'a RequestSummary,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    command: Option<CommandNote<'a>>,
-}
-
-impl Serialize for Event {
-    /// Writes the CloudEvent.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("specversion", "1.0")?;
-        map.serialize_entry("id", &self.id())?;
-        map.serialize_entry("source", &format_args!("/robocall/{}", self.organisation()))?;
-        map.serialize_entry("type", &format_args!("robocall.{}", self.kind().as_str()))?;
-        match self.call() {
-            Some(call) => map.serialize_entry("subject", &format_args!("{}/{call}", self.request()))?,
-            None => map.serialize_entry("subject", self.request())?,
-        }
-        map.serialize_entry("time", &self.at())?;
-        map.serialize_entry("datacontenttype", "application/json")?;
-        // CloudEvents' extension for distributed tracing.
-        if let Some(trace) = self.trace() {
-            map.serialize_entry("traceparent", &trace)?;
-        }
-        match self {
-            Event::Call { context, facts, seq } => {
-                let entry = status::CallEntry::fold(context, CallStatusHint::FromFacts, facts);
-                let worker = carried_by(facts);
-                let (leg, command) = (LegNote::of(facts), CommandNote::of(facts));
-                map.serialize_entry("data", &CallData { seq: *seq, worker, entry: &entry, leg, command })?;
-            }
-            Event::Request(event) => {
-                let (summary, command) = (&event.summary, CommandNote::of_request(event));
-                map.serialize_entry("data", &RequestData { seq: event.seq, summary, command })?;
-            }
-        }
-        map.end()
-    }
 }
 
 /// Where the status of a call comes from when its entry is folded.

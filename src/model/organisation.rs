@@ -1,8 +1,10 @@
 //! What an organisation may do: its limit, weight, rates, numbers and rules.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::status::RequestError;
 use super::{DispositionName, OrganisationHook, Phone};
@@ -84,6 +86,22 @@ impl Organisation {
     /// Most names for how a call went.
     pub const MOST_DISPOSITIONS: usize = 200;
 
+    /// Names of the settings that are other than they were, in alphabetical order.
+    pub fn changed_since(&self, before: &Self) -> Vec<Box<str>> {
+        let fields = |settings: &Self| match serde_json::to_value(settings) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        let (before, after) = (fields(before), fields(self));
+        // What is not used is not written.
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| before.get(*name) != after.get(*name))
+            .map(|name| name.as_str().into())
+            .collect()
+    }
+
     /// Everything that is out of bounds.
     pub fn problems(&self) -> Vec<RequestError> {
         let most = u64::from(Self::MOST);
@@ -152,7 +170,7 @@ pub enum RequestOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[test]
     fn settings_that_are_not_used_are_not_written_so_that_earlier_versions_can_read_the_rest() {
@@ -180,5 +198,16 @@ mod tests {
                 ["dispositions[2]", "timeZone"]
             );
         }
+    }
+
+    #[test]
+    fn whatever_is_other_than_it_was_is_named_and_nothing_else() {
+        let unset = Organisation::default();
+        assert_eq!(unset.changed_since(&unset), [""; 0].map(Box::from));
+        let mut after = Organisation { limit: 9, time_zone: Some("Asia/Singapore".to_owned()), ..unset.clone() };
+        after.caller_ids.push("+6531580000".parse().unwrap());
+        let names = ["callerIds", "limit", "timeZone"].map(Box::from);
+        assert_eq!(after.changed_since(&unset), names);
+        assert_eq!(unset.changed_since(&after), names, "what is taken away is changed as well");
     }
 }

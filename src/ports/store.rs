@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::bell::Listener;
 use crate::callflow::call::CallState;
-use crate::model::event::{CallContext, RequestCommand, RequestEvent};
+use crate::model::event::{CallContext, OrganisationEvent, RequestCommand, RequestEvent};
 use crate::model::note::{CallNote, CallNotes};
 use crate::model::status::{RejectReason, RequestError, RequestSummary};
 use crate::model::{
@@ -313,7 +313,7 @@ pub struct Adopted {
     pub hang_up: bool,
 }
 
-/// Events of a call that nobody holds, or of a request, which were stored but not confirmed.
+/// Events of a call that nobody holds, of a request or of an organisation, which were stored but not confirmed.
 #[derive(Clone, Debug)]
 pub enum Unconfirmed {
     /// Of a call.
@@ -331,18 +331,49 @@ pub enum Unconfirmed {
     },
     /// Of a request.
     Request(RequestEvent),
+    /// Of an organisation itself.
+    Organisation(OrganisationEvent),
 }
 
-/// That the bus has confirmed all events of a call up to one, or one of a request's own: several workers publish those,
-/// and none of them knows what the others were told of.
+/// Whose an event is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A call's.
+    Call(CallId),
+    /// A request's own.
+    Request(RequestId),
+    /// The organisation's own.
+    Organisation,
+}
+
+/// That the bus has confirmed all events of a call up to one, or one of a request's or an organisation's own: several
+/// workers publish those, and none of them knows what the others were told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
-    /// The request.
-    pub key: RequestKey,
-    /// The call; none for the request's own events.
-    pub call: Option<CallId>,
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// Whose it is.
+    pub subject: Subject,
     /// The confirmed event's `seq`.
     pub seq: u32,
+}
+
+impl Confirmation {
+    /// Of all events of a call up to one.
+    pub const fn of_call(organisation: OrganisationId, call: CallId, seq: u32) -> Self {
+        Self { organisation, subject: Subject::Call(call), seq }
+    }
+
+    /// Of a request's own.
+    pub fn of_request(key: RequestKey, seq: u32) -> Self {
+        let RequestKey { organisation, request } = key;
+        Self { organisation, subject: Subject::Request(request), seq }
+    }
+
+    /// Of an organisation's own.
+    pub const fn of_organisation(organisation: OrganisationId, seq: u32) -> Self {
+        Self { organisation, subject: Subject::Organisation, seq }
+    }
 }
 
 /// What is done to a request as a whole.
@@ -370,7 +401,7 @@ impl Control {
     }
 }
 
-/// A command to a request.
+/// A command to a request or to an organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
     /// Its id: given again under it, it is answered as before and not carried out again.
@@ -395,6 +426,30 @@ impl Given {
     /// The same of what is noted about a call.
     pub fn noting(&self, note: &CallNote, call: CallId) -> RequestCommand {
         RequestCommand { name: note.name().into(), id: self.id.clone(), actor: self.actor.clone(), call: Some(call) }
+    }
+
+    /// The same of what changes an organisation.
+    pub fn changing(&self, what: OrganisationChange) -> RequestCommand {
+        RequestCommand { name: what.name().into(), id: self.id.clone(), actor: self.actor.clone(), call: None }
+    }
+}
+
+/// What of an organisation is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrganisationChange {
+    /// Its settings.
+    Settings,
+    /// Its do-not-call list.
+    DoNotCall,
+}
+
+impl OrganisationChange {
+    /// Its name, as events tell of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OrganisationChange::Settings => "organisation",
+            OrganisationChange::DoNotCall => "doNotCall",
+        }
     }
 }
 
@@ -589,11 +644,27 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Asks for a slot for a second leg; it waits in line until `until`.
     async fn request_slot(&self, held: &Held, leg: LegId, until: Timestamp) -> StoreResult<Written<SlotAnswer>>;
 
-    /// Puts a number on the organisation's do-not-call list, durably.
-    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()>;
+    /// Puts a number on the organisation's do-not-call list, durably; whether it was not on it.
+    ///
+    /// `given`: as what; [`EventType::CommandExecuted`], an event of the organisation, tells of it unless nothing was changed,
+    /// and waits for whoever looks for what is not confirmed. None: nothing tells of it here; a call's `optOut` is told by
+    /// the call.
+    ///
+    /// [`EventType::CommandExecuted`]: crate::model::EventType::CommandExecuted
+    async fn block_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool>;
 
-    /// Takes a number off that list again; whether it was on it.
-    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool>;
+    /// Takes a number off that list again, which is told in the same way; whether it was on it.
+    async fn unblock_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool>;
 
     /// Whether a number is on that list.
     async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool>;
@@ -718,16 +789,18 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// The organisation's settings.
     async fn organisation(&self, organisation: &OrganisationId) -> StoreResult<Organisation>;
 
-    /// Sets them if they are still as somebody has read them; whether they were.
+    /// Sets them if they are still as somebody has read them; whether they were. Told as what is done to the do-not-call
+    /// list is ([`CampaignStore::block_number`]), with the names of those that are other than before.
     async fn change_organisation(
         &self,
         organisation: &OrganisationId,
         before: &Organisation,
         after: Organisation,
         limit: LimitChange,
+        given: Option<&Given>,
     ) -> StoreResult<bool>;
 
-    /// Sets them, whatever they are.
+    /// Sets them, whatever they are; nothing tells of it.
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()>;
 
     /// Sets what other applications hold, as they write it: none, or text that should be a whole number.

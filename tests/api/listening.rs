@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use crate::world::{Client, World, answered, request};
 
 /// Somebody who listens.
-struct Ear {
+pub struct Ear {
     response: reqwest::Response,
     text: String,
 }
 
 /// What they were told: the place in the log, the type, the CloudEvent.
-type Heard = (String, String, Value);
+pub type Heard = (String, String, Value);
 
 impl Ear {
-    async fn of(client: &Client, query: &str, seen: Option<&str>) -> Self {
+    pub async fn of(client: &Client, query: &str, seen: Option<&str>) -> Self {
         let mut asked = client.ask(Method::GET, &format!("/v1/events{query}"));
         if let Some(seen) = seen {
             asked = asked.header("Last-Event-ID", seen);
@@ -33,7 +33,7 @@ impl Ear {
     }
 
     /// The next event; none when the stream has ended.
-    async fn next(&mut self) -> Option<Heard> {
+    pub async fn next(&mut self) -> Option<Heard> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
@@ -50,7 +50,7 @@ impl Ear {
     }
 
     /// Everything up to an event of a type.
-    async fn until(&mut self, kind: &str) -> Vec<Heard> {
+    pub async fn until(&mut self, kind: &str) -> Vec<Heard> {
         let mut heard = Vec::new();
         loop {
             heard.push(self.next().await.unwrap());

@@ -7,6 +7,7 @@ mod alone;
 mod another_language;
 mod bad_input;
 mod calling_out;
+mod changing;
 mod conforming;
 mod control;
 mod disposing;

@@ -61,6 +61,34 @@ fn a_blocked_number_is_not_dialled() {
 }
 
 #[test]
+fn what_is_changed_while_no_worker_lives_is_told_when_one_does() {
+    let mut world = World::without_worker("20");
+    world.answer(&["org", "block", "--org", "bank", STAYS[0], STAYS[1]]);
+    world.answer(&["org", "set", "--org", "bank", "--limit", "3"]);
+    // On the list already, off it already, and as it was.
+    world.answer(&["org", "block", "--org", "bank", STAYS[0]]);
+    world.answer(&["org", "unblock", "--org", "bank", STAYS[2]]);
+    world.answer(&["org", "set", "--org", "bank", "--limit", "3"]);
+    world.answer(&["org", "unblock", "--org", "bank", STAYS[0]]);
+    world.add_worker("w1");
+    let of = ["--org", "bank", "--from", "first", "--types", "command.executed", "--count", "4"];
+    let said = world.run(&[&["tail", "--json"], &of[..]].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    let events: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected = [("doNotCall", "numberAdded"), ("doNotCall", "numberAdded"), ("organisation", "limit")];
+    let expected = expected.into_iter().chain([("doNotCall", "numberRemoved")]);
+    for ((event, (name, changed)), seq) in events.iter().zip(expected).zip(1..) {
+        assert_eq!((&event["id"], &event["data"]["seq"]), (&json!(format!("bank.o.{seq}")), &json!(seq)));
+        let command = &event["data"]["command"];
+        assert_eq!((&command["name"], &command["actor"]), (&json!(name), &json!("command line")));
+        assert_eq!(event["data"]["changed"], json!([changed]));
+    }
+    assert!(STAYS.iter().all(|phone| !said.out.contains(&phone[4..])), "{}", said.out);
+    let words = world.run(&[&["tail"], &of[..]].concat()).out;
+    assert!(words.lines().next().unwrap().ends_with("  organisation  doNotCall  numberAdded"), "{words}");
+}
+
+#[test]
 fn a_paused_request_dials_nothing_more_until_it_is_resumed() {
     let world = World::start("1");
     world.answer(&["org", "set", "--limit", "1"]);

@@ -234,6 +234,29 @@ fn a_message_says_which_trace_its_event_belongs_to() {
 }
 
 #[test]
+fn what_is_told_of_an_organisation_itself_is_for_its_own_webhooks_whatever_a_request_is_called() {
+    play(1, |clock| async move {
+        let world = World::new(&clock, |_, _, _| at_once(200));
+        world.hook(json!([{"url": GOOD, "events": ["command.executed"]}])).await;
+        let hooks = vec![Hook { url: BAD.into(), events: Vec::new() }];
+        let store = std::sync::Arc::clone(&world.campaigns) as std::sync::Arc<dyn robocall::ports::CampaignStore>;
+        let request = robocall::model::RequestHeader { hooks, ..scene::header("organisation") };
+        scene::submit(&store, request, 1).await;
+        let _running = world.start();
+        world.seconds(1).await;
+        for id in ["bank.o.1", "organisation.r.1"] {
+            let event = json!({"id": id, "type": "robocall.command.executed", "subject": "organisation", "data": {}});
+            world.log.push(bank(), "command.executed", serde_json::to_vec(&event).unwrap());
+            world.seconds(1).await;
+        }
+        let mut got: Vec<_> = world.receivers.got().into_iter().map(|got| (got.url, got.id)).collect();
+        got.sort();
+        let expected = [(BAD, "organisation.r.1"), (GOOD, "bank.o.1"), (GOOD, "organisation.r.1")];
+        assert_eq!(got, expected.map(|(url, id)| (url.to_owned(), id.to_owned())));
+    });
+}
+
+#[test]
 fn of_two_deliverers_one_delivers_and_the_other_takes_over_when_it_is_killed() {
     play(2, |clock| async move {
         let world = World::new(&clock, |_, _, _| at_once(200));

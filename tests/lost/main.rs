@@ -168,7 +168,7 @@ async fn nothing_is_claimed_until_the_log_was_read_and_the_lost_have_names_that_
     let untold = member.store.unconfirmed(soon, 10).await.unwrap();
     let lost = |unconfirmed: &Unconfirmed| match unconfirmed {
         Unconfirmed::Request(event) => event.request == key("r").request && event.kind == EventType::RequestLost,
-        Unconfirmed::Call { .. } => false,
+        Unconfirmed::Call { .. } | Unconfirmed::Organisation(_) => false,
     };
     assert!(untold.iter().any(lost), "{untold:?}");
 }

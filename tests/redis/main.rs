@@ -83,7 +83,10 @@ async fn what_others_have_written_as_the_limit_stays_when_other_settings_are_cha
         }
         let before = store.organisation(&bank).await.unwrap();
         let heavy = Organisation { weight: 3, ..before.clone() };
-        assert!(store.change_organisation(&bank, &before, heavy, LimitChange::Kept).await.unwrap(), "{written:?}");
+        assert!(
+            store.change_organisation(&bank, &before, heavy, LimitChange::Kept, None).await.unwrap(),
+            "{written:?}"
+        );
         let found: Option<String> = redis::cmd("GET").arg(&key).query(&mut others).unwrap();
         assert_eq!(found.as_deref(), written);
         let after = store.organisation(&bank).await.unwrap();

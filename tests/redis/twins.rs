@@ -15,7 +15,8 @@ use robocall::conformance::store::scene::*;
 use robocall::model::note::{CallNote, CustomerFlags};
 use robocall::model::request::WindowZone;
 use robocall::model::{
-    CallId, CallingWindow, DispositionResult, Happening, LegId, RequestHeader, RequestStatus, Timestamp, Via,
+    CallId, CallingWindow, DispositionResult, Happening, LegId, Organisation, RequestHeader, RequestStatus, Timestamp,
+    Via,
 };
 use robocall::ports::store::*;
 use robocall::ports::{CampaignStore, Clock};
@@ -222,9 +223,12 @@ impl Twins {
             }
             Step::Settings { org, limit, rate } => {
                 let org = organisation(ORGANISATIONS[org]);
-                let mut settings = self.ask(|store| store.organisation(&org)).memory;
-                (settings.limit, settings.calls_per_second) = (limit, rate);
-                self.ask(|store| store.set_organisation(&org, settings.clone()));
+                let before = self.ask(|store| store.organisation(&org)).memory;
+                let after = Organisation { limit, calls_per_second: rate, ..before.clone() };
+                let given = given("settings");
+                self.ask(|store| {
+                    store.change_organisation(&org, &before, after.clone(), LimitChange::Set, Some(&given))
+                });
             }
             Step::External { org, value } => {
                 let org = organisation(ORGANISATIONS[org]);
@@ -233,13 +237,15 @@ impl Twins {
             Step::Block { index, org } => {
                 let phone = destination(index).number.phone().unwrap();
                 let org = organisation(ORGANISATIONS[org]);
-                self.ask(|store| store.block_number(&org, phone));
+                let given = given("list");
+                self.ask(|store| store.block_number(&org, phone, Some(&given)));
             }
             Step::Confirm { which, seq } => {
+                let org = organisation(ORGANISATIONS[which % ORGANISATIONS.len()]);
+                self.ask(|store| async { store.confirm(&[Confirmation::of_organisation(org.clone(), seq)]).await });
                 if let Some((held, ..)) = self.ended.get(which) {
                     let held = &held.memory;
-                    let key = RequestKey { organisation: held.organisation.clone(), request: held.request.clone() };
-                    let confirmed = [Confirmation { key, call: Some(held.attempt.call), seq }];
+                    let confirmed = [Confirmation::of_call(held.organisation.clone(), held.attempt.call, seq)];
                     self.ask(|store| store.confirm(&confirmed));
                 }
             }
@@ -379,6 +385,11 @@ impl Twins {
             Ok(unconfirmed)
         });
     }
+}
+
+/// A command, given by somebody.
+fn given(id: &str) -> Given {
+    Given { id: id.into(), actor: "crm".parse().ok(), expect: None }
 }
 
 fn sorted(held: &[Held]) -> Vec<String> {

@@ -29,7 +29,7 @@ const NOTICED_WITHIN: u64 = 2_000;
 const TOLD: usize = 25;
 
 /// What a walk over the default seeds exercises, and how often at least.
-const EXERCISED: [(&str, u64); 42] = [
+const EXERCISED: [(&str, u64); 43] = [
     ("targets called beside a flow", 200),
     ("supervisors listening in", 200),
     ("third parties dialled", 500),
@@ -59,6 +59,7 @@ const EXERCISED: [(&str, u64); 42] = [
     ("commands passed on", 100),
     ("hang-up commands carried out", 300),
     ("requests paused, resumed or cancelled", 1_000),
+    ("changes of organisations told", 1_000),
     ("attended transfers joined", 500),
     ("blind transfers", 300),
     ("external second legs", 500),

@@ -170,12 +170,12 @@ impl Run {
             }
             Step::Block { index, org } => {
                 let phone = destination(index).number.phone().unwrap();
-                store.block_number(&organisation(ORGANISATIONS[org]), phone).await.unwrap();
+                store.block_number(&organisation(ORGANISATIONS[org]), phone, None).await.unwrap();
             }
             Step::Confirm { which, seq } => {
                 if let Some((held, ..)) = self.ended.get(which) {
-                    let key = RequestKey { organisation: held.organisation.clone(), request: held.request.clone() };
-                    store.confirm(&[Confirmation { key, call: Some(held.attempt.call), seq }]).await.unwrap();
+                    let confirmed = Confirmation::of_call(held.organisation.clone(), held.attempt.call, seq);
+                    store.confirm(&[confirmed]).await.unwrap();
                 }
             }
             Step::Pass { millis } => self.clock.advance(Duration::from_millis(millis)),

@@ -35,6 +35,8 @@ pub struct OrganisationAudit {
     pub waiting: Vec<LegId>,
     /// Its requests, by name.
     pub requests: Vec<RequestAudit>,
+    /// How many events of its own there were, and how many of them are not confirmed.
+    pub changes: (u32, usize),
 }
 
 /// One lease.
@@ -192,6 +194,7 @@ impl State {
                 leases: self.audit_leases(org),
                 waiting: org.line.iter().map(|waiter| waiter.leg).collect(),
                 requests,
+                changes: (org.changes.last, org.changes.unconfirmed.len()),
             }
         });
         Audit { at: self.now, organisations: organisations.collect() }

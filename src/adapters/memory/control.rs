@@ -1,15 +1,14 @@
-//! Requests and organisations as a whole: commands, Status, settings.
+//! Requests as a whole: commands, Status, notes.
 
 use super::org::Org;
 use super::request::{Life, Over};
 use super::slab::ReqIx;
 use super::state::State;
 use crate::model::note::{CallNote, CallNotes};
-use crate::model::{CallId, EventType, LegId, Organisation, OrganisationId, Phone, RequestId, WorkerId};
-use crate::policy::slots::External;
+use crate::model::{CallId, EventType, LegId, OrganisationId, RequestId, WorkerId};
 use crate::ports::store::{
     COMMANDS_KEPT, CallSnapshot, Control, Controlled, Given, Held, LiveCall, Remembered, RequestKey, RequestSnapshot,
-    SlotUse, Stage, StoreError, StoreResult,
+    Stage, StoreError, StoreResult,
 };
 
 impl State {
@@ -164,65 +163,5 @@ impl State {
     pub fn notes(&self, key: &RequestKey, index: u32) -> StoreResult<CallNotes> {
         let ix = self.noted_on(key, index)?;
         Ok(self.requests[ix].notes.get(&index).cloned().unwrap_or_default())
-    }
-
-    pub fn organisation(&self, organisation: &OrganisationId) -> Organisation {
-        self.org_names.get(organisation).map(|ix| self.org(*ix).settings.clone()).unwrap_or_default()
-    }
-
-    pub fn set_organisation(&mut self, organisation: &OrganisationId, settings: Organisation) {
-        let ix = self.org_ix(organisation);
-        let org = self.org_mut(ix);
-        let before = std::mem::replace(&mut org.settings, settings);
-        let after = &org.settings;
-        if before.request_order != after.request_order || before.retention_secs != after.retention_secs {
-            let requests: Vec<ReqIx> = org.requests.iter().copied().collect();
-            for request in requests {
-                self.requeue(request);
-                self.keep_for_retention(request);
-            }
-        }
-        self.refresh_org(ix);
-        self.woke = true;
-    }
-
-    pub fn set_external(&mut self, organisation: &OrganisationId, value: Option<&str>) {
-        let ix = self.org_ix(organisation);
-        self.org_mut(ix).external = External::parse(value);
-        self.refresh_org(ix);
-        self.woke = true;
-    }
-
-    pub fn slot_use(&self, organisation: &OrganisationId) -> SlotUse {
-        let Some(ix) = self.org_names.get(organisation) else {
-            return SlotUse { limit: Organisation::default().limit, ..SlotUse::default() };
-        };
-        let org = self.org(*ix);
-        let suspect = org.leases.values().filter(|lease| lease.expires <= self.now).count();
-        SlotUse {
-            limit: org.settings.limit,
-            external: org.external.in_use(),
-            leased: self.leased(*ix),
-            suspect: u32::try_from(suspect).unwrap_or(u32::MAX),
-        }
-    }
-
-    pub fn block_number(&mut self, organisation: &OrganisationId, phone: Phone) {
-        let ix = self.org_ix(organisation);
-        self.org_mut(ix).blocked.insert(phone);
-    }
-
-    pub fn unblock_number(&mut self, organisation: &OrganisationId, phone: Phone) -> bool {
-        let ix = self.org_ix(organisation);
-        self.org_mut(ix).blocked.remove(&phone)
-    }
-
-    pub fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> bool {
-        self.org_names.get(organisation).is_some_and(|ix| self.org(*ix).blocked.contains(&phone))
-    }
-
-    pub fn blocked_numbers(&self, organisation: &OrganisationId) -> Vec<Phone> {
-        let org = self.org_names.get(organisation).map(|ix| self.org(*ix));
-        org.map(|org| org.blocked.iter().copied().collect()).unwrap_or_default()
     }
 }

@@ -18,6 +18,7 @@ mod leases;
 mod listing;
 mod once;
 mod org;
+mod organisations;
 mod outbox;
 mod queue;
 mod ready;

@@ -7,6 +7,7 @@ use super::TURN;
 use super::once::Once;
 use super::ring::Share;
 use super::slab::{Place, ReqIx};
+use crate::model::event::OrganisationEvent;
 use crate::model::organisation::RequestOrder;
 use crate::model::{
     AttemptId, LegId, Organisation, OrganisationId, Phone, Recording, RequestCursor, Timestamp, WorkerId,
@@ -30,6 +31,22 @@ pub(super) struct Waiter {
     pub until: Timestamp,
 }
 
+/// What commands changed of an organisation itself.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// How many there were.
+    pub last: u32,
+    /// Those that nobody has confirmed, by number.
+    pub unconfirmed: BTreeMap<u32, OrganisationEvent>,
+}
+
+impl Changes {
+    /// When the oldest of those was made.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.unconfirmed.first_key_value().map(|(_, event)| event.at)
+    }
+}
+
 /// An organisation.
 pub(super) struct Org {
     pub id: OrganisationId,
@@ -45,6 +62,7 @@ pub(super) struct Org {
     pub share: Share,
     pub blocked: BTreeSet<Phone>,
     pub once: Once,
+    pub changes: Changes,
     pub recordings: BTreeMap<AttemptId, Recording>,
     /// Its requests, whatever their state.
     pub requests: BTreeSet<ReqIx>,
@@ -69,6 +87,7 @@ impl Org {
             arrival: ArrivalTime::default(),
             blocked: BTreeSet::new(),
             once: Once::default(),
+            changes: Changes::default(),
             recordings: BTreeMap::new(),
             requests: BTreeSet::new(),
             listed: BTreeMap::new(),

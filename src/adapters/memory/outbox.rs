@@ -3,22 +3,25 @@
 use super::record::Body;
 use super::slab::{Place, ReqIx};
 use super::state::State;
-use crate::model::Timestamp;
-use crate::ports::store::{Confirmation, Unconfirmed};
+use crate::model::{OrganisationId, Timestamp};
+use crate::ports::store::{Confirmation, RequestKey, Subject, Unconfirmed};
 
 impl State {
     pub fn confirm(&mut self, confirmation: &Confirmation) {
-        match confirmation.call {
-            Some(call) => {
-                if let Some(place) = self.place(call) {
-                    self.confirm_call(place, confirmation.seq);
+        let Confirmation { organisation, subject, seq } = confirmation;
+        match subject {
+            Subject::Call(call) => {
+                if let Some(place) = self.place(*call) {
+                    self.confirm_call(place, *seq);
                 }
             }
-            None => {
-                if let Some(ix) = self.find(&confirmation.key) {
-                    self.confirm_request(ix, confirmation.seq);
+            Subject::Request(request) => {
+                let key = RequestKey { organisation: organisation.clone(), request: request.clone() };
+                if let Some(ix) = self.find(&key) {
+                    self.confirm_request(ix, *seq);
                 }
             }
+            Subject::Organisation => self.confirm_change(organisation, *seq),
         }
     }
 
@@ -53,7 +56,17 @@ impl State {
         self.note_unconfirmed(ix);
     }
 
-    /// Requests' events first, so that whoever listens hears of a request before its calls.
+    fn confirm_change(&mut self, organisation: &OrganisationId, seq: u32) {
+        let Some(ix) = self.org_names.get(organisation).copied() else { return };
+        let changes = &mut self.org_mut(ix).changes;
+        let Some(oldest) = changes.oldest() else { return };
+        changes.unconfirmed.remove(&seq);
+        self.change_outbox.remove(&(oldest, ix));
+        self.note_unconfirmed_changes(ix);
+    }
+
+    /// Requests' events first, so that whoever listens hears of a request before its calls. Organisations' own last: however
+    /// many somebody makes, they keep no call's waiting.
     pub fn unconfirmed(&self, before: Timestamp, limit: u32) -> Vec<Unconfirmed> {
         let limit = limit as usize;
         let old = |at: &Timestamp| *at < before;
@@ -68,7 +81,10 @@ impl State {
             call.live().is_some_and(|live| call.confirmed < live.events && old(&live.last_at()))
         });
         let calls = resting.chain(suspects).map(|place| self.unconfirmed_call(place));
-        events.chain(calls).take(limit).collect()
+        let changed = self.change_outbox.iter().take_while(|(at, _)| old(at));
+        let changes = changed.flat_map(|(_, ix)| self.org(*ix).changes.unconfirmed.values());
+        let changes = changes.filter(|event| old(&event.at)).map(|event| Unconfirmed::Organisation(event.clone()));
+        events.chain(calls).chain(changes).take(limit).collect()
     }
 
     fn unconfirmed_call(&self, (ix, index): Place) -> Unconfirmed {

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub outbox: BTreeSet<(Timestamp, ReqIx, u32)>,
     /// Requests with unconfirmed events of their own, by the oldest of them.
     pub request_outbox: BTreeSet<(Timestamp, ReqIx)>,
+    /// Organisations with unconfirmed events of their own, by the oldest of them.
+    pub change_outbox: BTreeSet<(Timestamp, OrgIx)>,
     /// Who alone may listen to the reports for an app, and until when.
     pub listeners: BTreeMap<WorkerId, (ProcessId, Timestamp)>,
     pub last_token: u64,
@@ -92,6 +94,7 @@ impl State {
             expiries: BTreeSet::new(),
             outbox: BTreeSet::new(),
             request_outbox: BTreeSet::new(),
+            change_outbox: BTreeSet::new(),
             listeners: BTreeMap::new(),
             last_token: 0,
             last_seal: 0,

@@ -148,13 +148,24 @@ impl CampaignStore for MemoryStore {
         Ok(self.with(|state| state.request_slot(held, leg, until)))
     }
 
-    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
-        self.with(|state| state.block_number(organisation, phone));
-        Ok(())
+    async fn block_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        Ok(self.with(|state| state.block_number(organisation, phone, given)))
     }
 
-    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
-        Ok(self.with(|state| state.unblock_number(organisation, phone)))
+    async fn unblock_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        Ok(self.with(|state| state.unblock_number(organisation, phone, given)))
     }
 
     async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
@@ -302,19 +313,10 @@ impl CampaignStore for MemoryStore {
         before: &Organisation,
         after: Organisation,
         limit: LimitChange,
+        given: Option<&Given>,
     ) -> StoreResult<bool> {
-        Ok(self.with(|state| {
-            let found = state.organisation(organisation);
-            let with_limit = |settings: &Organisation| match limit {
-                LimitChange::Kept => Organisation { limit: found.limit, ..settings.clone() },
-                LimitChange::Set => settings.clone(),
-            };
-            let is_so = found == with_limit(before);
-            if is_so {
-                state.set_organisation(organisation, with_limit(&after));
-            }
-            is_so
-        }))
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        Ok(self.with(|state| state.change_organisation(organisation, before, &after, limit, given)))
     }
 
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {

@@ -73,14 +73,24 @@ impl CampaignStore for RedisStore {
         self.ask_for_slot(held, leg, until).await
     }
 
-    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
-        let ops = Ops::none().op("block").text(&phone.digits().to_string());
-        self.send(organisation, ops).await.map(drop)
+    async fn block_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        self.list_number(organisation, phone, true, given).await
     }
 
-    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
-        let ops = Ops::none().op("unblock").text(&phone.digits().to_string());
-        Ok(self.send(organisation, ops).await?.int()? == 1)
+    async fn unblock_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        self.list_number(organisation, phone, false, given).await
     }
 
     async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
@@ -223,8 +233,10 @@ impl CampaignStore for RedisStore {
         before: &Organisation,
         after: Organisation,
         limit: LimitChange,
+        given: Option<&Given>,
     ) -> StoreResult<bool> {
-        self.change_settings(organisation, before, &after, limit).await
+        given.map_or(Ok(()), |given| StoreError::unless_id(&given.id))?;
+        self.change_settings(organisation, before, &after, limit, given).await
     }
 
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {

@@ -162,11 +162,12 @@ impl Reply {
         let summary = self.summary()?;
         let request = summary.request_id.clone();
         // What no command caused ends here, and so does what was stored before commands were told of.
-        let command = if self.is_empty() { None } else { Some(self.list()?.request_command()?) };
+        let command = if self.is_empty() { None } else { Some(self.list()?.command()?) };
         Ok(RequestEvent { organisation: organisation.clone(), request, seq, kind, at, summary, command })
     }
 
-    fn request_command(mut self) -> StoreResult<RequestCommand> {
+    /// A command: its name, its id, who gave it, and which call it is about, if it is about one.
+    pub fn command(mut self) -> StoreResult<RequestCommand> {
         let (name, id, actor) = (self.text()?.into(), self.text()?.into(), self.text()?);
         let actor = (!actor.is_empty()).then(|| actor.parse().map_err(unreadable)).transpose()?;
         let call = if self.is_empty() { None } else { Some(self.call()?) };

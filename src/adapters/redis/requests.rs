@@ -8,6 +8,7 @@ use redis::Value;
 use super::codec::{self, unfit, unreadable};
 use super::intake::{first_call, unexpected};
 use super::listing::read_shown;
+use super::organisations::read_change;
 use super::reply::{Reply, call_status, readable};
 use super::script::Ops;
 use super::store::{AT_A_TIME, RedisStore};
@@ -128,7 +129,7 @@ impl RedisStore {
     pub(super) async fn note_confirmed(&self, confirmations: &[Confirmation]) -> StoreResult<()> {
         let mut by_organisation: BTreeMap<&OrganisationId, Vec<&Confirmation>> = BTreeMap::new();
         for confirmation in confirmations {
-            by_organisation.entry(&confirmation.key.organisation).or_default().push(confirmation);
+            by_organisation.entry(&confirmation.organisation).or_default().push(confirmation);
         }
         let mut told = Vec::new();
         for (organisation, confirmations) in &by_organisation {
@@ -138,9 +139,13 @@ impl RedisStore {
     }
 
     async fn note_confirmed_of(&self, organisation: &OrganisationId, batch: &[&Confirmation]) -> StoreResult<()> {
-        let ops = batch.iter().fold(Ops::none(), |ops, confirmation| match confirmation.call {
-            Some(call) => ops.op("confirm_call").text(&call.to_string()).int(confirmation.seq),
-            None => ops.op("confirm_request").request(first_call(&confirmation.key)).int(confirmation.seq),
+        let ops = batch.iter().fold(Ops::none(), |ops, confirmation| {
+            let ops = match &confirmation.subject {
+                Subject::Call(call) => ops.op("confirm_call").text(&call.to_string()),
+                Subject::Request(request) => ops.op("confirm_request").request(CallId::new(organisation, request, 0)),
+                Subject::Organisation => ops.op("confirm_change"),
+            };
+            ops.int(confirmation.seq)
         });
         readable(organisation, self.send(organisation, ops).await).map(drop)
     }
@@ -158,7 +163,7 @@ impl RedisStore {
     }
 
     pub(super) async fn find_unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
-        let (mut events, mut calls) = (Vec::new(), Vec::new());
+        let (mut events, mut calls, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for organisation in self.ring.unheard(before).await? {
             let ops = Ops::none().op("unconfirmed").time(Some(before)).int(limit);
             let Some(mut answer) = readable(&organisation, self.send(&organisation, ops).await)? else { continue };
@@ -167,11 +172,16 @@ impl RedisStore {
             for list in answer.lists()? {
                 calls.extend(readable(&organisation, self.unconfirmed_call(&organisation, list).await)?);
             }
+            for list in answer.lists()? {
+                changes.extend(readable(&organisation, read_change(&organisation, list))?);
+            }
+            // However much one organisation's own events are, they keep nobody's calls waiting.
             if events.len() + calls.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
                 break;
             }
         }
         events.extend(calls);
+        events.extend(changes.into_iter().map(Unconfirmed::Organisation));
         events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(events)
     }

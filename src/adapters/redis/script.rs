@@ -21,6 +21,7 @@ const ORGANISATION: &str = concat!(
     include_str!("lua/70_leases.lua"),
     include_str!("lua/75_once.lua"),
     include_str!("lua/80_intake.lua"),
+    include_str!("lua/87_changes.lua"),
     include_str!("lua/90_control.lua"),
     include_str!("lua/92_notes.lua"),
     include_str!("lua/99_main.lua"),
@@ -141,7 +142,8 @@ pub(super) struct Ops {
 pub(super) const TOGETHER: usize = 32;
 
 /// What may be carried out together with others': small, and frequent.
-const SMALL: [&str; 8] = ["claim", "begin", "back", "checkpoint", "finish", "slot", "confirm_call", "confirm_request"];
+const SMALL: [&str; 9] =
+    ["claim", "begin", "back", "checkpoint", "finish", "slot", "confirm_call", "confirm_request", "confirm_change"];
 
 /// What is refused where memory is short.
 const GROWS: [&str; 7] = ["open", "chunk", "seal", "claim", "begin", "annotate", "remember"];

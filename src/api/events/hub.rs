@@ -12,6 +12,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::room::{self, Room};
+use crate::model::event::is_of_organisation;
 use crate::model::{CallId, EventFilter, OrganisationId, RequestId};
 use crate::ports::hooks::{LogReader, LoggedHookEvent};
 use crate::ports::{Clock, EventLog, StoreError};
@@ -35,8 +36,8 @@ pub(super) struct Told {
     pub offset: u64,
     pub organisation: OrganisationId,
     pub kind: Box<str>,
-    /// What it is about: a request, or a request and a call.
-    pub subject: Box<str>,
+    /// What it is about: a request, or a request and a call; none if it is about the organisation itself.
+    pub subject: Option<Box<str>>,
     /// The CloudEvent in JSON.
     body: Vec<u8>,
     /// As it is sent, written by the first to whom it is.
@@ -46,12 +47,16 @@ pub(super) struct Told {
 impl Told {
     pub fn of(event: LoggedHookEvent, log: u32) -> Self {
         #[derive(Deserialize)]
-        struct Subject<'a> {
+        struct Head<'a> {
+            #[serde(borrow, default)]
+            id: std::borrow::Cow<'a, str>,
             #[serde(borrow)]
             subject: std::borrow::Cow<'a, str>,
         }
         let LoggedHookEvent { offset, organisation, kind, body, .. } = event;
-        let subject = serde_json::from_slice(&body).map(|Subject { subject }| subject.into()).unwrap_or_default();
+        let head = serde_json::from_slice(&body).ok();
+        let head = head.filter(|Head { id, .. }| !is_of_organisation(id));
+        let subject = head.map(|Head { subject, .. }| subject.into());
         Self { log, offset, organisation, kind, subject, body, text: OnceLock::new() }
     }
 
@@ -79,12 +84,13 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub fn lets_through(&self, event: &Told) -> bool {
-        let (request, call) = match event.subject.split_once('/') {
-            Some((request, call)) => (request, Some(call)),
-            None => (&*event.subject, None),
+        let (request, call) = match event.subject.as_deref().map(|subject| (subject, subject.split_once('/'))) {
+            Some((_, Some((request, call)))) => (Some(request), Some(call)),
+            Some((request, None)) => (Some(request), None),
+            None => (None, None),
         };
         event.organisation == self.organisation
-            && self.request.as_ref().is_none_or(|wanted| wanted.as_str() == request)
+            && self.request.as_ref().is_none_or(|wanted| request == Some(wanted.as_str()))
             && self.call.is_none_or(|wanted| call == Some(wanted.to_string().as_str()))
             && EventFilter::let_through(self.types.iter().map(EventFilter::as_str), &event.kind)
     }

@@ -2,11 +2,20 @@
 
 use axum::http::Method;
 
+use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{Operation, Parameter, Place, answer, small, text};
 use crate::api::{numbers, organisation};
 use crate::model::{Organisation, Scope, phone};
 
 const PHONE: Parameter = text("phone", Place::Path, phone::PATTERN, "The number, with its country code.");
+
+/// Such a command says what is to be: given again it changes nothing, whatever its id.
+const COMMAND_ID: Parameter = text(
+    ONCE_HEADER,
+    Place::Header,
+    "^[!-~]{1,128}$",
+    "The command's id, as the event `command.executed` tells it. Default: one that no other has.",
+);
 
 /// All of them.
 pub(super) static OPERATIONS: &[Operation] = &[
@@ -29,8 +38,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
         path: "/v1/organisation",
         scope: Scope::Admin,
         summary: "Change what the organisation may do",
-        description: "What is not named stays. In force over all workers within a second.",
-        parameters: &[],
+        description: "What is not named stays. In force over all workers within a second. What was changed is told as \
+                      `command.executed`, without its values.",
+        parameters: &[COMMAND_ID],
         body: small::<Organisation>(true),
         answers: &[answer::<organisation::Answer>(200, "The organisation as it is now.")],
         refusals: &[413, 415],
@@ -55,8 +65,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
         path: "/v1/do-not-call/{phone}",
         scope: Scope::Admin,
         summary: "Never call a number",
-        description: "In force at once, for destinations that wait, too.",
-        parameters: &[PHONE],
+        description: "In force at once, for destinations that wait, too. Told as `command.executed`, without the number.",
+        parameters: &[PHONE, COMMAND_ID],
         body: None,
         answers: &[answer::<numbers::Answer>(200, "It is on the list.")],
         refusals: &[],
@@ -68,8 +78,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
         path: "/v1/do-not-call/{phone}",
         scope: Scope::Admin,
         summary: "Let a number be called again",
-        description: "",
-        parameters: &[PHONE],
+        description: "Told as `command.executed`, without the number.",
+        parameters: &[PHONE, COMMAND_ID],
         body: None,
         answers: &[answer::<numbers::Answer>(200, "It is on the list no more.")],
         refusals: &[404],

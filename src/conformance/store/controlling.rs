@@ -145,7 +145,7 @@ pub async fn settings_that_somebody_else_has_changed_are_left_alone(world: &dyn 
     let wide = Organisation { limit: 9, ..unset.clone() };
     let heavy = Organisation { weight: 3, ..wide.clone() };
     let change = async |before: &Organisation, after: &Organisation| {
-        store.change_organisation(&bank, before, after.clone(), LimitChange::Set).await.unwrap()
+        store.change_organisation(&bank, before, after.clone(), LimitChange::Set, None).await.unwrap()
     };
     assert!(change(&unset, &wide).await);
     assert!(!change(&unset, &heavy).await, "it has a limit now");
@@ -162,7 +162,7 @@ pub async fn a_change_that_keeps_the_limit_neither_minds_nor_writes_it(world: &d
     let unset = store.organisation(&bank).await.unwrap();
     let heavy = Organisation { weight: 3, ..unset.clone() };
     let change = async |before: &Organisation, after: &Organisation| {
-        store.change_organisation(&bank, before, after.clone(), LimitChange::Kept).await.unwrap()
+        store.change_organisation(&bank, before, after.clone(), LimitChange::Kept, None).await.unwrap()
     };
     // Somebody else lowers it between the reading and the writing.
     limit(&store, "bank", 2).await;
@@ -271,5 +271,5 @@ pub async fn what_does_not_exist_is_not_found(world: &dyn StoreWorld) {
     };
     assert_eq!(try_dial(&store, &never).await, DialDecision::Fenced);
     assert_eq!(store.give_back(&never).await.unwrap(), Written::Fenced);
-    store.confirm(&[Confirmation { key: key("nothing"), call: Some(call("nothing", 0)), seq: 1 }]).await.unwrap();
+    store.confirm(&[Confirmation::of_call(organisation("bank"), call("nothing", 0), 1)]).await.unwrap();
 }

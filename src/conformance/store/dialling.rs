@@ -156,12 +156,12 @@ pub async fn the_do_not_call_list_can_be_read_and_put_right(world: &dyn StoreWor
     assert_eq!(store.blocked_numbers(&bank).await.unwrap(), []);
     let phones: Vec<_> = (0..3_000).map(|index| destination(index).number.phone().unwrap()).collect();
     for phone in phones.iter().rev() {
-        store.block_number(&bank, *phone).await.unwrap();
+        store.block_number(&bank, *phone, None).await.unwrap();
     }
     assert_eq!(store.blocked_numbers(&bank).await.unwrap(), phones, "in order, each once, however many");
     assert_eq!(store.blocked_numbers(&organisation("shop")).await.unwrap(), []);
-    assert!(store.unblock_number(&bank, phones[0]).await.unwrap());
-    assert!(!store.unblock_number(&bank, phones[0]).await.unwrap(), "it is off the list already");
+    assert!(store.unblock_number(&bank, phones[0], None).await.unwrap());
+    assert!(!store.unblock_number(&bank, phones[0], None).await.unwrap(), "it is off the list already");
     assert_eq!(store.blocked_numbers(&bank).await.unwrap(), phones[1..]);
     assert!(store.is_blocked(&bank, phones[1]).await.unwrap() && !store.is_blocked(&bank, phones[0]).await.unwrap());
     assert!(!store.is_blocked(&organisation("shop"), phones[1]).await.unwrap());
@@ -176,7 +176,7 @@ pub async fn a_number_on_the_do_not_call_list_ends_blocked(world: &dyn StoreWorl
     let claim = claim_one(&store).await;
     let phone = destination(0).number.phone().unwrap();
     for _ in 0..2 {
-        store.block_number(&organisation("bank"), phone).await.unwrap();
+        store.block_number(&organisation("bank"), phone, None).await.unwrap();
     }
     let DialDecision::Blocked(finished) = try_dial(&store, &claim.held).await else { panic!("it is on the list") };
     let kinds: Vec<_> = finished.events.iter().map(|event| event.kind).collect();

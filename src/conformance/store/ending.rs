@@ -134,7 +134,7 @@ async fn request_events(store: &Store, world: &dyn StoreWorld) -> Vec<EventType>
     let unconfirmed = store.unconfirmed(world.now() + secs(1), 100).await.unwrap();
     let requests = unconfirmed.iter().filter_map(|unconfirmed| match unconfirmed {
         Unconfirmed::Request(event) => Some(event.kind),
-        Unconfirmed::Call { .. } => None,
+        Unconfirmed::Call { .. } | Unconfirmed::Organisation(_) => None,
     });
     requests.collect()
 }
@@ -175,9 +175,9 @@ pub async fn an_ended_request_is_kept_for_its_retention(world: &dyn StoreWorld) 
     world.advance(secs(100)).await;
     store.sweep().await.unwrap();
     assert!(store.request(&key("r")).await.is_ok(), "what nobody has heard of is not forgotten");
-    let confirm = |call, seq| Confirmation { key: key("r"), call, seq };
-    let of_request = (1..=3).map(|seq| confirm(None, seq));
-    let all: Vec<_> = of_request.chain([confirm(Some(call("r", 0)), 2)]).collect();
+    let of_request = (1..=3).map(|seq| Confirmation::of_request(key("r"), seq));
+    let of_call = Confirmation::of_call(organisation("bank"), call("r", 0), 2);
+    let all: Vec<_> = of_request.chain([of_call]).collect();
     store.confirm(&all).await.unwrap();
     let next = store.sweep().await.unwrap().1.unwrap();
     world.advance(next.since(world.now())).await;

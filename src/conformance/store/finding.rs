@@ -13,13 +13,13 @@ async fn confirm_all(world: &dyn StoreWorld) {
         let confirmation = match unconfirmed {
             Unconfirmed::Request(event) => {
                 let key = RequestKey { organisation: event.organisation, request: event.request };
-                Confirmation { key, call: None, seq: event.seq }
+                Confirmation::of_request(key, event.seq)
             }
             Unconfirmed::Call { header, destination, .. } => {
-                let key = RequestKey { organisation: header.organisation.clone(), request: header.id.clone() };
-                let call = CallId::new(&key.organisation, &key.request, destination.index);
-                Confirmation { key, call: Some(call), seq: u32::MAX }
+                let call = CallId::new(&header.organisation, &header.id, destination.index);
+                Confirmation::of_call(header.organisation.clone(), call, u32::MAX)
             }
+            Unconfirmed::Organisation(event) => Confirmation::of_organisation(event.organisation, event.seq),
         };
         store.confirm(&[confirmation]).await.unwrap();
     }

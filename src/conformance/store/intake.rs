@@ -188,7 +188,7 @@ pub async fn a_rejected_request_may_come_again_put_right(world: &dyn StoreWorld)
     let unconfirmed = store.unconfirmed(world.now() + secs(1), 10).await.unwrap();
     let seqs = unconfirmed.iter().map(|event| match event {
         Unconfirmed::Request(event) => (event.seq, event.kind),
-        Unconfirmed::Call { .. } => panic!("no call has events"),
+        Unconfirmed::Call { .. } | Unconfirmed::Organisation(_) => panic!("only a request has events"),
     });
     assert_eq!(seqs.collect::<Vec<_>>(), [(1, EventType::RequestRejected), (2, EventType::RequestAccepted)]);
     world.advance(secs(8 * 24 * 3600)).await;
@@ -210,7 +210,7 @@ pub async fn a_request_keeps_the_trace_that_it_came_in(world: &dyn StoreWorld) {
     let told = store.unconfirmed(world.now() + secs(1), 10).await.unwrap();
     let traces = told.iter().map(|event| match event {
         Unconfirmed::Request(event) => event.summary.trace,
-        Unconfirmed::Call { .. } => panic!("no call has events"),
+        Unconfirmed::Call { .. } | Unconfirmed::Organisation(_) => panic!("only a request has events"),
     });
     assert!(
         traces.clone().count() > 0 && traces.clone().all(|told| told == trace(1)),

@@ -67,7 +67,7 @@ async fn left_behind(store: &Store, world: &dyn StoreWorld) -> Held {
     let state = transferring(claim.held.attempt, 1);
     done(store.checkpoint(&claim.held, after, &facts, &state).await.unwrap());
     done(store.request_slot(&claim.held, LegId::transfer(claim.held.attempt, 1), world.now()).await.unwrap());
-    store.confirm(&[Confirmation { key: key("r"), call: Some(claim.held.attempt.call), seq: 1 }]).await.unwrap();
+    store.confirm(&[Confirmation::of_call(organisation("bank"), claim.held.attempt.call, 1)]).await.unwrap();
     world.advance(secs(30)).await;
     claim.held
 }

@@ -10,13 +10,13 @@ async fn calls(store: &Store, before: Timestamp) -> Vec<(u32, u32)> {
     let unconfirmed = store.unconfirmed(before, 100).await.unwrap();
     let calls = unconfirmed.iter().filter_map(|unconfirmed| match unconfirmed {
         Unconfirmed::Call { destination, confirmed, .. } => Some((destination.index, *confirmed)),
-        Unconfirmed::Request(_) => None,
+        Unconfirmed::Request(_) | Unconfirmed::Organisation(_) => None,
     });
     calls.collect()
 }
 
 async fn confirm(store: &Store, index: u32, seq: u32) {
-    store.confirm(&[Confirmation { key: key("r"), call: Some(call("r", index)), seq }]).await.unwrap();
+    store.confirm(&[Confirmation::of_call(organisation("bank"), call("r", index), seq)]).await.unwrap();
 }
 
 pub async fn what_is_not_confirmed_is_found_again(world: &dyn StoreWorld) {
@@ -43,7 +43,7 @@ pub async fn what_is_confirmed_is_not(world: &dyn StoreWorld) {
     submit(&store, header("r"), 9).await;
     call_through(&store, ends(DispositionResult::Busy)).await;
     confirm(&store, 0, 2).await;
-    let of_request = |seq| Confirmation { key: key("r"), call: None, seq };
+    let of_request = |seq| Confirmation::of_request(key("r"), seq);
     store.confirm(&[of_request(1), of_request(2)]).await.unwrap();
     assert!(store.unconfirmed(world.now() + secs(1), 100).await.unwrap().is_empty());
     // Confirmed while it was held, it is not found afterwards either.
@@ -90,7 +90,7 @@ pub async fn a_claim_tells_how_many_events_of_its_call_are_confirmed(world: &dyn
 async fn claim_one_again(store: &Store, confirm: Option<(&dyn StoreWorld, u32)>) -> Claim {
     if let Some((world, seq)) = confirm {
         call_through(store, retries(DispositionResult::Busy, world.now())).await;
-        store.confirm(&[Confirmation { key: key("r"), call: Some(call("r", 0)), seq }]).await.unwrap();
+        store.confirm(&[Confirmation::of_call(organisation("bank"), call("r", 0), seq)]).await.unwrap();
     }
     let claim = claim_one(store).await;
     done(store.give_back(&claim.held).await.unwrap());
@@ -121,7 +121,7 @@ pub async fn a_requests_own_events_are_found_in_order(world: &dyn StoreWorld) {
     let told = |unconfirmed: Vec<Unconfirmed>| -> Vec<(u32, EventType)> {
         let events = unconfirmed.iter().filter_map(|unconfirmed| match unconfirmed {
             Unconfirmed::Request(event) => Some((event.seq, event.kind)),
-            Unconfirmed::Call { .. } => None,
+            Unconfirmed::Call { .. } | Unconfirmed::Organisation(_) => None,
         });
         events.collect()
     };
@@ -131,7 +131,7 @@ pub async fn a_requests_own_events_are_found_in_order(world: &dyn StoreWorld) {
     assert_eq!(all, [(1, EventType::RequestAccepted), (2, EventType::RequestPaused), (3, EventType::RequestResumed)]);
     // Whoever publishes the second may never have heard of the first.
     for (seq, left) in [(2, [1, 3].as_slice()), (2, &[1, 3]), (1, &[3]), (3, &[])] {
-        store.confirm(&[Confirmation { key: key("r"), call: None, seq }]).await.unwrap();
+        store.confirm(&[Confirmation::of_request(key("r"), seq)]).await.unwrap();
         let unconfirmed = told(store.unconfirmed(world.now() + secs(1), 9).await.unwrap());
         assert_eq!(unconfirmed.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), left, "after confirming {seq}");
     }

@@ -45,7 +45,7 @@ pub async fn an_event_is_told_again_with_its_command_until_it_is_confirmed(world
         again.iter().map(|event| (event.kind, event.seq)).collect::<Vec<_>>(),
         [(EventType::RequestPaused, seq)]
     );
-    store.confirm(&[Confirmation { key: key("r"), call: None, seq }]).await.unwrap();
+    store.confirm(&[Confirmation::of_request(key("r"), seq)]).await.unwrap();
     assert!(give(&store, "r", Control::Pause, "a").await.unwrap().events.is_empty());
     let nothing = give(&store, "r", Control::Resume, "c").await.unwrap();
     assert!(nothing.events.is_empty(), "it was not paused");
@@ -264,7 +264,7 @@ pub async fn what_a_command_does_is_told_with_its_name_its_id_and_who_gave_it(wo
     let unconfirmed = store.unconfirmed(world.now() + secs(1), 99).await.unwrap();
     let requests = unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed {
         Unconfirmed::Request(event) => Some(event),
-        Unconfirmed::Call { .. } => None,
+        Unconfirmed::Call { .. } | Unconfirmed::Organisation(_) => None,
     });
     let stored: Vec<_> = requests.collect();
     assert!(stored.contains(&paused) && stored.contains(&cancelled[0]), "they are stored as they were told");

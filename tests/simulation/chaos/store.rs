@@ -170,9 +170,14 @@ impl CampaignStore for ChaosStore {
         };
         self.through("request_slot", checked.boxed(), touches(held)).await
     }
-    async fn block_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<()> {
+    async fn block_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
         let checked = async {
-            let blocked = self.inner.block_number(organisation, phone).await;
+            let blocked = self.inner.block_number(organisation, phone, given).await;
             if blocked.is_ok() {
                 self.checker.blocked(organisation, phone);
             }
@@ -180,8 +185,13 @@ impl CampaignStore for ChaosStore {
         };
         self.in_passing("block_number", checked.boxed()).await
     }
-    async fn unblock_number(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
-        self.in_passing("unblock_number", self.inner.unblock_number(organisation, phone)).await
+    async fn unblock_number(
+        &self,
+        organisation: &OrganisationId,
+        phone: Phone,
+        given: Option<&Given>,
+    ) -> StoreResult<bool> {
+        self.in_passing("unblock_number", self.inner.unblock_number(organisation, phone, given)).await
     }
     async fn is_blocked(&self, organisation: &OrganisationId, phone: Phone) -> StoreResult<bool> {
         self.in_passing("is_blocked", self.inner.is_blocked(organisation, phone)).await
@@ -339,8 +349,9 @@ impl CampaignStore for ChaosStore {
         before: &Organisation,
         after: Organisation,
         limit: LimitChange,
+        given: Option<&Given>,
     ) -> StoreResult<bool> {
-        self.inner.change_organisation(organisation, before, after, limit).await
+        self.inner.change_organisation(organisation, before, after, limit, given).await
     }
     async fn set_organisation(&self, organisation: &OrganisationId, settings: Organisation) -> StoreResult<()> {
         self.inner.set_organisation(organisation, settings).await

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt as _;
 use robocall::model::status::RejectReason;
-use robocall::model::{CallId, Event, EventType, Happening};
+use robocall::model::{CallId, Event, EventType, Happening, OrganisationId};
 use robocall::ports::queue::Verdict;
 use robocall::ports::store::{CampaignStore, RequestKey};
 use robocall::ports::{Delivery, RequestBody};
@@ -25,6 +25,8 @@ pub(super) struct Events {
     pub calls: BTreeMap<CallId, BTreeMap<u32, Published>>,
     /// Requests' own.
     pub requests: BTreeMap<RequestKey, BTreeMap<u32, Published>>,
+    /// Organisations' own.
+    pub changes: BTreeMap<OrganisationId, BTreeMap<u32, Published>>,
     /// Requests of which a delivery was acknowledged as accepted, and as rejected.
     pub accepted: BTreeSet<RequestKey>,
     pub rejected: BTreeSet<RequestKey>,
@@ -40,18 +42,23 @@ impl Checker {
 
     /// The bus took an event.
     pub fn published(&self, event: &Event) {
-        let key = RequestKey { organisation: event.organisation().clone(), request: event.request().clone() };
+        let organisation = event.organisation().clone();
+        let key =
+            event.request().map(|request| RequestKey { organisation: organisation.clone(), request: request.clone() });
         let Ok(text) = serde_json::to_string(event) else {
             return self.broken(format!("an event cannot be rendered: {}", event.id()));
         };
-        self.check_secrets(&key, event, &text);
+        if let Some(key) = &key {
+            self.check_secrets(key, event, &text);
+        }
         let this = Published { kind: event.kind(), text };
         let mut seen = self.seen.lock().unwrap();
         seen.trace(&format!("{} {}", event.at(), event.id()));
         let seq = event.seq();
-        let known = match event.call() {
-            Some(call) => seen.events.calls.entry(call).or_default(),
-            None => seen.events.requests.entry(key).or_default(),
+        let known = match (event.call(), key) {
+            (Some(call), _) => seen.events.calls.entry(call).or_default(),
+            (None, Some(key)) => seen.events.requests.entry(key).or_default(),
+            (None, None) => seen.events.changes.entry(organisation).or_default(),
         };
         let next = known.last_key_value().map_or(1, |(seq, _)| seq + 1);
         let violation = match known.get(&seq) {
@@ -68,6 +75,9 @@ impl Checker {
             }
         };
         drop(seen);
+        if event.request().is_none() {
+            self.count("changes of organisations told");
+        }
         if let Some(violation) = violation {
             self.broken(violation);
         }

@@ -19,6 +19,7 @@ impl Checker {
         let audit = self.store.audit();
         audit.organisations.iter().all(|organisation| {
             organisation.leases.is_empty()
+                && organisation.changes.1 == 0
                 && organisation.requests.iter().all(|request| {
                     request.unconfirmed == 0
                         && request.calls.iter().all(|call| call.stage.is_none() && call.confirmed == call.events)
@@ -59,6 +60,21 @@ impl Checker {
         let live = self.network.live_legs();
         let dialled = live.iter().filter(|(leg, _)| self.seen.lock().unwrap().legs.external.contains(leg)).count();
         self.expect(dialled == 0, || format!("I4: at rest, and the network has {live:?}"));
+    }
+
+    /// Whatever a command changed of an organisation itself was told, without gaps.
+    pub fn check_changes(&self) {
+        for organisation in self.store.audit().organisations {
+            let told = self.seen.lock().unwrap().events.changes.get(&organisation.id).cloned().unwrap_or_default();
+            let (last, _) = organisation.changes;
+            self.expect(told.keys().copied().eq(1..=last), || {
+                format!(
+                    "I8: of {last} events of {} itself only these were published: {:?}",
+                    organisation.id,
+                    told.keys()
+                )
+            });
+        }
     }
 
     fn check_call(&self, call: CallId, history: &[Fact], status: CallStatus) {

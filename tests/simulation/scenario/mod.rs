@@ -139,6 +139,7 @@ impl World {
         let requests: Vec<_> =
             self.submissions.iter().map(|submission| (submission.key.clone(), submission.expected)).collect();
         self.checker.check_rest(&requests);
+        self.checker.check_changes();
         if let Some(violation) = self.checker.violation() {
             return Err(violation);
         }

@@ -6,7 +6,7 @@ use robocall::callflow::call::Invitation;
 use robocall::callflow::program::{Target, TransferKind};
 use robocall::command::{Command, CommandKind, SessionName};
 use robocall::model::{CallId, LegRole, OrganisationId, Phone, RequestId, SessionType};
-use robocall::ports::store::CampaignStore;
+use robocall::ports::store::{CampaignStore, Given, LimitChange};
 
 use super::World;
 
@@ -202,12 +202,15 @@ impl World {
 
     async fn change_settings(&mut self) {
         let organisation = self.any_organisation();
-        let mut settings = self.store.organisation(&organisation).await.unwrap();
+        let before = self.store.organisation(&organisation).await.unwrap();
+        let mut settings = before.clone();
         settings.limit = self.dice.below(6) as u32;
         if self.dice.below(3) == 0 {
             settings.calls_per_second = (self.dice.below(2) == 0).then(|| 1 + self.dice.below(3) as u32);
         }
-        self.store.set_organisation(&organisation, settings).await.unwrap();
+        let (set, given) = (LimitChange::Set, given());
+        let changed = self.store.change_organisation(&organisation, &before, settings, set, Some(&given));
+        assert!(changed.await.unwrap(), "nobody else changes them");
     }
 
     async fn change_external(&mut self) {
@@ -227,7 +230,12 @@ impl World {
         let (organisation, phones): (_, Vec<Phone>) =
             (self.submissions[which].key.organisation.clone(), self.submissions[which].phones.clone());
         let phone = phones[self.dice.below(phones.len() as u64) as usize];
-        self.store.block_number(&organisation, phone).await.unwrap();
+        self.store.block_number(&organisation, phone, Some(&given())).await.unwrap();
         self.checker.blocked(&organisation, phone);
     }
+}
+
+/// A command to an organisation: whoever gives one is told of.
+fn given() -> Given {
+    Given { id: "command".into(), actor: None, expect: None }
 }

@@ -191,10 +191,13 @@ function Control.confirm_request(h, seq)
   if left[1] then call('ZADD', P .. 'rout', left[1][3], h) else call('ZREM', P .. 'rout', h) end
 end
 
--- Requests' events first, so that whoever listens hears of a request before its calls.
+-- Requests' events, so that whoever listens hears of a request before its calls; calls; the organisation's own, as many again.
 function Control.unconfirmed(before, limit)
-  local events, calls = {}, {}
+  local events, calls, changes = {}, {}, {}
   for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'rout', '-inf', '(' .. text(before), 'LIMIT', 0, limit)) do
+    for _, change in ipairs(h == OWN and Changes.unconfirmed(limit) or {}) do
+      if change[2] < before then changes[#changes + 1] = change end
+    end
     for _, event in ipairs(Req.unconfirmed(h)) do
       if event[3] < before and #events < limit then events[#events + 1] = event end
     end
@@ -212,7 +215,7 @@ function Control.unconfirmed(before, limit)
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'out', '-inf', '(' .. text(before), 'LIMIT', 0, limit)) do add(id) end
   -- What a suspect's owner has not published, perhaps nobody will.
   for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', text(now))) do add(id, true) end
-  return { events, calls }
+  return { events, calls, changes }
 end
 
 -- What time alone brings: schedules, expiry, parts that never came, retention. Says too how many are suspect.

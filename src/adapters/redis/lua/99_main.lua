@@ -27,8 +27,8 @@ local operations = {
       { number(), arg() }, arg(), number())
   end,
   slot = function() return Owner.request_slot(arg(), number(), number(), arg(), number()) end,
-  block = function() return call('SADD', P .. 'blocked', arg()) end,
-  unblock = function() return call('SREM', P .. 'blocked', arg()) end,
+  block = function() return Changes.list('SADD', arg(), arg(), arg(), arg(), arg()) end,
+  unblock = function() return Changes.list('SREM', arg(), arg(), arg(), arg(), arg()) end,
   renew = function() return Owner.renew(number()) end,
   reassert = function()
     local id, claim, token, worker, request = arg(), number(), number(), arg(), arg()
@@ -44,6 +44,7 @@ local operations = {
   live = function() return Owner.live(arg()) end,
   confirm_call = function() Control.confirm_call(arg(), number()) end,
   confirm_request = function() Control.confirm_request(arg(), number()) end,
+  confirm_change = function() Changes.confirm(arg()) end,
   unconfirmed = function() return Control.unconfirmed(number(), number()) end,
   control = function() return Control.request(arg(), arg(), arg(), arg(), arg()) end,
   remember = function() return Once.remember(arg(), arg(), number()) end,
@@ -71,7 +72,12 @@ local operations = {
     local settings, limit = arg(), number()
     local is_so = Control.is_organisation(settings, limit)
     local after = { arg(), arg(), number(), number(), number(), number() }
-    if is_so then Control.set_organisation(unpack(after, 1, 6)) end
+    local id, actor, name, changed = arg(), arg(), arg(), {}
+    for i = 1, number() do changed[i] = arg() end
+    if is_so then
+      Control.set_organisation(unpack(after, 1, 6))
+      Changes.tell(name, id, actor, changed)
+    end
     return is_so and 1 or 0
   end,
   set_external = function() Control.set_external(number() == 1 and arg() or nil) end,
