@@ -232,12 +232,11 @@ impl Confirmed {
                 // Which of them the store means it does not say.
                 let first = batch.first();
                 tracing::debug!(
-                    organisation = first.map(|first| field::display(&first.key.organisation)),
-                    request = first.map(|first| field::display(&first.key.request)),
-                    call = first.and_then(|first| first.call).map(field::display),
+                    organisation = first.map(|first| field::display(&first.organisation)),
+                    subject = first.map(|first| field::debug(&first.subject)),
                     told = batch.len(),
                     %error,
-                    "confirmed events of a request that is kept no more: this one, or one told with it",
+                    "confirmed events of something that is kept no more: this one, or one told with it",
                 );
             }
         })

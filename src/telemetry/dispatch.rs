@@ -126,10 +126,10 @@ pub fn confirmed(after: Duration) {
 
 /// The broker refused an event, or said nothing; it is published again, with what follows of `unconfirmed` events.
 pub fn refused(event: &Event, error: &BusError, unconfirmed: usize) {
-    let (organisation, request, call) = (event.organisation(), event.request(), event.call().map(field::display));
-    let event = event.id();
+    let (request, call) = (event.request().map(field::display), event.call().map(field::display));
+    let (organisation, event) = (event.organisation(), event.id());
     tracing::warn!(
-        %organisation, %request, call, event, %error, unconfirmed,
+        %organisation, request, call, event, %error, unconfirmed,
         "publishing again from the first unconfirmed event on"
     );
     EVENTS.count(["refused"]);
