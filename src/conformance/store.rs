@@ -190,7 +190,7 @@ macro_rules! store_conformance {
                 a_limit_that_others_write_is_no_change_of_whoever_keeps_it
                 what_becomes_of_the_do_not_call_list_is_told_without_the_number
                 a_change_is_told_again_the_same_until_it_is_confirmed
-                however_many_changes_wait_to_be_told_they_keep_no_call_waiting
+                however_many_changes_wait_to_be_told_they_keep_no_call_and_nobody_else_waiting
                 what_cannot_be_told_is_not_done
             ]
             finding: [

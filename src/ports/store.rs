@@ -335,6 +335,11 @@ pub enum Unconfirmed {
     Organisation(OrganisationEvent),
 }
 
+/// How many events of their own, of `limit`, each of so many organisations gets told at a time; one at least.
+pub(crate) fn share_of(limit: u32, organisations: usize) -> u32 {
+    (limit / u32::try_from(organisations).unwrap_or(u32::MAX).max(1)).max(1)
+}
+
 /// Whose an event is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -710,7 +715,8 @@ pub trait CampaignStore: Send + Sync + 'static {
     /// Notes what the bus has confirmed.
     async fn confirm(&self, confirmations: &[Confirmation]) -> StoreResult<()>;
 
-    /// Events that were stored before `before`, are not confirmed, and have nobody to publish them.
+    /// Events that were stored before `before`, are not confirmed, and have nobody to publish them: those of requests and
+    /// calls first; of organisations' own, of which there may be very many, of each some.
     async fn unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>>;
 
     // Requests and organisations.

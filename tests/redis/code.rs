@@ -227,3 +227,27 @@ async fn what_nobody_can_read_of_one_organisation_keeps_no_other_waiting() {
     let suspects: Vec<Held> = store.suspects(9).await.unwrap().into_iter().map(|suspect| suspect.held).collect();
     assert_eq!(suspects, of("zzz"), "and they can be adopted");
 }
+
+#[tokio::test]
+async fn no_two_changes_of_an_organisation_have_one_number_though_the_rest_of_it_cannot_be_read() {
+    let server = Redis::start();
+    let (store, clock) = store_at(server.url());
+    let (bank, given) = (organisation("bank"), Given { id: "list".into(), actor: None, expect: None });
+    let block = async |index| {
+        let phone = destination(index).number.phone().unwrap();
+        store.block_number(&bank, phone, Some(&given)).await
+    };
+    assert!(block(0).await.unwrap());
+    let leases = "robocall:{bank}:leases";
+    redis::cmd("SET").arg(leases).arg("not ours").query::<()>(&mut connection(&server)).unwrap();
+    let failed = block(1).await;
+    assert!(failed.is_err(), "it is on the list, and what follows fails: {failed:?}");
+    redis::cmd("DEL").arg(leases).query::<()>(&mut connection(&server)).unwrap();
+    assert!(!block(1).await.unwrap() && block(2).await.unwrap());
+    let untold = store.unconfirmed(clock.now() + Duration::from_secs(1), 9).await.unwrap();
+    let numbers = untold.iter().map(|untold| match untold {
+        Unconfirmed::Organisation(event) => event.seq,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3]);
+}

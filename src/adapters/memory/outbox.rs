@@ -4,7 +4,7 @@ use super::record::Body;
 use super::slab::{Place, ReqIx};
 use super::state::State;
 use crate::model::{OrganisationId, Timestamp};
-use crate::ports::store::{Confirmation, RequestKey, Subject, Unconfirmed};
+use crate::ports::store::{Confirmation, RequestKey, Subject, Unconfirmed, share_of};
 
 impl State {
     pub fn confirm(&mut self, confirmation: &Confirmation) {
@@ -68,7 +68,6 @@ impl State {
     /// Requests' events first, so that whoever listens hears of a request before its calls. Organisations' own last: however
     /// many somebody makes, they keep no call's waiting.
     pub fn unconfirmed(&self, before: Timestamp, limit: u32) -> Vec<Unconfirmed> {
-        let limit = limit as usize;
         let old = |at: &Timestamp| *at < before;
         let requests = self.request_outbox.iter().take_while(|(at, _)| old(at));
         let events = requests.flat_map(|(_, ix)| self.requests[*ix].events.unconfirmed.iter());
@@ -81,10 +80,11 @@ impl State {
             call.live().is_some_and(|live| call.confirmed < live.events && old(&live.last_at()))
         });
         let calls = resting.chain(suspects).map(|place| self.unconfirmed_call(place));
-        let changed = self.change_outbox.iter().take_while(|(at, _)| old(at));
-        let changes = changed.flat_map(|(_, ix)| self.org(*ix).changes.unconfirmed.values());
+        let changed: Vec<_> = self.change_outbox.iter().take_while(|(at, _)| old(at)).collect();
+        let share = share_of(limit, changed.len()) as usize;
+        let changes = changed.into_iter().flat_map(|(_, ix)| self.org(*ix).changes.unconfirmed.values().take(share));
         let changes = changes.filter(|event| old(&event.at)).map(|event| Unconfirmed::Organisation(event.clone()));
-        events.chain(calls).chain(changes).take(limit).collect()
+        events.chain(calls).chain(changes).take(limit as usize).collect()
     }
 
     fn unconfirmed_call(&self, (ix, index): Place) -> Unconfirmed {

@@ -164,8 +164,11 @@ impl RedisStore {
 
     pub(super) async fn find_unconfirmed(&self, before: Timestamp, limit: u32) -> StoreResult<Vec<Unconfirmed>> {
         let (mut events, mut calls, mut changes) = (Vec::new(), Vec::new(), Vec::new());
-        for organisation in self.ring.unheard(before).await? {
-            let ops = Ops::none().op("unconfirmed").time(Some(before)).int(limit);
+        let unheard = self.ring.unheard(before).await?;
+        // However many of its own one organisation has made, they keep nobody else's waiting.
+        let share = share_of(limit, unheard.len());
+        for organisation in unheard {
+            let ops = Ops::none().op("unconfirmed").time(Some(before)).int(limit).int(share);
             let Some(mut answer) = readable(&organisation, self.send(&organisation, ops).await)? else { continue };
             let mut answer = answer.list()?;
             events.extend(answer.events(&organisation)?.into_iter().map(Unconfirmed::Request));
@@ -175,7 +178,6 @@ impl RedisStore {
             for list in answer.lists()? {
                 changes.extend(readable(&organisation, read_change(&organisation, list))?);
             }
-            // However much one organisation's own events are, they keep nobody's calls waiting.
             if events.len() + calls.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
                 break;
             }

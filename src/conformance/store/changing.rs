@@ -132,7 +132,7 @@ pub async fn a_change_is_told_again_the_same_until_it_is_confirmed(world: &dyn S
     assert_eq!(in_short(&next), [("bank", 4, "doNotCall", "d", vec![NUMBER_ADDED])]);
 }
 
-pub async fn however_many_changes_wait_to_be_told_they_keep_no_call_waiting(world: &dyn StoreWorld) {
+pub async fn however_many_changes_wait_to_be_told_they_keep_no_call_and_nobody_else_waiting(world: &dyn StoreWorld) {
     let store = world.store();
     for index in 0..20 {
         let phone = destination(100 + index).number.phone().unwrap();
@@ -148,6 +148,8 @@ pub async fn however_many_changes_wait_to_be_told_they_keep_no_call_waiting(worl
     let first_own = found.iter().position(is_own).unwrap();
     assert!(found[..first_own].iter().any(|found| matches!(found, Unconfirmed::Call { .. })), "{found:?}");
     assert!(found[first_own..].iter().all(is_own), "{found:?}");
+    let of_shop = |unconfirmed: &Unconfirmed| matches!(unconfirmed, Unconfirmed::Organisation(event) if event.organisation.as_str() == "shop");
+    assert!(found.iter().any(of_shop), "{found:?}");
 }
 
 pub async fn what_cannot_be_told_is_not_done(world: &dyn StoreWorld) {

@@ -31,8 +31,7 @@ local function number() return tonumber(arg()) end
 
 -- The organisation's record. `w` weight, `ord` 1 if first come first served, `cps` calls a second, `ret` retention in
 -- seconds; `und` claimed and not dialled, `arr` arrival time of its rate, `tok` last token, `seal` last place in the order of
--- sealing, `tn` turns by priority, `line` second legs that wait, `sq` last event of its own; `told`, `look`, `v` what the ring
--- was last told.
+-- sealing, `tn` turns by priority, `line` second legs that wait; `told`, `look`, `v` what the ring was last told.
 local Org = {}
 local O, org_changed
 

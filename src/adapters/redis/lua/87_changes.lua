@@ -1,4 +1,5 @@
--- What commands changed of the organisation itself: under `ev`, by number (`sq` in its record is the last), until that is confirmed.
+-- What commands changed of the organisation itself: under `ev`, by number, until that is confirmed; under `ev:last` the number of
+-- the last. That is not in the organisation's record, which is written only if all of it can be read: no number is given twice.
 --
 -- Among the requests with unconfirmed events they stand under a name that no request has: versions that know nothing of
 -- them find no event there, and have the organisation looked at all the same.
@@ -8,8 +9,9 @@ local OWN = 'o'
 -- Tells that a command (its name, id and giver) changed something, if somebody gave it and it did.
 function Changes.tell(name, id, actor, changed)
   if id == '' or #changed == 0 then return end
-  O.sq, org_changed = (O.sq or 0) + 1, true
-  call('ZADD', P .. 'ev', text(O.sq), pack({ O.sq, now, { name, id, actor }, changed }))
+  local seq = tonumber(call('GET', P .. 'ev:last') or 0) + 1
+  call('ZADD', P .. 'ev', text(seq), pack({ seq, now, { name, id, actor }, changed }))
+  call('SET', P .. 'ev:last', text(seq))
   call('ZADD', P .. 'rout', 'NX', text(now), OWN)
 end
 

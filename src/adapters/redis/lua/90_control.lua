@@ -191,11 +191,12 @@ function Control.confirm_request(h, seq)
   if left[1] then call('ZADD', P .. 'rout', left[1][3], h) else call('ZREM', P .. 'rout', h) end
 end
 
--- Requests' events, so that whoever listens hears of a request before its calls; calls; the organisation's own, as many again.
-function Control.unconfirmed(before, limit)
+-- Requests' events, so that whoever listens hears of a request before its calls; calls; of the organisation's own at most
+-- `share`.
+function Control.unconfirmed(before, limit, share)
   local events, calls, changes = {}, {}, {}
   for _, h in ipairs(call('ZRANGEBYSCORE', P .. 'rout', '-inf', '(' .. text(before), 'LIMIT', 0, limit)) do
-    for _, change in ipairs(h == OWN and Changes.unconfirmed(limit) or {}) do
+    for _, change in ipairs(h == OWN and Changes.unconfirmed(share) or {}) do
       if change[2] < before then changes[#changes + 1] = change end
     end
     for _, event in ipairs(Req.unconfirmed(h)) do
