@@ -11,8 +11,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::measure::until;
 
-fn question(path: &str, key: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\nx-credential-api-key: {key}\r\n\r\n")
+fn question(method: &str, path: &str, key: &str, body: &str) -> String {
+    let kind = "content-type: application/json";
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\nx-credential-api-key: {key}\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// Somebody who asks one thing after the other over one connection.
@@ -30,9 +34,14 @@ impl Client {
         Self { stream: BufReader::with_capacity(64 << 10, stream), key: key.to_owned() }
     }
 
-    /// The body of an answer, which must be 200.
+    /// The body of what is looked at; the answer must be 200.
     pub fn get(&mut self, path: &str) -> Vec<u8> {
-        self.stream.get_mut().write_all(question(path, &self.key).as_bytes()).unwrap();
+        self.ask("GET", path, "")
+    }
+
+    /// The body of an answer, which must be 200.
+    pub fn ask(&mut self, method: &str, path: &str, body: &str) -> Vec<u8> {
+        self.stream.get_mut().write_all(question(method, path, &self.key, body).as_bytes()).unwrap();
         let (mut line, mut length, mut code) = (String::new(), 0, String::new());
         loop {
             line.clear();
@@ -95,7 +104,7 @@ impl Listeners {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 for path in paths {
-                    tokio::spawn(listen(address.clone(), question(&path, &key), Arc::clone(&noted)));
+                    tokio::spawn(listen(address.clone(), question("GET", &path, &key, ""), Arc::clone(&noted)));
                 }
                 let _ = stopped.await;
             });

@@ -1,8 +1,9 @@
 //! What the program costs on real servers, against a floor: `./dev bench`, or `cargo bench --bench stack -- SECTION…`.
 //!
-//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`, `api`, `watched`. Each starts a private RabbitMQ and Redis, and runs
-//! workers and a phone network as processes of their own. Figures that depend on the machine are ratios within one run;
-//! processor time is what the kernel counted. The table at the end says what was wanted and what was found.
+//! Sections: `floor`, `slots`, `waiting`, `loading`, `fairness`, `memory`, `calls`, `api`, `commands`, `watched`. Each
+//! starts a private RabbitMQ and Redis, and runs workers and a phone network as processes of their own. Figures that depend
+//! on the machine are ratios within one run; processor time is what the kernel counted. The table at the end says what was
+//! wanted and what was found.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ mod api;
 #[path = "../../tests/support/asterisk/mod.rs"]
 mod asterisk;
 mod calls;
+mod commands;
 mod floor;
 mod http;
 mod loads;
@@ -51,6 +53,7 @@ const SECTIONS: &[Section] = &[
     ("memory", loads::memory),
     ("calls", calls::measure),
     ("api", api::measure),
+    ("commands", commands::measure),
     ("watched", watched::measure),
 ];
 

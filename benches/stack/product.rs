@@ -151,7 +151,18 @@ impl Deployment<'_> {
 
     /// A worker with these settings, too.
     pub fn worker_with<const N: usize>(&self, id: &str, settings: [(&str, String); N]) -> Process {
-        let process = Process(self.program(&["worker", "--id", id], settings).spawn().unwrap());
+        self.worker_in(id, settings, &[])
+    }
+
+    /// A worker with these settings and variables, too.
+    pub fn worker_in<const N: usize>(
+        &self,
+        id: &str,
+        settings: [(&str, String); N],
+        variables: &[(&str, String)],
+    ) -> Process {
+        let mut command = self.program(&["worker", "--id", id], settings);
+        let process = Process(command.envs(variables.iter().cloned()).spawn().unwrap());
         self.servers.queues.wait_for(&self.name(&format!("robocall.worker.{id}")));
         // A database that is new is left alone for so long.
         std::thread::sleep(Duration::from_millis(4_500));
@@ -191,7 +202,12 @@ impl Deployment<'_> {
 
     /// A key that is good for looking at an organisation.
     pub fn key(&self, organisation: &str) -> String {
-        let words = ["org", "key", "add", "--org", organisation, "--label", "bench", "--scopes", "read", "--json"];
+        self.key_for(organisation, "read")
+    }
+
+    /// A key that is good for these, separated by commas.
+    pub fn key_for(&self, organisation: &str, scopes: &str) -> String {
+        let words = ["org", "key", "add", "--org", organisation, "--label", "bench", "--scopes", scopes, "--json"];
         let said = self.program(&words, []).output().unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
         said.split("\"apiKey\":").nth(1).unwrap().split('"').nth(1).unwrap().to_owned()

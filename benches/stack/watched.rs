@@ -1,8 +1,11 @@
-//! What it costs to be watched: a worker that counts and is scraped against one that is not, in turns; and a scrape of the
-//! interface that tells a thousand organisations apart.
+//! What it costs to be watched: a worker that counts, is scraped and logs what workers log against one that does not, and one
+//! that exports a span of every call besides, in turns; and a scrape of the interface that tells a thousand organisations
+//! apart.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +41,44 @@ fn metrics(at: &str) -> Option<String> {
     answer.starts_with("HTTP/1.1 200").then_some(answer)
 }
 
+/// Somebody who takes spans and looks at none, for as long as the process runs; where, and how many bytes came.
+fn collector() -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let bytes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&bytes);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let counted = Arc::clone(&counted);
+            thread::spawn(move || {
+                let mut reader = BufReader::new(stream);
+                // A connection that breaks is made again by who sends.
+                while take(&mut reader, &counted).is_some() {}
+            });
+        }
+    });
+    (address, bytes)
+}
+
+/// Takes one batch, and says so.
+fn take(reader: &mut BufReader<TcpStream>, counted: &AtomicU64) -> Option<()> {
+    let (mut line, mut length) = (String::new(), 0);
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    counted.fetch_add(length as u64, Ordering::Relaxed);
+    write!(reader.get_mut(), "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")
+        .ok()
+}
+
 /// A worker of a deployment of its own, and what it used for one round.
 struct Contender<'s> {
     deployment: Deployment<'s>,
@@ -46,10 +87,11 @@ struct Contender<'s> {
 }
 
 impl<'s> Contender<'s> {
-    fn start(servers: &'s Servers, network: &Network, name: &str, settings: [(&str, String); 3]) -> Self {
+    /// `metrics`: where it is scraped, if anywhere.
+    fn start(servers: &'s Servers, network: &Network, name: &str, metrics: &str, variables: &[(&str, String)]) -> Self {
         let deployment = Deployment { servers, prefix: name.to_owned(), limit: 100, capacity: 10_000 };
-        let [one, two, three] = settings;
-        let worker = deployment.worker_with(name, [network.setting(), one, two, three]);
+        let settings = [network.setting(), ("METRICS__LISTEN", metrics.to_owned())];
+        let worker = deployment.worker_in(name, settings, variables);
         Self { deployment, worker, used: Vec::new() }
     }
 
@@ -69,15 +111,23 @@ fn overhead(table: &mut Table, servers: &Servers) {
     let (calls, rounds) = (count("ROBOCALL_BENCH_CALLS", CALLS), count("ROBOCALL_BENCH_ROUNDS", ROUNDS));
     let network = Network::start("watched", INSTANT);
     let at = format!("127.0.0.1:{}", free_port());
-    // As operators run it: metrics, and what workers log by themselves.
-    let watched = [("METRICS__LISTEN", at.clone()), ("WORKER__INTAKES", "4".into()), ("AMQP__PREFETCH", "4".into())];
-    let alone =
-        || [("METRICS__LISTEN", String::new()), ("WORKER__INTAKES", "4".into()), ("AMQP__PREFETCH", "4".into())];
+    let (collector, collected) = collector();
+    let alone = [("ROBOCALL_LOG", "off".to_owned())];
+    // As operators run it, and what workers log by themselves.
+    let watched = [("ROBOCALL_LOG", "info".to_owned())];
+    let traced = [
+        ("ROBOCALL_LOG", "info".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector),
+        ("NO_PROXY", "127.0.0.1".to_owned()),
+        // So that none is dropped.
+        ("OTEL_BSP_MAX_QUEUE_SIZE", (calls * 2).to_string()),
+    ];
     // The second that is alone says how much of a difference is none.
     let mut contenders = [
-        Contender::start(servers, &network, "alone", alone()),
-        Contender::start(servers, &network, "watched", watched),
-        Contender::start(servers, &network, "again", alone()),
+        Contender::start(servers, &network, "alone", "", &alone),
+        Contender::start(servers, &network, "watched", &at, &watched),
+        Contender::start(servers, &network, "traced", "127.0.0.1:0", &traced),
+        Contender::start(servers, &network, "again", "", &alone),
     ];
     let scraped = at.clone();
     // Ends with the process.
@@ -99,8 +149,8 @@ fn overhead(table: &mut Table, servers: &Servers) {
     }
     let dialled = metrics(&at).unwrap();
     assert!(dialled.contains(&format!("robocall_dials_total {}", calls * (rounds + 1))), "every dial is counted");
-    let [alone, watched, again] = contenders.map(|contender| contender.used);
-    eprintln!("   alone {alone:.1?}, watched {watched:.1?}, again {again:.1?}");
+    let [alone, watched, traced, again] = contenders.map(|contender| contender.used);
+    eprintln!("   alone {alone:.1?}, watched {watched:.1?}, traced {traced:.1?}, again {again:.1?}");
     let ratio = |of: &[f64]| {
         let both = alone.iter().zip(&again).map(|(alone, again)| f64::midpoint(*alone, *again));
         median(&both.zip(of).map(|(both, of)| of / both).collect::<Vec<_>>())
@@ -109,6 +159,10 @@ fn overhead(table: &mut Table, servers: &Servers) {
     table.add("CPU of a worker a call, watched", Target::None, median(&watched), "us");
     table.add("CPU of one alone, of two that are alone", Target::None, ratio(&alone), "");
     table.add("CPU of one that is watched, of two that are alone", Target::AtMost(1.03, 1.03), ratio(&watched), "");
+    table.add("CPU of one that exports every span, too", Target::None, ratio(&traced), "");
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let each = collected.load(Ordering::Relaxed) as f64 / f64::from(calls * (rounds + 1));
+    table.add("bytes to the collector a call", Target::None, each, "");
 }
 
 fn scrape(table: &mut Table, servers: &Servers) {
