@@ -32,8 +32,9 @@ const ORDERS_LIFE: i64 = 60_000;
 /// Most orders that wait for one worker.
 const MOST_ORDERS: i64 = 10_000;
 
-/// Declares everything that all workers share, each thing on a channel of its own and all at a time: a broker that is far
-/// away is asked for a dozen things, and every one takes three of its round trips.
+/// Declares everything that all workers share, each thing on a channel of its own: a broker that is far away is asked for a
+/// dozen things, and every one takes three of its round trips. What is there is asked for all at a time; what is not is made
+/// one after another, since a queue is there for others before it works, and for the longer the more is made beside it.
 pub(super) async fn declare(live: &Live, settings: &AmqpSettings) -> lapin::Result<()> {
     let names = &settings.names;
     let (dead, wanted, events, commands) = (names.dead(), names.requests(), names.events(), names.commands());
@@ -49,8 +50,17 @@ pub(super) async fn declare(live: &Live, settings: &AmqpSettings) -> lapin::Resu
         (&kept, log.0),
         (&commands, quorum().0),
     ];
-    let queues = queues.map(|(name, arguments)| queue(live, name, arguments));
-    future::try_join(future::try_join_all(exchanges), future::try_join_all(queues)).await?;
+    let there = future::try_join_all(queues.each_ref().map(|(name, _)| is_there(live, name)));
+    let (_, there) = future::try_join(future::try_join_all(exchanges), there).await?;
+    let all_are_there = there.into_iter().all(|is_there| is_there);
+    let declared = queues.map(|(name, arguments)| queue(live, name, arguments));
+    if all_are_there {
+        future::try_join_all(declared).await?;
+    } else {
+        for declared in declared {
+            declared.await?;
+        }
+    }
     let bindings =
         [(&dead, &dead, "#"), (&wanted, &wanted, "requests.#"), (&kept, &events, "#"), (&commands, &commands, "*.*")];
     future::try_join_all(bindings.map(|(queue, exchange, key)| bind(live, queue, exchange, key))).await?;
@@ -106,6 +116,15 @@ async fn declare_exchange(live: &Live, name: &str) -> lapin::Result<()> {
     match channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await {
         Ok(()) => close(&channel).await,
         Err(error) => missing(name, error),
+    }
+}
+
+async fn is_there(live: &Live, name: &str) -> lapin::Result<bool> {
+    let channel = live.channel().await?;
+    match channel.queue_declare(name.into(), QueueDeclareOptions::default().passive(), FieldTable::default()).await {
+        Ok(_) => close(&channel).await.map(|()| true),
+        Err(error) if error.is_amqp_soft_error() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
