@@ -111,6 +111,7 @@ fn overhead(table: &mut Table, servers: &Servers) {
     let (calls, rounds) = (count("ROBOCALL_BENCH_CALLS", CALLS), count("ROBOCALL_BENCH_ROUNDS", ROUNDS));
     let network = Network::start("watched", INSTANT);
     let at = format!("127.0.0.1:{}", free_port());
+    let traced_at = format!("127.0.0.1:{}", free_port());
     let (collector, collected) = collector();
     let alone = [("ROBOCALL_LOG", "off".to_owned())];
     // As operators run it, and what workers log by themselves.
@@ -126,14 +127,16 @@ fn overhead(table: &mut Table, servers: &Servers) {
     let mut contenders = [
         Contender::start(servers, &network, "alone", "", &alone),
         Contender::start(servers, &network, "watched", &at, &watched),
-        Contender::start(servers, &network, "traced", "127.0.0.1:0", &traced),
+        Contender::start(servers, &network, "traced", &traced_at, &traced),
         Contender::start(servers, &network, "again", "", &alone),
     ];
-    let scraped = at.clone();
+    let scraped = [at.clone(), traced_at];
     // Ends with the process.
     thread::spawn(move || {
         loop {
-            let _ = metrics(&scraped);
+            for at in &scraped {
+                let _ = metrics(at);
+            }
             thread::sleep(SCRAPED_EVERY);
         }
     });
@@ -160,6 +163,13 @@ fn overhead(table: &mut Table, servers: &Servers) {
     table.add("CPU of one alone, of two that are alone", Target::None, ratio(&alone), "");
     table.add("CPU of one that is watched, of two that are alone", Target::AtMost(1.03, 1.03), ratio(&watched), "");
     table.add("CPU of one that exports every span, too", Target::None, ratio(&traced), "");
+    let mut before = 0;
+    until("the last batch of spans", Duration::from_secs(120), || {
+        // A batch waits for five seconds at most.
+        thread::sleep(Duration::from_secs(6));
+        let now = collected.load(Ordering::Relaxed);
+        (std::mem::replace(&mut before, now) == now).then_some(())
+    });
     #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
     let each = collected.load(Ordering::Relaxed) as f64 / f64::from(calls * (rounds + 1));
     table.add("bytes to the collector a call", Target::None, each, "");
