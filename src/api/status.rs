@@ -116,6 +116,11 @@ pub(super) async fn status(api: Arc<Api>, mut asked: Asked) -> Result<Response, 
             // A worker may have looked at it between the two questions.
             None => api.request(&key).await?,
         },
+        // It was refused, and has been handed in again, put right.
+        Ok(snapshot) if snapshot.header.is_none() => match submit::queued(&api, &key).await? {
+            Some(summary) => return without_details(&summary),
+            None => snapshot,
+        },
         found => found?,
     };
     let Some(shared) = api.shared(&snapshot)? else { return without_details(&snapshot.summary) };

@@ -194,6 +194,7 @@ macro_rules! store_conformance {
                 what_cannot_be_told_is_not_done
             ]
             finding: [
+                a_request_that_is_kept_no_more_is_not_queued_either
                 what_a_request_follows_from_is_kept_with_it
                 a_calls_id_leads_to_its_request_for_as_long_as_that_is_kept
                 an_id_that_no_call_has_leads_nowhere

@@ -38,6 +38,8 @@ pub struct Asked {
     not_after: Timestamp,
     /// The command's own: it is carried out in the call's.
     span: Span,
+    /// Whether that says of which request it is.
+    is_named: bool,
     answer: oneshot::Sender<CommandReply>,
 }
 
@@ -70,9 +72,10 @@ pub(super) struct Answer {
 
 impl Asked {
     /// The command that the span around is about, and where its answer will be. Whoever drops it unread has not carried it out.
-    pub fn new(command: Command, not_after: Timestamp) -> (Self, oneshot::Receiver<CommandReply>) {
+    /// `is_named`: the span says of which request it is.
+    pub fn new(command: Command, not_after: Timestamp, is_named: bool) -> (Self, oneshot::Receiver<CommandReply>) {
         let (answer, reply) = oneshot::channel();
-        (Self { command, not_after, span: Span::current(), answer }, reply)
+        (Self { command, not_after, span: Span::current(), is_named, answer }, reply)
     }
 
     /// Whether the call is to end.
@@ -102,7 +105,7 @@ impl Asked {
             return false;
         }
         if known.is_none() {
-            self.span.in_scope(|| tell_of_call(&self.command, &ledger.held));
+            self.span.in_scope(|| tell_of_call(&self.command, &ledger.held, self.is_named));
             ledger.note(at, self.command.executed());
         }
         ledger.answers.push(Answer { to: self.answer, reply, when_done: false });
@@ -177,7 +180,7 @@ impl LiveCall<'_> {
 
     /// Answers when what has come of it is stored. `there`: who was in the call before.
     fn note_outcome(&mut self, asked: Asked, reply: CommandReply, there: &[LegId]) {
-        let Asked { command, answer: to, span, .. } = asked;
+        let Asked { command, answer: to, span, is_named, .. } = asked;
         if !matches!(reply, CommandReply::Done | CommandReply::Invited(_)) {
             // Nothing has come of it that could be lost.
             return Answer::at_once(to, reply);
@@ -186,7 +189,7 @@ impl LiveCall<'_> {
             CommandReply::Invited(leg) => there.contains(&leg),
             _ => matches!(command.kind, CommandKind::Record { .. }),
         };
-        span.in_scope(|| tell_of_call(&command, &self.ledger.held));
+        span.in_scope(|| tell_of_call(&command, &self.ledger.held, is_named));
         self.machine.note_command(command.executed());
         self.ledger.answers.push(Answer { to, reply, when_done });
     }
@@ -358,8 +361,10 @@ impl LiveCall<'_> {
 }
 
 /// Tells the log that a call carried a command out, and of which request it is.
-fn tell_of_call(command: &Command, held: &Held) {
-    spans::names_request(&held.request);
+fn tell_of_call(command: &Command, held: &Held, is_named: bool) {
+    if !is_named {
+        spans::names_request(&held.request);
+    }
     tell_of(command);
 }
 

@@ -115,20 +115,20 @@ async fn carry_out(shared: &Shared, command: &Command) -> Outcome {
     }
 }
 
-/// Mail for a call, and what the command comes to if it is taken.
-fn mail_of(command: &Command, not_after: Timestamp) -> (Mail, Outcome) {
+/// Mail for a call, and what the command comes to if it is taken. `is_named`: the span around says of which request it is.
+fn mail_of(command: &Command, not_after: Timestamp, is_named: bool) -> (Mail, Outcome) {
     if let CommandKind::Cancel { .. } = command.kind {
         // Of its whole request, which was told so already.
         return (Mail::Input(CallInput::HangUpRequested), Outcome::Reply(CommandReply::Done));
     }
-    let (asked, reply) = Asked::new(command.clone(), not_after);
+    let (asked, reply) = Asked::new(command.clone(), not_after, is_named);
     (Mail::Asked(Box::new(asked)), Outcome::Awaited(reply))
 }
 
 /// Carries out what another worker passed on, if it still has force and the call is still ours as it was then.
 fn carry_out_here(shared: &Shared, order: &Order) -> Outcome {
     spans::names_request(&order.held.request);
-    let (mail, outcome) = mail_of(&order.command, order.not_after);
+    let (mail, outcome) = mail_of(&order.command, order.not_after, true);
     let in_time = shared.ports.clock.now() <= order.not_after;
     if in_time && shared.roster.send_to_holder(&order.held, mail) {
         outcome
@@ -183,7 +183,7 @@ fn ended_before(control: Control, summary: &RequestSummary) -> Option<RequestSta
 
 /// Tells a call what is asked of it, here or at its owner's.
 async fn ask_call(shared: &Shared, command: &Command, call: CallId) -> Outcome {
-    let (mail, outcome) = mail_of(command, shared.ports.clock.now() + FORCE);
+    let (mail, outcome) = mail_of(command, shared.ports.clock.now() + FORCE, false);
     match shared.roster.send_to_call(&command.organisation, call, mail) {
         Some(true) => return outcome,
         // It is about to be dialled, or given back: nobody can promise that it will be done.

@@ -15,7 +15,7 @@ use tracing::field;
 use super::alarm::Alarm;
 use super::insist::insist;
 use super::ports::Ports;
-use crate::model::{CallId, Event, Timestamp};
+use crate::model::{CallId, Event, EventType, Timestamp};
 use crate::ports::store::{Confirmation, Subject};
 use crate::ports::{BusError, Clock};
 use crate::telemetry::dispatch as telemetry;
@@ -197,7 +197,10 @@ struct Confirmed {
 
 impl Confirmed {
     fn note(&mut self, event: &Event, clock: &dyn Clock) {
-        self.due_at.get_or_insert_with(|| clock.now() + AT_MOST);
+        // What no worker had of its own to publish, every worker looks for, and publishes until it is known to be confirmed.
+        let is_everybodys = event.call().is_none() && event.kind() == EventType::CommandExecuted;
+        let due_at = if is_everybodys { clock.now() } else { clock.now() + AT_MOST };
+        self.due_at = Some(self.due_at.map_or(due_at, |due| due.min(due_at)));
         if let Some(call) = event.call() {
             let place = *self.calls.entry(call).or_insert(self.batch.len());
             if let Some(known) = self.batch.get_mut(place) {

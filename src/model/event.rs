@@ -279,12 +279,15 @@ impl Event {
         }
     }
 
-    /// `{callId}.{attempt}.{seq}`, `{requestId}.r.{seq}` or `{organisation}.o.{seq}`; the same however often it is published.
+    /// `{callId}.{attempt}.{seq}`, `{requestId}.r.{seq}` or `{organisation}.{milliseconds}.o.{seq}`; the same however often it is
+    /// published. The instant tells changes apart that a database which was lost, or set back, numbers alike.
     pub fn id(&self) -> String {
         match self {
             Event::Call { context, facts, seq, .. } => format!("{}.{}.{seq}", context.call, last_claim(facts)),
             Event::Request(event) => format!("{}.r.{}", event.request, event.seq),
-            Event::Organisation(event) => format!("{}.o.{}", event.organisation, event.seq),
+            Event::Organisation(event) => {
+                format!("{}.{}.o.{}", event.organisation, event.at.as_millis(), event.seq)
+            }
         }
     }
 

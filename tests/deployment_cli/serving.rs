@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use robocall::adapters::amqp::{AmqpSettings, Client, Topology};
+use robocall::adapters::clock::SystemClock;
 use serde_json::Value;
 
 use crate::world::World;
@@ -52,6 +54,30 @@ fn a_request_that_waits_for_a_worker_is_submitted_to_whoever_asks() {
     world.add_worker("w1");
     world.wait_for_of("bank", "r1", "request.completed", 1);
     assert_eq!(status(&bank)["status"], "completed");
+}
+
+#[test]
+fn a_request_that_was_refused_and_waits_again_put_right_is_submitted() {
+    let mut world = World::without_worker("20");
+    let (base, bank) = (world.serve(), key(&world, "bank"));
+    let worker = world.own_worker("w1");
+    // By somebody who has it checked by nobody before.
+    let mut settings = AmqpSettings::at(crate::world::broker().url().into());
+    settings.names = Topology::prefixed(&format!("{}.", world.prefix())).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = Client::new(settings, std::sync::Arc::new(SystemClock::new())).unwrap();
+        client.submit(&"bank".parse().unwrap(), br#"{"requestId": "r1"}"#).await.unwrap();
+    });
+    world.wait_for_of("bank", "r1", "request.rejected", 1);
+    let status = || curl(&bank, &[&format!("{base}/v1/status/r1")]);
+    assert_eq!(status()["status"], "failed");
+    worker.drain();
+    assert_eq!(submit(&bank, &base, "r1")["status"], "submitted");
+    assert_eq!(status()["status"], "submitted");
+    world.add_worker("w2");
+    world.wait_for_of("bank", "r1", "request.completed", 1);
+    assert_eq!(status()["status"], "completed");
 }
 
 #[test]

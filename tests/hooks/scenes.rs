@@ -244,14 +244,14 @@ fn what_is_told_of_an_organisation_itself_is_for_its_own_webhooks_whatever_a_req
         scene::submit(&store, request, 1).await;
         let _running = world.start();
         world.seconds(1).await;
-        for id in ["bank.o.1", "organisation.r.1"] {
+        for id in ["bank.1767603600000.o.1", "organisation.r.1"] {
             let event = json!({"id": id, "type": "robocall.command.executed", "subject": "organisation", "data": {}});
             world.log.push(bank(), "command.executed", serde_json::to_vec(&event).unwrap());
             world.seconds(1).await;
         }
         let mut got: Vec<_> = world.receivers.got().into_iter().map(|got| (got.url, got.id)).collect();
         got.sort();
-        let expected = [(BAD, "organisation.r.1"), (GOOD, "bank.o.1"), (GOOD, "organisation.r.1")];
+        let expected = [(BAD, "organisation.r.1"), (GOOD, "bank.1767603600000.o.1"), (GOOD, "organisation.r.1")];
         assert_eq!(got, expected.map(|(url, id)| (url.to_owned(), id.to_owned())));
     });
 }

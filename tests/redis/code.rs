@@ -251,3 +251,32 @@ async fn no_two_changes_of_an_organisation_have_one_number_though_the_rest_of_it
     });
     assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3]);
 }
+
+#[tokio::test]
+async fn settings_that_are_in_force_are_told_of_though_a_request_cannot_be_read() {
+    let server = Redis::start();
+    let (store, clock) = store_at(server.url());
+    let (bank, given) = (organisation("bank"), Given { id: "set".into(), actor: None, expect: None });
+    submit(&store, header("r"), 1).await;
+    let record = format!("robocall:{{bank}}:r:{}", hash_of(&server).await);
+    redis::cmd("HSET").arg(record).arg(&["x", "not ours"]).query::<()>(&mut connection(&server)).unwrap();
+    let before = store.organisation(&bank).await.unwrap();
+    let after = robocall::model::Organisation { retention_secs: 100, weight: 7, ..before.clone() };
+    let changed = store.change_organisation(&bank, &before, after.clone(), LimitChange::Kept, Some(&given)).await;
+    assert!(changed.is_err(), "not all that follows from it is done: {changed:?}");
+    assert_eq!(store.organisation(&bank).await.unwrap(), after);
+    let untold = store.unconfirmed(clock.now() + Duration::from_secs(1), 9).await.unwrap();
+    let told = untold.iter().find_map(|untold| match untold {
+        Unconfirmed::Organisation(event) => Some(event.changed.clone()),
+        _ => None,
+    });
+    assert_eq!(told, Some(vec!["retentionSecs".into(), "weight".into()]));
+}
+
+/// What the only request of the bank is called in keys.
+async fn hash_of(server: &Redis) -> String {
+    let all: Vec<String> =
+        redis::cmd("SMEMBERS").arg("robocall:{bank}:requests").query(&mut connection(server)).unwrap();
+    let [hash] = all.try_into().unwrap();
+    hash
+}

@@ -29,8 +29,8 @@ const SENT_WITHIN: Duration = Duration::from_secs(30);
 /// also while it is being set up, or chooses its leader.
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long after its refusal a message is sent again, at first and in the end.
-const SENT_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// How long after its refusal a message is sent again the first time; each time twice as long after.
+const SENT_AGAIN: Duration = Duration::from_millis(50);
 
 /// How long a command that nobody takes has force, in milliseconds: one that was given up must not take effect
 /// whenever a worker comes back.
@@ -186,8 +186,10 @@ impl Client {
         }
         let exchange = self.names().requests();
         let key = Topology::request_key(organisation);
-        let place = self.place(self.link.clock().now() + SENT_WITHIN).await?;
-        self.send(place, &exchange, &key, properties, body, correlation).await
+        let now = self.link.clock().now();
+        let letter = Letter { exchange: &exchange, key: &key, must_arrive: true, properties, body };
+        let (asked, _) = self.insist(letter, correlation, now + SENT_WITHIN, now + TAKEN_WITHIN).await?;
+        Ok(asked)
     }
 
     /// Gives a command and waits for its answer. The same `id` again is the same command.
@@ -207,9 +209,11 @@ impl Client {
         let properties = wire::part_of(properties, *trace);
         let (exchange, key) = (self.names().commands(), wire::command_key(organisation, kind));
         let asked_at = self.link.clock().now();
-        let place = self.place(asked_at + bound).await?;
-        let left = bound.saturating_sub(self.link.clock().now().since(asked_at));
-        let asked = self.send(place, &exchange, &key, properties, &body, Some(id.as_str())).await?;
+        let letter = Letter { exchange: &exchange, key: &key, must_arrive: true, properties, body: &body };
+        // Whoever waits hears that it was refused, and not that nobody answered.
+        let taken = asked_at + TAKEN_WITHIN.min(bound / 2);
+        let (asked, placed_at) = self.insist(letter, Some(id.as_str()), asked_at + bound, taken).await?;
+        let left = bound.saturating_sub(placed_at.since(asked_at));
         let answer = self.answer(asked, id.as_str(), left).await?;
         ReplyBody::read(&answer).map_err(ClientError::Refused)
     }
@@ -223,14 +227,33 @@ impl Client {
         })
     }
 
+    /// Sends a message, again if it is refused, until `taken`; somebody else has its place meanwhile. Also, when it had the
+    /// place in which it was sent, which it waits for until `placed`.
+    async fn insist(
+        &self,
+        letter: Letter<'_>,
+        correlation: Option<&str>,
+        placed: Timestamp,
+        taken: Timestamp,
+    ) -> Result<(Asked, Timestamp), ClientError> {
+        let (clock, mut wait) = (self.link.clock(), SENT_AGAIN);
+        loop {
+            let place = self.place(placed).await?;
+            let placed_at = clock.now();
+            match self.send(place, letter.clone(), correlation).await {
+                Err(ClientError::Full) if clock.now() + wait < taken => {}
+                sent => return sent.map(|asked| (asked, placed_at)),
+            }
+            clock.sleep_until(clock.now() + wait).await;
+            wait *= 2;
+        }
+    }
+
     /// Sends a message; listens for answers if it has a correlation.
     async fn send(
         &self,
         place: OwnedSemaphorePermit,
-        exchange: &str,
-        key: &str,
-        mut properties: BasicProperties,
-        body: &[u8],
+        mut letter: Letter<'_>,
         correlation: Option<&str>,
     ) -> Result<Asked, ClientError> {
         let live = self.live().await?;
@@ -242,22 +265,14 @@ impl Client {
                 let none = FieldTable::default();
                 answers = Some(channel.basic_consume(REPLIES.into(), "".into(), options, none).await?);
                 let correlation = ShortString::try_new(correlation).unwrap_or_default();
-                properties = properties.with_reply_to(REPLIES.into()).with_correlation_id(correlation);
+                letter.properties = letter.properties.with_reply_to(REPLIES.into()).with_correlation_id(correlation);
             }
             let channel = post::open(&channel).await?;
-            let clock = self.link.clock();
-            let (end, mut wait) = (clock.now() + TAKEN_WITHIN, SENT_AGAIN.0);
-            loop {
-                let letter = Letter { exchange, key, must_arrive: true, properties: properties.clone(), body };
-                match send_on(&channel, letter).await {
-                    Ok(()) => return Ok(Asked { channel, answers, place }),
-                    Err(PostError::Refused) if clock.now() + wait < end => {
-                        clock.sleep_until(clock.now() + wait).await;
-                        wait = SENT_AGAIN.1.min(wait * 2);
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+            if let Err(error) = send_on(&channel, letter).await {
+                let_go(channel, place);
+                return Err(error.into());
             }
+            Ok(Asked { channel, answers, place })
         };
         let sent = within(&**self.link.clock(), SENT_WITHIN, sending).await;
         sent.unwrap_or_else(|| Err(ClientError::Unavailable(format!("no confirmation within {SENT_WITHIN:?}"))))

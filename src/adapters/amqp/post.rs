@@ -33,6 +33,7 @@ impl From<lapin::Error> for PostError {
 }
 
 /// A message to be sent.
+#[derive(Clone)]
 pub(super) struct Letter<'a> {
     pub exchange: &'a str,
     pub key: &'a str,

@@ -54,6 +54,8 @@ impl State {
     /// Forgets a request of which nothing is held and nothing unconfirmed.
     pub fn drop_request(&mut self, ix: ReqIx) {
         self.unlist(ix);
+        let header = std::sync::Arc::clone(&self.requests[ix].header);
+        self.taken_in(&header.organisation, &header.id);
         let request = &self.requests[ix];
         let (hash, org) = (request.first_call.request_hash(), request.org);
         let (turn, timer, priority) = (request.turn, request.timer, request.header.priority);

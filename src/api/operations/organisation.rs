@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 
+use super::TRACE;
 use crate::api::asked::ONCE_HEADER;
 use crate::api::operation::{Operation, Parameter, Place, answer, small, text};
 use crate::api::{numbers, organisation};
@@ -40,7 +41,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         summary: "Change what the organisation may do",
         description: "What is not named stays. In force over all workers within a second. What was changed is told as \
                       `command.executed`, without its values.",
-        parameters: &[COMMAND_ID],
+        parameters: &[COMMAND_ID, TRACE],
         body: small::<Organisation>(true),
         answers: &[answer::<organisation::Answer>(200, "The organisation as it is now.")],
         refusals: &[413, 415],
@@ -66,7 +67,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         scope: Scope::Admin,
         summary: "Never call a number",
         description: "In force at once, for destinations that wait, too. Told as `command.executed`, without the number.",
-        parameters: &[PHONE, COMMAND_ID],
+        parameters: &[PHONE, COMMAND_ID, TRACE],
         body: None,
         answers: &[answer::<numbers::Answer>(200, "It is on the list.")],
         refusals: &[],
@@ -79,7 +80,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         scope: Scope::Admin,
         summary: "Let a number be called again",
         description: "Told as `command.executed`, without the number.",
-        parameters: &[PHONE, COMMAND_ID],
+        parameters: &[PHONE, COMMAND_ID, TRACE],
         body: None,
         answers: &[answer::<numbers::Answer>(200, "It is on the list no more.")],
         refusals: &[404],

@@ -32,6 +32,20 @@ pub(super) async fn outlive_retention(world: &dyn StoreWorld) {
     world.store().sweep().await.unwrap();
 }
 
+pub async fn a_request_that_is_kept_no_more_is_not_queued_either(world: &dyn StoreWorld) {
+    let store = world.store();
+    submit(&store, header("r"), 1).await;
+    call_through(&store, ends(DispositionResult::Answered)).await;
+    // As by somebody who handed it in again, or if a version took it in that does not know of this.
+    let (bank, id) = (organisation("bank"), id_of_queued(&key("r").request));
+    let long = secs(30 * 24 * 3600);
+    store.remember(&bank, &id, &[0; 32], long).await.unwrap();
+    store.answered(&bank, &id, b"queued").await.unwrap();
+    outlive_retention(world).await;
+    assert_eq!(store.request(&key("r")).await.unwrap_err(), StoreError::NotFound);
+    assert_eq!(store.recalled(&bank, &id).await.unwrap(), None);
+}
+
 pub async fn what_a_request_follows_from_is_kept_with_it(world: &dyn StoreWorld) {
     let store = world.store();
     let parent = Some(CallId::new(&organisation("bank"), &key("first").request, 7));

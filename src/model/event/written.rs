@@ -170,7 +170,7 @@ mod tests {
         }));
         let expected = json!({
             "specversion": "1.0",
-            "id": "bank.o.3",
+            "id": "bank.1767603600000.o.3",
             "source": "/robocall/bank",
             "type": "robocall.command.executed",
             "subject": "organisation",
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn whose_an_event_is_follows_from_its_id_whatever_its_request_is_called() {
-        assert!(is_of_organisation("bank.o.1") && is_of_organisation("o.o.12"));
+        assert!(is_of_organisation("bank.1767603600000.o.1") && is_of_organisation("o.1.o.12"));
         for other in ["organisation.r.1", "bank.o.r.1", "x.o.1.r.7", "bac87550c48009a9f152-0.1.3", ""] {
             assert!(!is_of_organisation(other), "{other}");
         }

@@ -214,6 +214,7 @@ end
 -- Forgets a request of which nothing is held and nothing unconfirmed.
 function Req.drop(r)
   local h, key = r.h, Req.key(r.h)
+  Once.taken_in(r.id)
   if r.tk then Turns.leave(r) end
   Listing.drop(r)
   for lane = 0, r.nl - 1 do

@@ -75,8 +75,9 @@ local operations = {
     local id, actor, name, changed = arg(), arg(), arg(), {}
     for i = 1, number() do changed[i] = arg() end
     if is_so then
-      Control.set_organisation(unpack(after, 1, 6))
+      -- What is written stands, also if what follows finds something that it cannot read.
       Changes.tell(name, id, actor, changed)
+      Control.set_organisation(unpack(after, 1, 6))
     end
     return is_so and 1 or 0
   end,
@@ -88,7 +89,7 @@ local operations = {
 }
 
 local reads = { owner = true, request_of = true, live = true, request = true, list = true, header = true,
-  calls = true, notes = true, recording = true, recordings = true, organisation = true, slots = true, standing = true, suspects = true }
+  calls = true, notes = true, recalled = true, recording = true, recordings = true, organisation = true, slots = true, standing = true, suspects = true }
 
 -- One asker's operations, up to the argument `last`: what they answer.
 local function carry_out(last)
