@@ -47,6 +47,23 @@ fn order(scene: &scene::Scene, command: Command) -> Order {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_gives_a_command_that_the_queue_refuses_hears_so_and_not_that_nobody_answered() {
+    let scene = scene();
+    let (_connection, channel) = scene.channel().await;
+    scene::refuses_soon(&channel, &scene.settings.names.commands()).await;
+    let client = scene.ready().await;
+    let mut refused = None;
+    for number in 0..50 {
+        let given = given(&bank(), &format!("c-{number}"), &pause());
+        refused = soon(client.command(&given, Duration::from_secs(1))).await.err();
+        if !matches!(refused, Some(ClientError::Unanswered(_))) {
+            break;
+        }
+    }
+    assert_eq!(refused, Some(ClientError::Full));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_taken_by_one_worker_and_answered() {
     let scene = scene();
     let (client, bus) = (scene.ready().await, scene.broker().commands(worker("w")));

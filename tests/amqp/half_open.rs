@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::future;
+use lapin::options::QueueDeleteOptions;
 use robocall::adapters::amqp::{ClientError, reachability};
 use robocall::model::RequestStatus;
 use robocall::ports::queue::Verdict;
@@ -105,4 +107,27 @@ async fn a_broker_says_what_it_is_and_a_stranger_does_not() {
     let proxy = Proxy::before(broker().address(), Faults { refuse: true, ..Faults::default() }).await;
     let away = scene.through(broker().url_at(proxy.port()));
     assert!(soon(reachability(&away.settings, &*away.clock)).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_of_which_the_broker_has_ended_hundreds_of_channels_is_made_anew() {
+    let scene = scene();
+    let client = scene.ready().await;
+    let (_connection, channel) = scene.channel().await;
+    soon(channel.queue_delete(scene.settings.names.dead().as_str().into(), QueueDeleteOptions::default()))
+        .await
+        .unwrap();
+    for _ in 0..600 {
+        assert_eq!(soon(client.dead_waiting()).await, Err(ClientError::NotFound));
+    }
+    let bank = bank();
+    // Their numbers come again, and only a new connection declares what was deleted.
+    let anew = async {
+        while client.dead_waiting().await.is_err() {
+            // What is on its way when the connection is given up fails.
+            let _ = future::join_all((0..100).map(|_| client.submit(&bank, b"{}"))).await;
+        }
+    };
+    soon(anew).await;
+    soon(client.submit(&bank, b"{}")).await.unwrap();
 }

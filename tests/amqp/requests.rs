@@ -44,13 +44,8 @@ async fn a_request_is_delivered_to_its_organisation_answered_and_gone() {
 async fn a_queue_that_refuses_is_asked_again_for_a_while() {
     let scene = scene();
     let (_connection, channel) = scene.channel().await;
-    let mut arguments = lapin::types::FieldTable::default();
-    let text = |text: &str| lapin::types::AMQPValue::LongString(text.into());
-    arguments.insert("x-queue-type".into(), text("quorum"));
-    arguments.insert("x-overflow".into(), text("reject-publish"));
-    arguments.insert("x-max-length".into(), lapin::types::AMQPValue::LongLongInt(1));
-    let (name, durable) = (scene.settings.names.requests(), lapin::options::QueueDeclareOptions::durable());
-    soon(channel.queue_declare(name.as_str().into(), durable, arguments)).await.unwrap();
+    let name = scene.settings.names.requests();
+    scene::refuses_soon(&channel, &name).await;
     let client = scene.ready().await;
     let passive = lapin::options::QueueDeclareOptions::default().passive();
     let mut refused = None;

@@ -75,6 +75,17 @@ impl Scene {
     }
 }
 
+/// Makes a queue that refuses what comes when a message or two are in it.
+pub async fn refuses_soon(channel: &lapin::Channel, name: &str) {
+    let mut arguments = lapin::types::FieldTable::default();
+    let text = |text: &str| lapin::types::AMQPValue::LongString(text.into());
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments.insert("x-max-length".into(), lapin::types::AMQPValue::LongLongInt(1));
+    let durable = lapin::options::QueueDeclareOptions::durable();
+    soon(channel.queue_declare(name.into(), durable, arguments)).await.unwrap();
+}
+
 /// What a future gives, if it does so in time.
 #[track_caller]
 pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {

@@ -9,6 +9,7 @@
 
 use std::net::Shutdown;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the declarations on a new connection may take: quorum queues elect a leader first.
 const DECLARED_WITHIN: Duration = Duration::from_secs(30);
 
+/// Most numbers of channels, of the 2047 that RabbitMQ gives a connection, that may be spoilt.
+const MOST_SPOILT: usize = 500;
+
 /// The address is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the address of the broker is not amqp://… or amqps://…: {0}")]
@@ -43,6 +47,8 @@ pub struct InvalidUrl(String);
 pub(super) struct Live {
     connection: Connection,
     socket: Socket,
+    /// Numbers of channels that cannot be used any more.
+    spoilt: AtomicUsize,
     /// Cancelled when the connection is gone.
     pub gone: CancellationToken,
 }
@@ -50,7 +56,24 @@ pub(super) struct Live {
 impl Live {
     /// A new channel on this connection.
     pub async fn channel(&self) -> lapin::Result<Channel> {
-        self.connection.create_channel().await
+        loop {
+            match self.connection.create_channel().await {
+                Err(error) if error.is_amqp_soft_error() => self.spoilt()?,
+                made => return made,
+            }
+        }
+    }
+
+    /// Counts a number that no channel can have any more. What ended one channel, and a broker has no such error for an
+    /// opening, is kept by the library for its number; the next channel of that number, two thousand later, is told of it
+    /// before anything is sent, and the number stays taken.
+    fn spoilt(&self) -> lapin::Result<()> {
+        if self.spoilt.fetch_add(1, Ordering::Relaxed) < MOST_SPOILT {
+            return Ok(());
+        }
+        tracing::warn!("so many channels of this connection were ended by the broker that it is made anew");
+        self.cut();
+        Err(lapin::ErrorKind::ChannelsLimitReached.into())
     }
 
     /// Whether the broker takes what is written.
@@ -194,7 +217,8 @@ async fn connect(uri: &AMQPUri, settings: &AmqpSettings, clock: &dyn Clock) -> R
             return Err(format!("no answer within {CONNECTED_WITHIN:?}"));
         }
     };
-    let live = Arc::new(Live { connection, socket, gone: CancellationToken::new() });
+    let live = Live { connection, socket, spoilt: AtomicUsize::new(0), gone: CancellationToken::new() };
+    let live = Arc::new(live);
     match within(clock, DECLARED_WITHIN, topology::declare(&live, settings)).await {
         Some(Ok(())) => Ok(live),
         failed => {
@@ -239,7 +263,7 @@ async fn watch_over(name: &str, live: &Live) -> String {
         }
         let event = tokio::select! {
             biased;
-            () = live.gone.cancelled() => return "the broker did not confirm in time".to_owned(),
+            () = live.gone.cancelled() => return "given up by this side".to_owned(),
             event = events.next() => event,
         };
         match event {
