@@ -1,8 +1,9 @@
 //! Brokers that are not there, and connections that look alive.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures_util::future;
+use futures_util::{StreamExt as _, future, stream};
 use lapin::options::QueueDeleteOptions;
 use robocall::adapters::amqp::{ClientError, reachability};
 use robocall::model::RequestStatus;
@@ -130,4 +131,31 @@ async fn a_connection_of_which_the_broker_has_ended_hundreds_of_channels_is_made
     };
     soon(anew).await;
     soon(client.submit(&bank, b"{}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settling_does_not_wait_for_a_connection_that_is_lost_meanwhile() {
+    const REQUESTS: u32 = 1_000;
+    let proxy = Proxy::before(broker().address(), Faults::default()).await;
+    let mut scene = scene();
+    scene.settings.prefetch = 1_000;
+    let client = scene.ready().await;
+    let bank = bank();
+    for submitted in soon(future::join_all((0..REQUESTS).map(|_| client.submit(&bank, b"{}")))).await {
+        submitted.unwrap();
+    }
+    let queue = scene.through(broker().url_at(proxy.port())).broker().requests();
+    let mut deliveries = Vec::new();
+    for _ in 0..REQUESTS {
+        deliveries.push(soon(queue.next()).await.unwrap().unwrap());
+    }
+    let settled = AtomicU32::new(0);
+    let settling = stream::iter(&deliveries).for_each_concurrent(100, async |delivery| {
+        if settled.fetch_add(1, Ordering::Relaxed) == REQUESTS / 2 {
+            proxy.cut();
+        }
+        // Whether it was, nobody can say; but that is said.
+        let _maybe = queue.settle(delivery, Verdict::Accepted(summary(RequestStatus::Submitted))).await;
+    });
+    soon(settling).await;
 }

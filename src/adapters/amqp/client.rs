@@ -154,7 +154,7 @@ impl Client {
         trace: Option<TraceParent>,
     ) -> Result<(), ClientError> {
         let properties = wire::part_of(request_properties(), trace);
-        self.ask(organisation, body, properties, None).await?.let_go();
+        self.ask(organisation, body, properties, None).await?.let_go(self.link.clock());
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl Client {
             }
             let channel = post::open(&channel).await?;
             if let Err(error) = send_on(&channel, letter).await {
-                let_go(channel, place);
+                let_go(self.link.clock(), channel, place);
                 return Err(error.into());
             }
             Ok(Asked { channel, answers, place })
@@ -292,7 +292,7 @@ impl Client {
             Err(ClientError::Unavailable("the connection was lost".to_owned()))
         };
         let answer = within(&**self.link.clock(), bound, waiting).await;
-        asked.let_go();
+        asked.let_go(self.link.clock());
         answer.unwrap_or(Err(ClientError::Unanswered(bound)))
     }
 }
@@ -306,8 +306,8 @@ struct Asked {
 
 impl Asked {
     /// Closes its channel behind whoever asked; its place is free when that is done.
-    fn let_go(self) {
+    fn let_go(self, clock: &Arc<dyn Clock>) {
         let Self { channel, place, .. } = self;
-        let_go(channel, place);
+        let_go(clock, channel, place);
     }
 }

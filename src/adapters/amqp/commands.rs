@@ -10,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::ShortString;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::acks;
 use super::dead::message_id;
 use super::link::Link;
 use super::post::{Letter, Post, PostError};
@@ -145,7 +145,7 @@ impl AmqpCommandBus {
                 // What is wrong with it quotes it, and is for whoever gave it.
                 tracing::warn!(key = message.routing_key.as_str(), "not a command");
                 self.tell(&ReturnAddress::of(&message.properties), &ReplyBody::invalid(&malformed)).await;
-                acknowledge(&message).await;
+                self.acknowledge(&message).await;
                 return None;
             }
         };
@@ -185,7 +185,7 @@ impl AmqpCommandBus {
             Ok(command) => command,
             Err((message, reply)) => {
                 self.tell(&address, &ReplyBody::of(reply)).await;
-                acknowledge(&message).await;
+                self.acknowledge(&message).await;
                 None
             }
         }
@@ -217,6 +217,11 @@ impl AmqpCommandBus {
             // Whoever asked hears nothing in time, and asks again under the same id.
             tracing::debug!(%error, "an answer was not sent");
         }
+    }
+
+    /// Acknowledges a command. Should that fail, it comes again, and its answer is known.
+    async fn acknowledge(&self, message: &Delivery) {
+        acks::acknowledge(self.post.clock(), message).await;
     }
 
     async fn send_order(
@@ -282,14 +287,13 @@ impl CommandBus for AmqpCommandBus {
                 Err(error) => {
                     tracing::debug!(%error, %owner, "an order was not passed on");
                     if let Some(message) = &asker.message {
-                        // What cannot be given back now comes back when the connection ends.
-                        let _ = message.acker.nack(BasicNackOptions { requeue: true, ..Default::default() }).await;
+                        acks::give_back(self.post.clock(), message).await;
                     }
                     continue;
                 }
             }
             if let Some(message) = &asker.message {
-                acknowledge(message).await;
+                self.acknowledge(message).await;
             }
         }
     }
@@ -314,13 +318,8 @@ impl CommandBus for AmqpCommandBus {
         for asker in askers {
             self.tell(&asker.address, &ReplyBody::of(reply)).await;
             if let Some(message) = &asker.message {
-                acknowledge(message).await;
+                self.acknowledge(message).await;
             }
         }
     }
-}
-
-/// Acknowledges a command. Should that fail, it comes again, and its answer is known.
-async fn acknowledge(message: &Delivery) {
-    let _ = message.acker.ack(BasicAckOptions::default()).await;
 }

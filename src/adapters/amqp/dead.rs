@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::client::{Client, ClientError};
+use super::link::Live;
 use super::post::{self, Letter, send_on};
 use super::queue::{request_properties, text};
 use super::settings::Topology;
@@ -169,9 +170,22 @@ impl Client {
     /// behind others that were put back before, so all are taken, in order that their order stays.
     async fn look_through(
         &self,
-        mut look: impl AsyncFnMut(&Channel, &BasicGetMessage) -> Result<Look, ClientError>,
+        look: impl AsyncFnMut(&Channel, &BasicGetMessage) -> Result<Look, ClientError>,
     ) -> Result<(), ClientError> {
         let live = self.live().await?;
+        tokio::select! {
+            biased;
+            looked = self.look_through_all(&live, look) => looked,
+            // The library's answers to what was asked over it may never come.
+            () = live.gone.cancelled() => Err(ClientError::Unavailable("the connection was lost".to_owned())),
+        }
+    }
+
+    async fn look_through_all(
+        &self,
+        live: &Live,
+        mut look: impl AsyncFnMut(&Channel, &BasicGetMessage) -> Result<Look, ClientError>,
+    ) -> Result<(), ClientError> {
         let channel = post::open(&live.channel().await?).await?;
         let queue = self.names().dead();
         let mut looked = Ok(Look::On);

@@ -23,7 +23,7 @@ use super::post::{let_go, open};
 use super::settings::AmqpSettings;
 use super::{topology, wire};
 use crate::model::{Event, TraceParent};
-use crate::ports::{BusError, EventBus};
+use crate::ports::{BusError, Clock, EventBus};
 
 /// Most events that are written and not confirmed: what a lost connection publishes twice.
 const WINDOW: usize = 1024;
@@ -99,7 +99,7 @@ impl Writer {
                     Handed::Recover => {
                         self.write_out(&mut generation, &mut failed, &mut events).await;
                         if failed.take().is_some() || generation.as_ref().is_some_and(|one| one.broken.is_cancelled()) {
-                            end(generation.take());
+                            end(self.link.clock(), generation.take());
                         }
                     }
                 }
@@ -223,12 +223,12 @@ impl Writer {
 }
 
 /// Ends a generation of which something was not confirmed.
-fn end(generation: Option<Generation>) {
+fn end(clock: &Arc<dyn Clock>, generation: Option<Generation>) {
     let Some(Generation { live, channel, broken, .. }) = generation else { return };
     broken.cancel();
     if live.is_taking() {
         // The channel's own fault, such as a message without a queue: nothing of it waits to be written.
-        let_go(channel, ());
+        let_go(clock, channel, ());
     } else {
         live.cut();
     }

@@ -219,16 +219,17 @@ async fn connect(uri: &AMQPUri, settings: &AmqpSettings, clock: &dyn Clock) -> R
     };
     let live = Live { connection, socket, spoilt: AtomicUsize::new(0), gone: CancellationToken::new() };
     let live = Arc::new(live);
-    match within(clock, DECLARED_WITHIN, topology::declare(&live, settings)).await {
-        Some(Ok(())) => Ok(live),
-        failed => {
-            live.cut();
-            Err(match failed {
-                Some(Err(error)) => error.to_string(),
-                _ => format!("nothing was declared within {DECLARED_WITHIN:?}"),
-            })
-        }
-    }
+    let declared = tokio::select! {
+        biased;
+        declared = within(clock, DECLARED_WITHIN, topology::declare(&live, settings)) => match declared {
+            Some(declared) => declared.map_err(|error| error.to_string()),
+            None => Err(format!("nothing was declared within {DECLARED_WITHIN:?}")),
+        },
+        // The library's answers to what was asked over it may never come.
+        why = watch_over(&settings.connection_name, &live) => Err(why),
+    };
+    declared.inspect_err(|_| live.cut())?;
+    Ok(live)
 }
 
 async fn dial(uri: &AMQPUri, settings: &AmqpSettings, socket: Socket) -> lapin::Result<Connection> {

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** no type of the client library leaves this folder.
 
+mod acks;
 mod backoff;
 mod client;
 mod commands;

@@ -12,6 +12,9 @@ use super::link::{Link, within};
 use super::topology;
 use crate::ports::Clock;
 
+/// How long a channel may take to be closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PostError {
@@ -103,10 +106,11 @@ pub(super) async fn send_on(channel: &Channel, letter: Letter<'_>) -> Result<(),
 }
 
 /// Closes a channel behind a task that may not wait for it, and lets go of something that is its.
-pub(super) fn let_go<T: Send + 'static>(channel: Channel, its: T) {
+pub(super) fn let_go<T: Send + 'static>(clock: &Arc<dyn Clock>, channel: Channel, its: T) {
+    let clock = Arc::clone(clock);
     tokio::spawn(async move {
         // A channel that is gone already needs no closing.
-        let _ = topology::close(&channel).await;
+        let _ = within(&*clock, CLOSED_WITHIN, topology::close(&channel)).await;
         drop(its);
     });
 }

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lapin::options::BasicAckOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, message};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::acks;
 use super::dead::{self, Death};
 use super::link::Link;
 use super::post::{Letter, Post, PostError};
@@ -113,7 +113,7 @@ impl AmqpQueue {
         let death = Death { organisation: None, request: None, reason: "organisation", error: &error };
         self.file(message, &message.data, &death).await?;
         // Not acknowledged, it comes again and is filed again: twice is better than not at all.
-        let _ = message.acker.ack(BasicAckOptions::default()).await;
+        acks::acknowledge(self.post.clock(), message).await;
         Ok(())
     }
 
@@ -147,8 +147,7 @@ impl RequestQueue for AmqpQueue {
             if Topology::organisation_of(message.routing_key.as_str()).is_none() {
                 if let Err(error) = self.refuse(&message).await {
                     tracing::warn!(%error, "a request without an organisation is not filed yet: it comes again");
-                    let again = lapin::options::BasicNackOptions { requeue: true, ..Default::default() };
-                    let _ = message.acker.nack(again).await;
+                    acks::give_back(self.post.clock(), &message).await;
                 }
                 continue;
             }
@@ -188,16 +187,9 @@ impl RequestQueue for AmqpQueue {
             }
             unsettled.replied.store(DONE, Ordering::Relaxed);
         }
-        let acknowledged = unsettled.message.acker.ack(BasicAckOptions::default()).await;
+        let is_acknowledged = acks::acknowledge(self.post.clock(), &unsettled.message).await;
         self.lock().remove(&delivery.tag);
-        match acknowledged {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(QueueError::Stale),
-            Err(error) => {
-                tracing::debug!(%error, "an acknowledgement was not sent");
-                Err(QueueError::Stale)
-            }
-        }
+        if is_acknowledged { Ok(()) } else { Err(QueueError::Stale) }
     }
 }
 

@@ -91,7 +91,7 @@ impl Subscription {
             };
             let Some(delivery) = delivery else {
                 // What was delivered here and is not settled comes again.
-                let_go(channel, ());
+                let_go(self.link.clock(), channel, ());
                 return Err(ended("the consumer was cancelled by the broker"));
             };
             backoff.reset();

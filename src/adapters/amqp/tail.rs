@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 
+use super::acks;
 use super::backoff::Backoff;
 use super::client::{Client, ClientError};
 use super::dead::message_id;
@@ -240,7 +241,7 @@ impl Tail {
 
     fn close(&mut self) {
         if let Some((channel, _)) = self.open.take() {
-            let_go(channel, ());
+            let_go(self.link.clock(), channel, ());
         }
     }
 
@@ -290,7 +291,7 @@ impl Tail {
         if self.unacknowledged >= ACKNOWLEDGED {
             self.unacknowledged = 0;
             // Only leave to send more; without it the connection is lost, which is noticed.
-            let _ = delivery.acker.ack(BasicAckOptions { multiple: true }).await;
+            acks::acknowledge_up_to(&**self.link.clock(), &delivery).await;
         }
         let offset = offset?;
         let id = message_id(&delivery.properties);
