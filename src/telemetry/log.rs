@@ -151,7 +151,9 @@ fn is_harmless(metadata: &Metadata<'_>) -> bool {
     let (level, target) = (*metadata.level(), metadata.target());
     // That spans are dropped, or not taken by a collector, is told as a warning.
     let of_export = target.starts_with("opentelemetry") && level == Level::WARN;
-    level == Level::ERROR || of_export || target.split("::").next() == Some("robocall")
+    // That the broker ended a channel is told by whoever asked something over it, sometimes only whether a queue is there.
+    let is_error = level == Level::ERROR && target != "lapin::channel";
+    is_error || of_export || target.split("::").next() == Some("robocall")
 }
 
 #[cfg(test)]
@@ -200,6 +202,16 @@ pub(super) mod tests {
             let filter = readable::<Registry>(filter).expect("a filter");
             assert_eq!(filter.max_level_hint(), Some(most), "what daemons say is let through");
         }
+    }
+
+    #[test]
+    fn of_libraries_errors_are_told_that_nobody_else_tells() {
+        let lines = fmt::layer().with_writer(std::io::sink).with_filter(readable("trace").expect("a filter"));
+        tracing::subscriber::with_default(registry().with(lines), || {
+            assert!(tracing::enabled!(target: "lapin::channels", Level::ERROR), "a connection's end");
+            assert!(!tracing::enabled!(target: "lapin::channels", Level::WARN));
+            assert!(!tracing::enabled!(target: "lapin::channel", Level::ERROR));
+        });
     }
 
     #[test]
