@@ -305,7 +305,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Closes its channel behind whoever asked; its place is free when that is done.
+    /// Closes its channel behind whoever asked; its place is free when that is done, or takes too long.
     fn let_go(self, clock: &Arc<dyn Clock>) {
         let Self { channel, place, .. } = self;
         let_go(clock, channel, place);

@@ -215,7 +215,7 @@ impl AmqpCommandBus {
         let letter = Letter { exchange: "", key: to, must_arrive: false, properties, body: &body };
         if let Err(error) = self.post.send(letter).await {
             // Whoever asked hears nothing in time, and asks again under the same id.
-            tracing::debug!(%error, "an answer was not sent");
+            tracing::warn!(%error, "an answer to a command was not sent");
         }
     }
 

@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** a connection is either handed out as alive or its socket is shut, so no thread is left waiting.
 
+use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +36,8 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the declarations on a new connection may take: quorum queues elect a leader first.
 const DECLARED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Most numbers of channels, of the 2047 that RabbitMQ gives a connection, that may be spoilt.
+/// Most numbers of channels of a connection that may be spoilt. RabbitMQ gives it 2047 unless told otherwise; where it gives
+/// few, a quarter of them.
 const MOST_SPOILT: usize = 500;
 
 /// The address is none.
@@ -57,23 +59,33 @@ impl Live {
     /// A new channel on this connection.
     pub async fn channel(&self) -> lapin::Result<Channel> {
         loop {
-            match self.connection.create_channel().await {
-                Err(error) if error.is_amqp_soft_error() => self.spoilt()?,
+            let made = tokio::select! {
+                biased;
+                made = self.connection.create_channel() => made,
+                // The library's answer to what it is asked in the moment in which it loses its connection may never come.
+                () = self.gone.cancelled() => return Err(std::io::Error::from(ErrorKind::NotConnected).into()),
+            };
+            match made {
+                Err(error) if error.is_amqp_soft_error() => self.spoilt(error)?,
                 made => return made,
             }
         }
     }
 
     /// Counts a number that no channel can have any more. What ended one channel, and a broker has no such error for an
-    /// opening, is kept by the library for its number; the next channel of that number, two thousand later, is told of it
-    /// before anything is sent, and the number stays taken.
-    fn spoilt(&self) -> lapin::Result<()> {
-        if self.spoilt.fetch_add(1, Ordering::Relaxed) < MOST_SPOILT {
+    /// opening, is kept by the library for its number; the next channel of that number, when all others have had their turn, is
+    /// told of it before anything is sent, and the number stays taken.
+    fn spoilt(&self, error: lapin::Error) -> lapin::Result<()> {
+        let most = MOST_SPOILT.min(usize::from(self.connection.configuration().channel_max()) / 4);
+        let before = self.spoilt.fetch_add(1, Ordering::Relaxed);
+        if before < most {
             return Ok(());
         }
-        tracing::warn!("so many channels of this connection were ended by the broker that it is made anew");
-        self.cut();
-        Err(lapin::ErrorKind::ChannelsLimitReached.into())
+        if before == most {
+            tracing::warn!(%error, "so many channels of a connection were ended by the broker that it is made anew");
+            self.cut();
+        }
+        Err(error)
     }
 
     /// Whether the broker takes what is written.

@@ -91,7 +91,8 @@ impl Client {
     pub async fn tail(&self, from: TailFrom) -> Result<Tail, ClientError> {
         self.live().await?;
         let mut tail = Tail::new(Arc::clone(self.link()), self.settings().clone(), from);
-        tail.open = Some(tail.open().await?);
+        let open = within(&**tail.link.clock(), BEGUN_WITHIN, tail.open()).await;
+        tail.open = Some(open.ok_or_else(|| ClientError::Unavailable(format!("no answer within {BEGUN_WITHIN:?}")))??);
         tail.begun_at = Some(tail.link.clock().now());
         Ok(tail)
     }
