@@ -285,7 +285,7 @@ impl CommandBus for AmqpCommandBus {
                     self.tell(&asker.address, &ReplyBody::of(CommandReply::Adopting)).await;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, %owner, "an order was not passed on");
+                    tracing::warn!(%error, %owner, "an order was not passed on");
                     if let Some(message) = &asker.message {
                         acks::give_back(self.post.clock(), message).await;
                     }
